@@ -1,0 +1,97 @@
+/**
+ * Makes a checkout ready: installs the locked packages and sees that the runtimes among them run.
+ *
+ * It runs before `npm start`, `npm test` and `npm run bench`, so it needs nothing but Node.js and
+ * npm, and is done in a moment when nothing has changed since the last time: a stamp inside
+ * `node_modules` holds the hash of the files that decide what is installed. It prints to stderr
+ * alone, so that what follows owns stdout.
+ */
+import { spawnSync } from "node:child_process";
+import { createHash } from "node:crypto";
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+
+const NODE_MINIMUM = [20, 19];
+/** Each is an npm package with a script of its own that puts the binary in place. */
+const RUNTIMES = ["bun", "deno", "node"];
+
+const root = fileURLToPath(new URL("..", import.meta.url));
+const stampPath = join(root, "node_modules", ".setup-stamp");
+const onWindows = process.platform === "win32";
+
+refuseOldNode();
+if (!isReady()) install();
+
+function refuseOldNode() {
+  const [major = 0, minor = 0] = process.versions.node.split(".").map(Number);
+  if (major > NODE_MINIMUM[0] || (major === NODE_MINIMUM[0] && minor >= NODE_MINIMUM[1])) return;
+  const minimum = NODE_MINIMUM.join(".");
+  fail(`Cannot set up on Node.js ${process.versions.node}: ${minimum} or newer is needed`);
+}
+
+function isReady() {
+  const installed = existsSync(stampPath) && readFileSync(stampPath, "utf8") === lockHash();
+  return installed && RUNTIMES.every((name) => existsSync(binary(name)));
+}
+
+function install() {
+  say("Installing packages with npm; this happens once per change of package-lock.json …");
+  // Development packages are wanted even where NODE_ENV says "production".
+  npm("install", "--no-audit", "--no-fund", "--include=dev", ...lockOption());
+  if (brokenRuntimes().length > 0) npm("rebuild", ...RUNTIMES);
+  const broken = brokenRuntimes();
+  if (broken.length > 0) {
+    fail(
+      `Cannot run ${broken.join(", ")} from node_modules: their install scripts did not run; ` +
+        `try "npm rebuild --ignore-scripts=false ${RUNTIMES.join(" ")}"`,
+    );
+  }
+  // The hash is taken now: npm may have completed the lock file.
+  writeFileSync(stampPath, lockHash());
+}
+
+/**
+ * npm installs no binary for a platform that the lock file leaves out, as it does with optional
+ * packages that were out of reach when it was written. There the exact versions of package.json,
+ * without the lock, are the next best thing.
+ */
+function lockOption() {
+  const { platform, arch } = process;
+  const lock = readFileSync(join(root, "package-lock.json"), "utf8");
+  return lock.includes(`@deno/${platform}-${arch}`) ? [] : ["--no-package-lock"];
+}
+
+function lockHash() {
+  const hash = createHash("sha256");
+  for (const file of ["package.json", "package-lock.json"]) {
+    hash.update(readFileSync(join(root, file)));
+  }
+  return hash.digest("hex");
+}
+
+function brokenRuntimes() {
+  return RUNTIMES.filter((name) => {
+    const run = spawnSync(binary(name), ["--version"], { shell: onWindows });
+    return run.status !== 0;
+  });
+}
+
+function binary(name) {
+  return join(root, "node_modules", ".bin", onWindows ? `${name}.cmd` : name);
+}
+
+function npm(...args) {
+  const run = spawnSync("npm", args, { cwd: root, shell: onWindows, stdio: ["ignore", 2, 2] });
+  if (run.error) fail(`Cannot run npm: ${run.error.message}`);
+  if (run.status !== 0) fail(`Cannot set up: "npm ${args.join(" ")}" ended with ${run.status}`);
+}
+
+function say(line) {
+  process.stderr.write(`${line}\n`);
+}
+
+function fail(line) {
+  say(line);
+  process.exit(1);
+}

@@ -1,0 +1,123 @@
+/** `Cluster`: the composition root. It puts a node together and offers what users write against. */
+import { systemClock } from "../base/clock.ts";
+import { type Duration, durationMs } from "../base/duration.ts";
+import { STOP_DEADLINE_MS } from "../base/limits.ts";
+import { systemRandom } from "../base/random.ts";
+import { checkRuntime } from "../base/runtime.ts";
+import { checkEntityId } from "../protocol/ids.ts";
+import { Node } from "../runtime/node.ts";
+import type { Ref } from "./context.ts";
+import type { AnyEntity, Entity } from "./entity.ts";
+import { type ClusterOptions, settingsOf, type TransportUrl } from "./options.ts";
+import { EntityRef, type RefTarget } from "./ref.ts";
+
+/** A node of the cluster, as the others know it. */
+export interface NodeInfo {
+  readonly node: string;
+  readonly endpoint: string | undefined;
+  readonly runtime: string;
+  readonly weight: number;
+  readonly state: "up" | "leaving";
+  readonly inFlight: number;
+  /** Share of one core: 0 to 1, above with several threads. */
+  readonly cpu: number;
+  readonly memoryBytes: number;
+  readonly messagesPerSecond: number;
+  readonly eventLoopLagMs: number;
+}
+
+/** Where an entity lives. */
+export interface Ownership {
+  readonly node: string;
+  readonly shard: number;
+  /** Rises with every new ownership of the shard. */
+  readonly epoch: number;
+}
+
+/** This process's place in the cluster. `E` are the entity types it was started with. */
+export interface ClusterOf<E extends AnyEntity> extends AsyncDisposable {
+  /** This node's id. */
+  readonly nodeId: string;
+  /**
+   * A reference to an entity: by name for the types this node hosts, by definition or contract for
+   * any other. Costs nothing and never fails; a wrong id is refused when something is sent.
+   */
+  entity<T extends E["name"] | AnyEntity>(
+    target: T,
+    id: string,
+  ): Ref<T extends AnyEntity ? T["messages"] : Extract<E, { readonly name: T }>["messages"]>;
+  /** The nodes that live, sorted by id. */
+  readonly nodes: readonly NodeInfo[];
+  /** Who owns an entity as far as this node knows; `undefined` while nobody does. */
+  owner(name: string, id: string): Ownership | undefined;
+  /** Leaves: hands everything over, then closes. Always ends within the deadline. @default "10s" */
+  stop(options?: { readonly deadline?: Duration }): Promise<void>;
+}
+
+/** Starts nodes. */
+export const Cluster: {
+  /**
+   * Starts this process's node and joins the cluster, which is a new one if there is none.
+   *
+   * @example
+   * await using cluster = await Cluster.start({ entities: [Account] });
+   * @throws {CatgaError} PORT_TAKEN, WRONG_SECRET, UNSAFE_SECRET, CLUSTER_MISMATCH,
+   * PROTOCOL_MISMATCH, SETTINGS_DIFFER, NODE_ID_TAKEN, ENTITY_SETS_DIFFER or RUNTIME_TOO_OLD
+   * @throws {TypeError | RangeError} for options that make no sense.
+   */
+  start<const E extends readonly AnyEntity[] = readonly []>(
+    options?: TransportUrl | ClusterOptions<E>,
+  ): Promise<ClusterOf<E[number]>>;
+} = {
+  async start(options) {
+    checkRuntime();
+    const settings = settingsOf(options, systemRandom);
+    // Turns ask for references before `start` has returned the node they belong to.
+    let cluster: NodeCluster | undefined;
+    const node = await Node.start({
+      ...settings,
+      clock: systemClock,
+      random: systemRandom,
+      refTo: (target, id, deadlineMs) =>
+        cluster!.refTo(target as string | AnyEntity, id, deadlineMs),
+    });
+    cluster = new NodeCluster(node, settings.nodeId);
+    // The type is computed from the options, which the object below does not know any more.
+    return cluster as never;
+  },
+};
+
+class NodeCluster implements ClusterOf<Entity<never, never>> {
+  readonly nodeId: string;
+  readonly #node: Node;
+
+  constructor(node: Node, nodeId: string) {
+    this.#node = node;
+    this.nodeId = nodeId;
+  }
+
+  entity(target: string | AnyEntity, id: string): never {
+    return this.refTo(target, id, Number.POSITIVE_INFINITY) as never;
+  }
+
+  refTo(target: string | AnyEntity, id: string, deadlineMs: number): EntityRef {
+    return new EntityRef(this.#node.router, target as RefTarget, id, deadlineMs);
+  }
+
+  get nodes(): readonly NodeInfo[] {
+    return this.#node.nodes();
+  }
+
+  owner(name: string, id: string): Ownership | undefined {
+    checkEntityId(id);
+    return this.#node.owner(name, id);
+  }
+
+  stop(options: { readonly deadline?: Duration } = {}): Promise<void> {
+    return this.#node.stop(durationMs(options.deadline ?? STOP_DEADLINE_MS, "deadline"));
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.stop();
+  }
+}

@@ -1,0 +1,99 @@
+/** What handlers are given and references offer, as types. */
+import type { Duration } from "../base/duration.ts";
+import type { Logger } from "../base/logger.ts";
+import type { Def, MaybePromise, MessageIn, Messages, ReplyOf } from "./messages.ts";
+
+type Primitive = string | number | bigint | boolean | symbol | null | undefined;
+
+/** `T` without a way to write to it, all the way down. */
+export type DeepReadonly<T> = T extends Primitive | ((...a: never) => unknown)
+  ? T
+  : T extends Map<infer K, infer V>
+    ? ReadonlyMap<K, DeepReadonly<V>>
+    : T extends Set<infer V>
+      ? ReadonlySet<DeepReadonly<V>>
+      : { readonly [K in keyof T]: DeepReadonly<T[K]> };
+
+/** Options of one call. */
+export interface CallOptions {
+  /** How long to wait for the answer. @default the message's own, or "10s" */
+  readonly timeout?: Duration;
+  /** Gives up waiting when it aborts; a handler that has started runs on. */
+  readonly signal?: AbortSignal;
+}
+
+/** A reference to one entity, wherever it lives. */
+export interface Ref<M extends Messages> {
+  readonly id: string;
+  /**
+   * Resolves once the owner's mailbox has taken the message; it is run even if nobody waits.
+   *
+   * @throws {CatgaError} whatever keeps the message from being taken.
+   */
+  tell<T extends keyof M & string>(message: MessageIn<M, T>, options?: CallOptions): Promise<void>;
+  /**
+   * Resolves with the handler's answer.
+   *
+   * @throws {CatgaError} the answer's failure; `executed` says whether the handler ran.
+   */
+  send<T extends keyof M & string>(
+    message: MessageIn<M, T>,
+    options?: CallOptions,
+  ): Promise<ReplyOf<M[T]>>;
+}
+
+/** What may be named as the target of a message. */
+export interface Target<M extends Messages> {
+  readonly name: string;
+  readonly messages: M;
+}
+
+/** What every handler is given. It serves for one turn: keep nothing of it. */
+export interface BaseContext {
+  readonly id: string;
+  readonly node: string;
+  /** Aborts when this node loses the entity (or stops): long work must give up then. */
+  readonly signal: AbortSignal;
+  /** The cluster's logger, with node, entity and id in every line. */
+  readonly log: Logger;
+  /** Another entity; calls end with the deadline of the message that is being handled. */
+  entity<M extends Messages>(target: Target<M>, id: string): Ref<M>;
+}
+
+/** What a command's handler is given. */
+export interface CommandContext<M extends Messages, S> extends BaseContext {
+  /** The entity's state; change it or put another in its place. */
+  state: S;
+  /**
+   * Fencing token of this ownership: fixed-width text that sorts, and rises with every new ownership
+   * of the entity. Pass it to outside systems, which refuse a smaller one.
+   */
+  readonly fence: string;
+  /** Another entity of the same kind. */
+  peer(id: string): Ref<M>;
+  /**
+   * Sends `message` to this entity later; the result cancels it. Volatile: gone with the memory of
+   * this node. An entity with a timer is not idle.
+   */
+  after<T extends keyof M & string>(delay: Duration, message: MessageIn<M, T>): () => void;
+  /** Leaves memory after this turn; the next message meets a new activation. */
+  passivate(): void;
+}
+
+/** What a query's handler is given. */
+export interface QueryContext<S> extends BaseContext {
+  readonly state: DeepReadonly<S>;
+}
+
+/** The context of a declared message. */
+export type ContextOf<D, M extends Messages, S> =
+  // `any`: the payload and the answer do not matter, and `unknown` would not match them.
+  D extends Def<"query", any, any> ? QueryContext<S> : CommandContext<M, S>;
+
+/** A handler for each message. */
+export type Handlers<M extends Messages, S> = {
+  readonly [T in Extract<keyof M, string>]: (
+    context: ContextOf<M[T], M, S>,
+    message: MessageIn<M, T>,
+  ) => MaybePromise<ReplyOf<M[T]>>;
+};

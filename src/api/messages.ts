@@ -1,0 +1,104 @@
+/** Messages as users declare them: `command()` and `query()`, members of an entity. */
+import { type Duration, durationMs } from "../base/duration.ts";
+
+declare const PAYLOAD: unique symbol;
+declare const REPLY: unique symbol;
+
+/** A value or a promise of it. */
+export type MaybePromise<T> = T | Promise<T>;
+/** What a message does: a command may change the state, a query reads it. */
+export type Kind = "command" | "query";
+
+/** Payloads are plain objects (so a field can be added later) or nothing; `type` is the tag. */
+export type Payload = (object & { readonly type?: never }) | void;
+
+/** The parts of Standard Schema v1 that catga needs: zod, valibot, arktype and effect all fit. */
+export interface Schema<in out Out> {
+  readonly "~standard": {
+    readonly version: 1;
+    readonly vendor: string;
+    readonly validate: (value: unknown) => unknown;
+    // `any` because a schema's input may differ from its output, and only the latter matters here.
+    readonly types?: { readonly input: any; readonly output: Out } | undefined;
+  };
+}
+
+/** Options of any message. */
+export interface CommonOptions<P, R> {
+  /** Checks the payload before the handler runs; what it returns is what the handler gets. */
+  readonly input?: Schema<P>;
+  /** Checks the answer before it leaves. */
+  readonly reply?: Schema<R>;
+  /** The deadline of a call that brings none of its own. @default "10s" */
+  readonly timeout?: Duration;
+}
+
+/** A declared message: what it is, with the types of payload and answer. */
+export interface Def<K extends Kind, P, R> {
+  readonly kind: K;
+  /** For types only; there is no such property. */
+  readonly [PAYLOAD]?: P;
+  /** For types only; there is no such property. */
+  readonly [REPLY]?: R;
+}
+
+/** Any declared message. */
+export type AnyDef = Def<Kind, unknown, unknown>;
+/** What a message carries. */
+export type PayloadOf<D> = D extends { readonly [PAYLOAD]?: infer P } ? P : never;
+/** What a message is answered with. */
+export type ReplyOf<D> = D extends { readonly [REPLY]?: infer R } ? R : never;
+type Body<P> = [P] extends [void] ? {} : P;
+
+/** The messages of an entity by their names. */
+export type Messages = Readonly<Record<string, AnyDef>>;
+/** `{ type: "deposit", amount: 10 }`: plain data, the same over HTTP and the wire. */
+export type MessageIn<M extends Messages, T extends keyof M> = { readonly type: T } & Body<
+  PayloadOf<M[T]>
+>;
+
+/** What the runtime reads off a declared message. */
+export interface MessageOptions {
+  readonly kind: Kind;
+  readonly input: Schema<unknown> | undefined;
+  readonly reply: Schema<unknown> | undefined;
+  readonly timeoutMs: number | undefined;
+}
+
+/** A message that may change the state. */
+export function command(): Def<"command", void, void>;
+/** A message that may change the state. */
+export function command<P extends Payload, R = void>(
+  options?: CommonOptions<P, R>,
+): Def<"command", P, R>;
+export function command(options?: AnyOptions): Def<"command", any, any> {
+  return new DeclaredMessage("command", options) as Def<"command", any, any>;
+}
+
+/** A message that reads the state; queries of one entity may run side by side. */
+export function query<P extends Payload, R>(options?: CommonOptions<P, R>): Def<"query", P, R> {
+  return new DeclaredMessage("query", options) as Def<"query", P, R>;
+}
+
+/** What `command()` or `query()` made, as the runtime reads it. */
+export function messageOptions(def: AnyDef): MessageOptions {
+  if (def instanceof DeclaredMessage) return def;
+  throw new TypeError(`Cannot use ${JSON.stringify(def)} as a message: write command() or query()`);
+}
+
+// `any`: the types of payload and answer live in the declaration only, nothing here reads them.
+type AnyOptions = CommonOptions<any, any>;
+
+class DeclaredMessage implements MessageOptions {
+  readonly kind: Kind;
+  readonly input: Schema<unknown> | undefined;
+  readonly reply: Schema<unknown> | undefined;
+  readonly timeoutMs: number | undefined;
+
+  constructor(kind: Kind, { input, reply, timeout }: AnyOptions = {}) {
+    this.kind = kind;
+    this.input = input;
+    this.reply = reply;
+    this.timeoutMs = timeout === undefined ? undefined : durationMs(timeout, "timeout");
+  }
+}

@@ -1,0 +1,173 @@
+/** The options of `Cluster.start`, and what becomes of them: everything checked, every default set. */
+import { type Duration, durationMs } from "../base/duration.ts";
+import {
+  HEARTBEATS,
+  type HeartbeatTimes,
+  SHARD_COUNT,
+  SHARD_COUNT_MAX,
+  WEIGHT_MAX,
+} from "../base/limits.ts";
+import { type Logger, silentLogger } from "../base/logger.ts";
+import { hostName } from "../base/runtime.ts";
+import type { Random } from "../base/random.ts";
+import { embedded } from "../drivers/embedded/index.ts";
+import { memory } from "../drivers/memory/index.ts";
+import type { Driver } from "../ports/driver.ts";
+import { checkName } from "../protocol/ids.ts";
+import type { EntityDefinition } from "../runtime/definition.ts";
+import { type AnyEntity, definitionOf } from "./entity.ts";
+
+/** A driver as a value; what it does is the house's own business. */
+export interface Transport {
+  readonly name: string;
+}
+
+/** Where the nodes meet: `tcp://127.0.0.1:<port>` for another port of this machine, or memory. */
+export type TransportUrl = `tcp://${string}` | "memory";
+
+/** See each option; all have defaults. */
+export interface ClusterOptions<E extends readonly AnyEntity[]> {
+  /** @default several processes on this machine, no broker */
+  readonly transport?: TransportUrl | Transport;
+  /** Clusters of different names never meet. @default "catga" */
+  readonly name?: string;
+  /** @default host name and a random suffix */
+  readonly nodeId?: string;
+  /** Where others may reach this node's application, for example its HTTP edge. */
+  readonly endpoint?: string;
+  /** Share of the entities relative to other nodes, from 0.1 to 100. @default 1 */
+  readonly weight?: number;
+  /** @default 1024; the same on every node, checked at join */
+  readonly shardCount?: number;
+  /** What nodes prove to each other that they know. @default a file that only this user can read */
+  readonly secret?: string;
+  /**
+   * How often a node says that it lives, and after which silence it may be taken for dead. fast: 200
+   * ms and 800 ms; normal: 750 ms and 3 s; relaxed: 2.5 s and 10 s. A timeout below 4 × every is
+   * refused. @default "fast"
+   */
+  readonly heartbeat?:
+    | "fast"
+    | "normal"
+    | "relaxed"
+    | { readonly every: Duration; readonly timeout: Duration };
+  /** Shaped like pino. @default silence */
+  readonly log?: Logger;
+  /** Entity types this node hosts; without any it only calls. */
+  readonly entities?: E;
+}
+
+/** The options with everything checked and filled in. */
+export interface Settings {
+  readonly driver: Driver;
+  readonly cluster: string;
+  readonly nodeId: string;
+  readonly endpoint: string | undefined;
+  readonly weight: number;
+  readonly shardCount: number;
+  readonly secret: string | undefined;
+  readonly times: HeartbeatTimes;
+  readonly log: Logger;
+  readonly entities: readonly EntityDefinition[];
+}
+
+const OPTIONS = new Set([
+  "transport",
+  "name",
+  "nodeId",
+  "endpoint",
+  "weight",
+  "shardCount",
+  "secret",
+  "heartbeat",
+  "log",
+  "entities",
+]);
+
+/**
+ * Checks the options.
+ *
+ * @throws {TypeError} for an unknown option, an entity without code, a name that is not legal.
+ * @throws {RangeError} for a figure out of its range.
+ */
+export function settingsOf(
+  given: TransportUrl | ClusterOptions<readonly AnyEntity[]> | undefined,
+  random: Random,
+): Settings {
+  const options = typeof given === "string" ? { transport: given } : (given ?? {});
+  for (const option of Object.keys(options)) {
+    if (!OPTIONS.has(option)) throw new TypeError(`Cannot start a node: no option "${option}"`);
+  }
+  const { name: cluster = "catga", nodeId = `${hostName()}-${random.text(6)}` } = options;
+  checkName(cluster, "cluster name");
+  checkName(nodeId, "node id");
+  return {
+    driver: driverOf(options.transport),
+    cluster,
+    nodeId,
+    endpoint: options.endpoint,
+    weight: inRange(options.weight ?? 1, 0.1, WEIGHT_MAX, "weight"),
+    shardCount: wholeInRange(options.shardCount ?? SHARD_COUNT, "shardCount"),
+    secret: options.secret,
+    times: timesOf(options.heartbeat ?? "fast"),
+    log: options.log ?? silentLogger,
+    entities: definitionsOf(options.entities ?? []),
+  };
+}
+
+function driverOf(transport: TransportUrl | Transport | undefined): Driver {
+  if (transport === undefined) return embedded();
+  if (typeof transport !== "string") {
+    if (typeof (transport as Partial<Driver>).connect === "function") return transport as Driver;
+    throw new TypeError(`Cannot use transport "${transport.name}": it is no driver of catga`);
+  }
+  if (transport === "memory") return memory();
+  const match = /^tcp:\/\/(?:127\.0\.0\.1|localhost):(\d{1,5})$/.exec(transport);
+  const port = Number(match?.[1]);
+  if (match !== null && port > 0 && port < 65_536) return embedded({ port });
+  throw new TypeError(
+    `Cannot use transport "${transport}": write "tcp://127.0.0.1:<port>" or "memory"`,
+  );
+}
+
+function timesOf(heartbeat: NonNullable<ClusterOptions<[]>["heartbeat"]>): HeartbeatTimes {
+  if (typeof heartbeat === "string") {
+    const preset: HeartbeatTimes | undefined = Object.hasOwn(HEARTBEATS, heartbeat)
+      ? HEARTBEATS[heartbeat]
+      : undefined;
+    if (preset !== undefined) return preset;
+    throw new TypeError(`Cannot use heartbeat "${heartbeat}": write fast, normal or relaxed`);
+  }
+  const everyMs = durationMs(heartbeat.every, "heartbeat.every");
+  const timeoutMs = durationMs(heartbeat.timeout, "heartbeat.timeout");
+  if (everyMs >= 10 && timeoutMs >= 4 * everyMs) return { everyMs, timeoutMs };
+  throw new RangeError(
+    `Cannot use heartbeat every ${everyMs} ms with timeout ${timeoutMs} ms: ` +
+      `every must be 10 ms at least, timeout 4 × every`,
+  );
+}
+
+function definitionsOf(entities: readonly AnyEntity[]): EntityDefinition[] {
+  const names = new Set<string>();
+  return entities.map((entity) => {
+    const definition = definitionOf(entity);
+    if (definition === undefined) {
+      throw new TypeError(`Cannot host "${entity.name}": a contract has no code, implement it`);
+    }
+    if (names.has(entity.name)) throw new TypeError(`Cannot host "${entity.name}" twice`);
+    names.add(entity.name);
+    return definition;
+  });
+}
+
+function wholeInRange(value: number, what: string): number {
+  if (Number.isSafeInteger(value) && value >= 1 && value <= SHARD_COUNT_MAX) return value;
+  throw new RangeError(
+    `Cannot use ${what} ${value}: write a whole number from 1 to ${SHARD_COUNT_MAX}`,
+  );
+}
+
+function inRange(value: number, min: number, max: number, what: string): number {
+  if (typeof value === "number" && value >= min && value <= max) return value;
+  throw new RangeError(`Cannot use ${what} ${value}: write a number from ${min} to ${max}`);
+}

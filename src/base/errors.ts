@@ -1,0 +1,225 @@
+/**
+ * The one error class and the table of its codes.
+ *
+ * An error here crosses processes, where `instanceof` means nothing, so programs branch on `code`.
+ * On the wire travels `{ code, details }` alone; the message is rebuilt from them. Codes are never
+ * renamed and never reused. Floor 0: pure.
+ */
+
+/** Did the handler run? It decides whether a caller may try again. */
+export type Executed = "no" | "maybe" | "yes";
+
+/** What each code carries: plain JSON, because it crosses the wire. */
+export interface ErrorDetails {
+  ACTIVATION_FAILED: { entity: string; name: string; text: string };
+  CALL_TIMEOUT: { entity: string; message: string; timeoutMs: number; executed: Executed };
+  CANCELLED: { entity: string; message: string; executed: Executed };
+  CLUSTER_MISMATCH: { ours: string; theirs: string; address: string };
+  CLUSTER_STOPPED: { node: string };
+  ENTITY_SETS_DIFFER: { ours: string; theirs: string };
+  HANDLER_FAILED: { entity: string; message: string; name: string; text: string };
+  INVALID_ID: { reason: string };
+  INVALID_PAYLOAD: { entity: string; message: string; issues: string };
+  INVALID_REPLY: { entity: string; message: string; issues: string };
+  MAILBOX_FULL: { entity: string; capacity: number };
+  MALFORMED: { what: string; reason: string };
+  MISSING_PACKAGE: { package: string; purpose: string };
+  NODE_ID_TAKEN: { node: string };
+  NOT_FOUND: { path: string };
+  OUTCOME_UNKNOWN: { entity: string; message: string; reason: string };
+  OVERLOADED: { what: string; limit: number };
+  PAYLOAD_NOT_ENCODABLE: { entity: string; message: string; path: string; found: string };
+  PORT_TAKEN: { address: string; reason: string };
+  PROTOCOL_MISMATCH: { ours: number; theirs: number; address: string };
+  REPLY_NOT_ENCODABLE: { entity: string; message: string; path: string; found: string };
+  REPLY_TOO_LARGE: { entity: string; message: string; bytes: number; bytesMax: number };
+  RUNTIME_TOO_OLD: { runtime: string; version: string; minimum: string };
+  SETTINGS_DIFFER: { setting: string; ours: number; theirs: number };
+  TOO_LARGE: { what: string; bytes: number; bytesMax: number };
+  UNAVAILABLE: { reason: string };
+  UNKNOWN_ENTITY: { entity: string };
+  UNKNOWN_MESSAGE: { entity: string; message: string };
+  UNSAFE_SECRET: { path: string; reason: string };
+  WRONG_SECRET: { address: string };
+}
+
+/** Every code a {@link CatgaError} can carry. */
+export type ErrorCode = keyof ErrorDetails;
+
+interface CodeSpec<C extends ErrorCode> {
+  /** For codes of which only the instance knows it, the details carry `executed`. */
+  readonly executed: Executed | "details";
+  readonly message: (details: ErrorDetails[C]) => string;
+}
+
+const CODES: { readonly [C in ErrorCode]: CodeSpec<C> } = {
+  ACTIVATION_FAILED: {
+    executed: "no",
+    message: (d) => `Cannot activate "${d.entity}": ${d.name}: ${d.text}`,
+  },
+  CALL_TIMEOUT: {
+    executed: "details",
+    message: (d) =>
+      `Cannot finish "${d.message}" on "${d.entity}": no answer within ${d.timeoutMs} ms`,
+  },
+  CANCELLED: {
+    executed: "details",
+    message: (d) => `Cannot finish "${d.message}" on "${d.entity}": the caller's signal aborted`,
+  },
+  CLUSTER_MISMATCH: {
+    executed: "no",
+    message: (d) =>
+      `Cannot join cluster "${d.ours}" at ${d.address}: cluster "${d.theirs}" answers there; ` +
+      `choose another name or an explicit transport "tcp://127.0.0.1:<port>"`,
+  },
+  CLUSTER_STOPPED: {
+    executed: "no",
+    message: (d) => `Cannot use the cluster on node "${d.node}": it has stopped`,
+  },
+  ENTITY_SETS_DIFFER: {
+    executed: "no",
+    message: (d) =>
+      `Cannot join with entities [${d.ours}]: live nodes host [${d.theirs}], and nodes that share ` +
+      `an entity must host the same set`,
+  },
+  HANDLER_FAILED: {
+    executed: "yes",
+    message: (d) => `Cannot finish "${d.message}" on "${d.entity}": ${d.name}: ${d.text}`,
+  },
+  INVALID_ID: { executed: "no", message: (d) => `Cannot address the entity: its id ${d.reason}` },
+  INVALID_PAYLOAD: {
+    executed: "no",
+    message: (d) => `Cannot run "${d.message}" on "${d.entity}": ${d.issues}`,
+  },
+  INVALID_REPLY: {
+    executed: "yes",
+    message: (d) => `Cannot answer "${d.message}" on "${d.entity}": ${d.issues}`,
+  },
+  MAILBOX_FULL: {
+    executed: "no",
+    message: (d) => `Cannot accept a message for "${d.entity}": ${d.capacity} are waiting`,
+  },
+  MALFORMED: { executed: "no", message: (d) => `Cannot read the ${d.what}: ${d.reason}` },
+  MISSING_PACKAGE: {
+    executed: "no",
+    message: (d) => `Cannot ${d.purpose}: run "npm install ${d.package}"`,
+  },
+  NODE_ID_TAKEN: {
+    executed: "no",
+    message: (d) => `Cannot join as "${d.node}": a live node has this id`,
+  },
+  NOT_FOUND: { executed: "no", message: (d) => `Cannot find "${d.path}": there is no such route` },
+  OUTCOME_UNKNOWN: {
+    executed: "maybe",
+    message: (d) => `Cannot tell whether "${d.message}" ran on "${d.entity}": ${d.reason}`,
+  },
+  OVERLOADED: {
+    executed: "no",
+    message: (d) => `Cannot take more ${d.what}: ${d.limit} are waiting`,
+  },
+  PAYLOAD_NOT_ENCODABLE: {
+    executed: "no",
+    message: (d) => `Cannot send "${d.message}" to "${d.entity}": ${d.path} is ${d.found}`,
+  },
+  PORT_TAKEN: {
+    executed: "no",
+    message: (d) =>
+      `Cannot join at ${d.address}: ${d.reason}; choose a free port with ` +
+      `transport "tcp://127.0.0.1:<port>" on all nodes`,
+  },
+  PROTOCOL_MISMATCH: {
+    executed: "no",
+    message: (d) =>
+      `Cannot talk to ${d.address}: it speaks protocol ${d.theirs}, this node speaks ${d.ours}`,
+  },
+  REPLY_NOT_ENCODABLE: {
+    executed: "yes",
+    message: (d) => `Cannot answer "${d.message}" of "${d.entity}": ${d.path} is ${d.found}`,
+  },
+  REPLY_TOO_LARGE: {
+    executed: "yes",
+    message: (d) =>
+      `Cannot answer "${d.message}" of "${d.entity}": ${d.bytes} bytes, at most ${d.bytesMax}`,
+  },
+  RUNTIME_TOO_OLD: {
+    executed: "no",
+    message: (d) => `Cannot run on ${d.runtime} ${d.version}: ${d.minimum} or newer is needed`,
+  },
+  SETTINGS_DIFFER: {
+    executed: "no",
+    message: (d) =>
+      `Cannot join with ${d.setting} ${d.ours}: the cluster was started with ${d.theirs}`,
+  },
+  TOO_LARGE: {
+    executed: "no",
+    message: (d) => `Cannot send the ${d.what}: ${d.bytes} bytes, at most ${d.bytesMax}`,
+  },
+  UNAVAILABLE: { executed: "no", message: (d) => `Cannot reach the owner: ${d.reason}` },
+  UNKNOWN_ENTITY: {
+    executed: "no",
+    message: (d) => `Cannot address "${d.entity}": no node hosts an entity of this name`,
+  },
+  UNKNOWN_MESSAGE: {
+    executed: "no",
+    message: (d) => `Cannot send "${d.message}": entity "${d.entity}" has no such message`,
+  },
+  UNSAFE_SECRET: {
+    executed: "no",
+    message: (d) => `Cannot trust the secret file "${d.path}": ${d.reason}`,
+  },
+  WRONG_SECRET: {
+    executed: "no",
+    message: (d) => `Cannot talk to ${d.address}: the two sides have different secrets`,
+  },
+};
+
+/** The error of everything that catga refuses or cannot finish; branch on `code`, never on the text. */
+export class CatgaError<C extends ErrorCode = ErrorCode> extends Error {
+  readonly code: C;
+  readonly details: Readonly<ErrorDetails[C]>;
+  /** Whether the handler ran: `"no"` may be retried, `"maybe"` only if running twice is harmless. */
+  readonly executed: Executed;
+
+  constructor(code: C, details: ErrorDetails[C], options?: { readonly cause?: unknown }) {
+    const spec: CodeSpec<C> = CODES[code];
+    super(spec.message(details), options);
+    this.name = "CatgaError";
+    this.code = code;
+    this.details = details;
+    this.executed =
+      spec.executed === "details" ? (details as { executed: Executed }).executed : spec.executed;
+  }
+}
+
+/**
+ * True for a {@link CatgaError}, and with `code` only for that code.
+ * It looks at the name: two copies of the package may meet in one program.
+ */
+export function isCatgaError<C extends ErrorCode = ErrorCode>(
+  error: unknown,
+  code?: C,
+): error is CatgaError<C> {
+  if (!(error instanceof Error) || error.name !== "CatgaError") return false;
+  return code === undefined || (error as CatgaError).code === code;
+}
+
+/** True for text that is one of the codes: what a peer sent is checked before it is believed. */
+export function isErrorCode(code: unknown): code is ErrorCode {
+  return typeof code === "string" && Object.hasOwn(CODES, code);
+}
+
+/** The name and the text of anything that was thrown: what may leave this process of it. */
+export function describeError(thrown: unknown): { readonly name: string; readonly text: string } {
+  if (thrown instanceof Error) return { name: thrown.name, text: thrown.message };
+  return { name: typeof thrown, text: String(thrown) };
+}
+
+/** Stops at a broken invariant of our own: never caught to carry on. */
+export function assert(condition: boolean, invariant: string): asserts condition {
+  if (!condition) throw new Error(`catga is broken: ${invariant}`);
+}
+
+/** Ends a `switch` over a union: a variant that was forgotten does not compile. */
+export function unreachable(value: never): never {
+  throw new Error(`catga is broken: unexpected ${JSON.stringify(value)}`);
+}

@@ -1,0 +1,87 @@
+/**
+ * Every default and every limit of catga, each with its reason. Units stand last in the names.
+ */
+
+/** Fixed slices of the key space. 1,024 keep a move below 0.1 s and suffice for some 25 nodes. */
+export const SHARD_COUNT = 1024;
+/** A shard number must fit the tables that every node keeps. */
+export const SHARD_COUNT_MAX = 16_384;
+/** Points on the ring per unit of weight: the spread of the load falls with their square root. */
+export const VIRTUAL_NODES = 128;
+/** A node may hold this times its fair share of shards (bounded load). */
+export const LOAD_BOUND = 1.1;
+/** Weights beyond this would make the ring large for no visible gain. */
+export const WEIGHT_MAX = 100;
+
+/** An id goes into records, logs and paths of brokers; longer ones are keys in disguise. */
+export const ID_BYTES_MAX = 256;
+/** A call without a deadline of its own. */
+export const CALL_TIMEOUT_MS = 10_000;
+/** Longer waits belong to reminders; also keeps timers far from the 2^31 ms limit of runtimes. */
+export const DURATION_MS_MAX = 400 * 86_400_000;
+/** Messages waiting for one entity: enough for a burst, too few to hide an overload. */
+export const MAILBOX_CAPACITY = 1024;
+/** An activation that nobody used for this long leaves memory. */
+export const IDLE_MS = 600_000;
+/** One message or reply: what is larger belongs into a store, its address into the message. */
+export const MESSAGE_BYTES_MAX = 1_048_576;
+/** Nesting of a payload: legal data stays far below, a cycle ends here. */
+export const DEPTH_MAX = 64;
+/** A batch leaves when it has grown to this, so that a large one does not delay the rest. */
+export const BATCH_BYTES_MAX = 262_144;
+/** A frame a peer may send: one batch and one message of the largest size, in escaped UTF-8. */
+export const FRAME_BYTES_MAX = 8 * 1_048_576;
+
+/** Messages of one sender to one shard that their owner has not accepted yet. */
+export const CHANNEL_WINDOW = 1024;
+/** Frames to one node that it has not acknowledged yet, in bytes of text. */
+export const PEER_WINDOW_BYTES = 4 * 1_048_576;
+/** Sends to one shard that wait for its window to open; one more is refused. */
+export const WAITING_SENDS_MAX = 16_384;
+/** First wait before unacknowledged frames are sent again; doubles to the second figure. */
+export const RETRANSMIT_MS = 250;
+/** See {@link RETRANSMIT_MS}. */
+export const RETRANSMIT_MS_MAX = 2_000;
+/** How long a sender waits when a shard is between two owners. */
+export const HOLD_MS = 20;
+
+/** A slice of turns ends after this and gives the event loop back (heartbeats, sockets). */
+export const SLICE_MS = 10;
+/** Turns that may run inside each other on one stack; deeper ones wait in the mailbox. */
+export const NESTED_TURNS_MAX = 32;
+
+/** Membership changes within this time cause one rebalance, not several. */
+export const SETTLE_MS = 50;
+/** Handoffs one node drives at the same time. */
+export const HANDOFFS_MAX = 256;
+/** A receiver that has not answered a transfer by then is asked again, or given up on. */
+export const STAGE_TIMEOUT_MS = 1_000;
+/** A busy shard is looked at again after this. */
+export const SEAL_RETRY_MS = 200;
+
+/** One operation at the authority, tried again with the same operation id when it is silent. */
+export const AUTHORITY_TIMEOUT_MS = 1_000;
+/** Joining gives up after this. */
+export const JOIN_TIMEOUT_MS = 10_000;
+/** Stopping gives up on what hangs after this. */
+export const STOP_DEADLINE_MS = 10_000;
+/** A peer that has not finished its handshake by then is dropped. */
+export const HANDSHAKE_TIMEOUT_MS = 3_000;
+/** A new hub waits this long at most for the nodes that the old one knew. */
+export const RECOVERY_MS_MAX = 1_000;
+
+/** How often a node renews its session, and when others may take it for dead. */
+export interface HeartbeatTimes {
+  readonly everyMs: number;
+  readonly timeoutMs: number;
+}
+
+/** The presets of the `heartbeat` option. A timeout is four intervals, so three may be lost. */
+export const HEARTBEATS: { readonly [K in "fast" | "normal" | "relaxed"]: HeartbeatTimes } = {
+  fast: { everyMs: 200, timeoutMs: 800 },
+  normal: { everyMs: 750, timeoutMs: 3_000 },
+  relaxed: { everyMs: 2_500, timeoutMs: 10_000 },
+};
+
+/** The wire protocol this version speaks; both sides of a link must agree. */
+export const PROTOCOL = 1;

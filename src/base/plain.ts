@@ -1,0 +1,134 @@
+/**
+ * Plain data: what payloads and replies are made of, the same in one process and across two.
+ *
+ * Plain is null, a boolean, a finite number, a string, an array of plain values, and an object
+ * without a class whose values are plain. A property that is `undefined` is left out and -0 becomes
+ * 0, as JSON has it. Everything else is refused, so that a local call never accepts what a remote
+ * one could not carry.
+ */
+import { DEPTH_MAX } from "./limits.ts";
+
+/** Why a value is not plain, and where: `path` reads like `$.lines[2].price`. */
+export interface NotPlain {
+  readonly path: string;
+  readonly found: string;
+}
+
+/** Thrown by {@link copyPlain}; the callers translate it into an error with a code. */
+export class NotPlainError extends Error {
+  readonly why: NotPlain;
+  constructor(why: NotPlain) {
+    super(`${why.path} is ${why.found}`);
+    this.name = "NotPlainError";
+    this.why = why;
+  }
+}
+
+/** A deep copy of plain data, and an upper bound for its length as JSON. */
+export interface PlainCopy {
+  readonly value: unknown;
+  readonly charsMax: number;
+}
+
+const REFUSED = Symbol("refused");
+/** Worst case of one character in JSON: an escape such as \\u0000. */
+const ESCAPED = 6;
+const PER_VALUE = 26;
+
+// The estimate is kept beside the recursion, because a second return value would cost an object per
+// node of every message. A copy never yields, so nobody else can see it half done.
+let charsMax = 0;
+
+/** @throws {NotPlainError} naming the first value that is not plain. */
+export function copyPlain(value: unknown): unknown {
+  charsMax = 0;
+  const copy = copyAt(value, 0);
+  if (copy === REFUSED) throw new NotPlainError(explain(value, "$", 0));
+  return copy;
+}
+
+/** {@link copyPlain} with its size bound. */
+export function measurePlain(value: unknown): PlainCopy {
+  const copy = copyPlain(value);
+  return { value: copy, charsMax };
+}
+
+function copyAt(value: unknown, depth: number): unknown {
+  switch (typeof value) {
+    case "string":
+      charsMax += value.length * ESCAPED + 3;
+      return value;
+    case "number":
+      charsMax += PER_VALUE;
+      return Number.isFinite(value) ? value + 0 : REFUSED;
+    case "boolean":
+    case "undefined":
+      charsMax += PER_VALUE;
+      return value;
+    case "object":
+      charsMax += PER_VALUE;
+      if (value === null) return null;
+      if (depth === DEPTH_MAX) return REFUSED;
+      return Array.isArray(value) ? copyArray(value, depth + 1) : copyObject(value, depth + 1);
+    default:
+      return REFUSED;
+  }
+}
+
+function copyArray(values: readonly unknown[], depth: number): unknown {
+  const copy: unknown[] = [];
+  for (const value of values) {
+    const item = copyAt(value, depth);
+    if (item === REFUSED || item === undefined) return REFUSED;
+    copy.push(item);
+  }
+  return copy;
+}
+
+function copyObject(value: object, depth: number): unknown {
+  if (!isPlainObject(value)) return REFUSED;
+  const copy: Record<string, unknown> = {};
+  for (const key in value) {
+    if (key === "__proto__") return REFUSED;
+    const item = copyAt((value as Record<string, unknown>)[key], depth);
+    if (item === REFUSED) return REFUSED;
+    charsMax += key.length * ESCAPED + 4;
+    if (item !== undefined) copy[key] = item;
+  }
+  return copy;
+}
+
+function isPlainObject(value: object): boolean {
+  const prototype: unknown = Object.getPrototypeOf(value);
+  return prototype === Object.prototype || prototype === null;
+}
+
+/** The slow way, taken only for the error message. */
+function explain(value: unknown, path: string, depth: number): NotPlain {
+  if (typeof value !== "object" || value === null) return { path, found: describe(value) };
+  if (depth === DEPTH_MAX) {
+    return { path, found: `nested deeper than ${DEPTH_MAX} levels (a cycle, perhaps)` };
+  }
+  if (!Array.isArray(value) && !isPlainObject(value)) return { path, found: describe(value) };
+  for (const [key, item] of Object.entries(value)) {
+    const itemPath = Array.isArray(value) ? `${path}[${key}]` : `${path}.${key}`;
+    if (key === "__proto__") return { path: itemPath, found: "a reserved name" };
+    if (item === undefined && !Array.isArray(value)) continue;
+    const copy = item === undefined ? REFUSED : copyAt(item, depth + 1);
+    if (copy === REFUSED) return explain(item, itemPath, depth + 1);
+  }
+  return { path, found: "not plain data" };
+}
+
+function describe(value: unknown): string {
+  switch (typeof value) {
+    case "number":
+      return String(value);
+    case "object":
+      return `an instance of ${value?.constructor.name ?? "a class"}, not plain data`;
+    case "undefined":
+      return "undefined, which a list cannot hold";
+    default:
+      return `a ${typeof value}`;
+  }
+}

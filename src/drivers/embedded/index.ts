@@ -1,0 +1,27 @@
+/** The embedded driver: several processes on one machine, and no broker. */
+import { loadHash } from "../../base/hash.ts";
+import type { Driver } from "../../ports/driver.ts";
+import { HubAuthority } from "./authority.ts";
+import { TcpLink } from "./link.ts";
+import { loadSecret } from "./secret.ts";
+
+/** Below the range from which the kernel takes ports for outgoing connections. */
+const PORT_MIN = 20_000;
+const PORT_SPAN = 12_768;
+
+/** The processes of this machine and this user; with `port` the hub listens there. */
+export function embedded(options: { readonly port?: number } = {}): Driver {
+  return {
+    name: "embedded",
+    async connect({ cluster, incarnation, secret: given, leaseMs, clock }) {
+      const port = options.port ?? PORT_MIN + ((await loadHash())(cluster) % PORT_SPAN);
+      const secret = given ?? (await loadSecret(cluster));
+      const membership = { cluster, secret };
+      const access = { port, membership, self: incarnation, clock, leaseMs };
+      return {
+        authority: new HubAuthority(access),
+        link: new TcpLink(membership, incarnation),
+      };
+    },
+  };
+}

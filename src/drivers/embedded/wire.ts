@@ -1,0 +1,88 @@
+/**
+ * Frames on a TCP connection: four bytes of length, little endian, then as many bytes. A length
+ * beyond the limit ends the connection before a byte of it is kept.
+ */
+import { Buffer } from "node:buffer";
+import type { Socket } from "node:net";
+import { FRAME_BYTES_MAX } from "../../base/limits.ts";
+
+const PREFIX_BYTES = 4;
+
+/** Writes one frame; what the socket cannot take at once it keeps. */
+export function writeFrame(socket: Socket, frame: Uint8Array): void {
+  const bytes = Buffer.allocUnsafe(PREFIX_BYTES + frame.length);
+  bytes.writeUInt32LE(frame.length, 0);
+  bytes.set(frame, PREFIX_BYTES);
+  socket.write(bytes);
+}
+
+/** Writes one frame of JSON. */
+export function writeJson(socket: Socket, value: object): void {
+  writeFrame(socket, Buffer.from(JSON.stringify(value)));
+}
+
+/** Reads one frame of JSON, or `undefined` when it is none or no object. */
+export function readJson(frame: Uint8Array): Readonly<Record<string, unknown>> | undefined {
+  try {
+    const value: unknown = JSON.parse(new TextDecoder().decode(frame));
+    return typeof value === "object" && value !== null
+      ? (value as Record<string, unknown>)
+      : undefined;
+  } catch {
+    return undefined; // Foreign bytes on the port.
+  }
+}
+
+/** Cuts a stream of bytes into frames. */
+export class FrameCutter {
+  /** A frame may have so many bytes. */
+  frameBytesMax: number = FRAME_BYTES_MAX;
+  /** True once a length made no sense: nothing that follows can be read. */
+  isBroken = false;
+  #bytes: Uint8Array = new Uint8Array(0);
+
+  /** Takes in what arrived; the bytes must not be changed afterwards. */
+  push(chunk: Uint8Array): void {
+    this.#bytes = this.#bytes.length === 0 ? chunk : Buffer.concat([this.#bytes, chunk]);
+  }
+
+  /** The next frame that is whole. */
+  next(): Uint8Array | undefined {
+    const { length } = this.#bytes;
+    if (length < PREFIX_BYTES || this.isBroken) return undefined;
+    const view = new DataView(this.#bytes.buffer, this.#bytes.byteOffset, PREFIX_BYTES);
+    const end = PREFIX_BYTES + view.getUint32(0, true);
+    this.isBroken = end - PREFIX_BYTES > this.frameBytesMax;
+    if (this.isBroken || length < end) return undefined;
+    const frame = this.#bytes.subarray(PREFIX_BYTES, end);
+    this.#bytes = this.#bytes.subarray(end);
+    return frame;
+  }
+}
+
+/** A connection behind its handshake; what came after that waits in the cutter. */
+export interface Connection {
+  readonly socket: Socket;
+  readonly cutter: FrameCutter;
+}
+
+/** Calls `each` with every frame; `false`, like a frame that is too large, ends the connection. */
+export function receiveFrames(
+  { socket, cutter }: Connection,
+  each: (frame: Uint8Array) => boolean,
+): void {
+  const drain = (): void => {
+    for (let frame = cutter.next(); frame !== undefined; frame = cutter.next()) {
+      if (!each(frame)) return void socket.destroy();
+    }
+    if (cutter.isBroken) socket.destroy();
+  };
+  // A failing socket closes too, and closing is what the owner of the connection acts on.
+  socket.on("error", () => {});
+  socket.on("data", (chunk: Uint8Array) => {
+    cutter.push(chunk);
+    drain();
+  });
+  drain();
+  socket.resume();
+}

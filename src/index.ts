@@ -1,0 +1,47 @@
+/** catga: virtual entities on a cluster. The door; what is not named here is not public. */
+export { Cluster, type ClusterOf, type NodeInfo, type Ownership } from "./api/cluster.ts";
+export type {
+  BaseContext,
+  CallOptions,
+  CommandContext,
+  ContextOf,
+  DeepReadonly,
+  Handlers,
+  QueryContext,
+  Ref,
+  Target,
+} from "./api/context.ts";
+export {
+  type AnyEntity,
+  type Contract,
+  defineContract,
+  defineEntity,
+  type Entity,
+  type EntityOptions,
+} from "./api/entity.ts";
+export {
+  type AnyDef,
+  command,
+  type CommonOptions,
+  type Def,
+  type Kind,
+  type MaybePromise,
+  type MessageIn,
+  type Messages,
+  type Payload,
+  type PayloadOf,
+  query,
+  type ReplyOf,
+  type Schema,
+} from "./api/messages.ts";
+export type { ClusterOptions, Transport, TransportUrl } from "./api/options.ts";
+export type { Duration } from "./base/duration.ts";
+export {
+  CatgaError,
+  type ErrorCode,
+  type ErrorDetails,
+  type Executed,
+  isCatgaError,
+} from "./base/errors.ts";
+export type { Logger } from "./base/logger.ts";
+export type { PassivationReason } from "./runtime/definition.ts";

@@ -1,0 +1,127 @@
+/**
+ * What a node knows of the cluster: the records of the authority, taken in monotonically.
+ *
+ * Records arrive by the feed, by answers to compare-and-sets and by redirects, in any order; for
+ * each key the highest revision wins whichever way it came (O5): a late piece of news never revives
+ * a released epoch. The class holds no timer and no promise.
+ */
+import type { Entry } from "../protocol/ledger.ts";
+import {
+  type GroupsRecord,
+  parseKey,
+  type SessionRecord,
+  type ShardRecord,
+} from "../protocol/records.ts";
+
+/** A record with its revision; revision 0 is the shard as its group's genesis record has it. */
+export interface Versioned<R> {
+  readonly revision: number;
+  readonly record: R;
+}
+
+/** What an entry changed in the view. */
+export type ViewChange =
+  | { readonly kind: "session"; readonly incarnation: string; readonly before: SessionState }
+  | { readonly kind: "shard"; readonly group: string; readonly shard: number }
+  | { readonly kind: "genesis"; readonly group: string }
+  | { readonly kind: "groups" };
+
+type SessionState = SessionRecord["state"] | undefined;
+
+interface GroupView {
+  genesis: ShardRecord | undefined;
+  readonly shards: Map<number, Versioned<ShardRecord>>;
+}
+
+/** See the file's header. */
+export class View {
+  readonly #entries = new Map<string, Entry>();
+  readonly #sessions = new Map<string, Versioned<SessionRecord>>();
+  readonly #groups = new Map<string, GroupView>();
+  #groupOfEntity = new Map<string, string>();
+
+  /** All sessions, by incarnation; dead ones too. */
+  get sessions(): ReadonlyMap<string, Versioned<SessionRecord>> {
+    return this.#sessions;
+  }
+
+  /** The newest record of `key` this node has seen. */
+  entry(key: string): Entry | undefined {
+    return this.#entries.get(key);
+  }
+
+  /** The group that hosts entity type `entity`. */
+  groupOf(entity: string): string | undefined {
+    return this.#groupOfEntity.get(entity);
+  }
+
+  /** Who owns `shard` of `group`, or `undefined` before the group's first node. */
+  shard(group: string, shard: number): Versioned<ShardRecord> | undefined {
+    const view = this.#groups.get(group);
+    if (view === undefined) return undefined;
+    const own = view.shards.get(shard);
+    if (own !== undefined) return own;
+    return view.genesis === undefined ? undefined : { revision: 0, record: view.genesis };
+  }
+
+  /** True for a node that may act: up or leaving. */
+  isAlive(incarnation: string): boolean {
+    const state = this.#sessions.get(incarnation)?.record.state;
+    return state === "up" || state === "leaving";
+  }
+
+  /** Sessions that may be given shards of `group`, by node id. */
+  targets(group: string): { readonly incarnation: string; name: string; weight: number }[] {
+    const targets = [];
+    for (const [incarnation, { record }] of this.#sessions) {
+      if (record.state !== "up" || record.group !== group) continue;
+      targets.push({ incarnation, name: record.node, weight: record.weight });
+    }
+    return targets;
+  }
+
+  /** Takes an entry in; `undefined` when it is old news or of an unknown kind. */
+  apply(entry: Entry): ViewChange | undefined {
+    if (entry.revision <= (this.#entries.get(entry.key)?.revision ?? 0)) return undefined;
+    this.#entries.set(entry.key, entry);
+    const key = parseKey(entry.key);
+    switch (key?.kind) {
+      case "session": {
+        const before = this.#sessions.get(key.incarnation)?.record.state;
+        const record = entry.value as SessionRecord;
+        this.#sessions.set(key.incarnation, { revision: entry.revision, record });
+        return { kind: "session", incarnation: key.incarnation, before };
+      }
+      case "shard": {
+        const record = entry.value as ShardRecord;
+        this.#group(key.group).shards.set(key.shard, { revision: entry.revision, record });
+        return { kind: "shard", group: key.group, shard: key.shard };
+      }
+      case "genesis":
+        this.#group(key.group).genesis = entry.value as ShardRecord;
+        return { kind: "genesis", group: key.group };
+      case "groups":
+        this.#groupOfEntity = byEntity(entry.value as GroupsRecord);
+        return { kind: "groups" };
+      default:
+        return undefined;
+    }
+  }
+
+  #group(group: string): GroupView {
+    let view = this.#groups.get(group);
+    if (view === undefined) {
+      view = { genesis: undefined, shards: new Map() };
+      this.#groups.set(group, view);
+    }
+    return view;
+  }
+}
+
+function byEntity(record: GroupsRecord): Map<string, string> {
+  const groups = new Map<string, string>();
+  for (const [group, entities] of Object.entries(record.groups)) {
+    for (const entity of entities) groups.set(entity, group);
+  }
+  return groups;
+}

@@ -1,0 +1,29 @@
+/** A driver: one implementation of the ports, chosen by a URL or made by hand. */
+import type { Clock } from "../base/clock.ts";
+import type { Random } from "../base/random.ts";
+import type { Authority } from "./authority.ts";
+import type { Link } from "./link.ts";
+
+/** What a driver is told about the node it serves. */
+export interface DriverContext {
+  readonly cluster: string;
+  readonly incarnation: string;
+  readonly secret: string | undefined;
+  /** How long a session lives without a renewal. */
+  readonly leaseMs: number;
+  readonly clock: Clock;
+  readonly random: Random;
+}
+
+/** The ports of one node, not opened yet. */
+export interface Ports {
+  readonly authority: Authority;
+  readonly link: Link;
+}
+
+/** Makes the ports of a node; holds nothing that two clusters in one process would share. */
+export interface Driver {
+  readonly name: string;
+  /** Rejects with a {@link CatgaError} when the cluster cannot be joined this way. */
+  connect(context: DriverContext): Promise<Ports>;
+}

@@ -1,0 +1,78 @@
+/**
+ * Records under compare-and-set: the heart of an authority that lives in one process.
+ *
+ * Revisions come from one counter, so they order all changes. An operation carries an id; the same
+ * id twice is the same operation, so a caller whose answer was lost may simply ask again.
+ */
+import type { AuthorityRecord } from "./records.ts";
+
+/** A record with the revision and the operation that wrote it. */
+export interface Entry {
+  readonly key: string;
+  readonly revision: number;
+  readonly value: AuthorityRecord;
+  readonly operation: string;
+}
+
+/** Replaces the record of `key` if it still has revision `expected`; 0 means there is none. */
+export interface Change {
+  readonly key: string;
+  readonly expected: number;
+  readonly value: AuthorityRecord;
+  readonly operation: string;
+}
+
+/** What became of a {@link Change}; a refusal carries what stands there instead. */
+export type CasResult =
+  | { readonly ok: true; readonly revision: number }
+  | { readonly ok: false; readonly current: Entry | undefined };
+
+/** See the file's header. */
+export class Ledger {
+  readonly #entries = new Map<string, Entry>();
+  #revision = 0;
+
+  /** The revision of the latest change. */
+  get revision(): number {
+    return this.#revision;
+  }
+
+  /** Carries `change` out or refuses it; `changed` is there only if something changed. */
+  cas(change: Change): { readonly result: CasResult; readonly changed?: Entry } {
+    const current = this.#entries.get(change.key);
+    if (current !== undefined && current.operation === change.operation) {
+      return { result: { ok: true, revision: current.revision } };
+    }
+    if ((current?.revision ?? 0) !== change.expected) return { result: { ok: false, current } };
+    const { key, value, operation } = change;
+    const changed: Entry = { key, value, operation, revision: ++this.#revision };
+    this.#entries.set(key, changed);
+    return { result: { ok: true, revision: changed.revision }, changed };
+  }
+
+  /** The record of `key` as it stands. */
+  get(key: string): Entry | undefined {
+    return this.#entries.get(key);
+  }
+
+  /** All records, in no particular order. */
+  entries(): Entry[] {
+    return [...this.#entries.values()];
+  }
+
+  /** Takes in `entries` of another ledger: for each key the highest revision stays. */
+  merge(entries: readonly Entry[]): void {
+    for (const entry of entries) {
+      const known = this.#entries.get(entry.key);
+      if (known === undefined || entry.revision > known.revision) {
+        this.#entries.set(entry.key, entry);
+      }
+      this.#revision = Math.max(this.#revision, entry.revision);
+    }
+  }
+
+  /** Leaves room for changes that somebody may have been told of and nobody alive remembers. */
+  skip(count: number): void {
+    this.#revision += count;
+  }
+}

@@ -1,0 +1,273 @@
+/**
+ * An entity in memory: its state, its mailbox, its turns.
+ *
+ * Turns start in arrival order; a command runs alone, queries run beside each other. A handler that
+ * returns no promise runs at once, on the stack of whoever brought the message, when nothing is
+ * waiting: that is what a million messages per second are made of. Everything that must not overlap
+ * is guarded by `#running`, which is set before user code runs and cleared after it.
+ *
+ * An activation hangs in the idle wheel all its life and looks, when its time comes, whether it was
+ * used since: being used costs one store, not a timer.
+ */
+import { CatgaError, describeError } from "../base/errors.ts";
+import { Queue } from "../base/queue.ts";
+import { isThenable } from "../base/thenable.ts";
+import { WheelEntry } from "../base/timer-wheel.ts";
+import { type MessageSpec, type PassivationReason, Refused } from "./definition.ts";
+import type { EntityHost } from "./entity-host.ts";
+import type { OwnedShard } from "./owned-shard.ts";
+import { TurnContext } from "./turn-context.ts";
+
+/** A message on its way through a mailbox. Exactly one of its three ends is called. */
+export interface Work {
+  readonly spec: MessageSpec;
+  readonly message: unknown;
+  readonly deadlineMs: number;
+  /** The handler is about to run; `false` when nobody wants the answer any more. */
+  begin(nowMs: number): boolean;
+  succeed(value: unknown): void;
+  fail(error: CatgaError): void;
+}
+
+/** What became of a message that was brought to a mailbox. */
+export type Posted = "accepted" | "full";
+
+type Phase = "opening" | "live" | "closing" | "closed";
+
+/** See the file's header. */
+export class Activation extends WheelEntry {
+  readonly id: string;
+  readonly host: EntityHost;
+  readonly shard: OwnedShard;
+  state: unknown;
+  #phase: Phase = "live";
+  /** Queries that run, or -1 while a command or a hook does. */
+  #running = 0;
+  #usedMs: number;
+  #waiting: Queue<Work> | undefined;
+  #isQueued = false;
+  #closing: PassivationReason | undefined;
+  /** While closing: waiting messages run first. */
+  #drains = false;
+  #aborter: AbortController | undefined;
+  #timers: Set<WheelEntry> | undefined;
+  #openError: CatgaError | undefined;
+
+  constructor(id: string, host: EntityHost, shard: OwnedShard) {
+    super();
+    this.id = id;
+    this.host = host;
+    this.shard = shard;
+    this.#usedMs = host.slices.nowMs;
+    this.state = host.definition.state(id);
+    host.idleWheel.add(this, this.#usedMs + host.definition.idleMs);
+  }
+
+  /** Aborts when this activation ends. */
+  get signal(): AbortSignal {
+    this.#aborter ??= new AbortController();
+    return this.#aborter.signal;
+  }
+
+  /** Messages that wait. */
+  get waitingCount(): number {
+    return this.#waiting?.size ?? 0;
+  }
+
+  /** Runs the activation hook, before the first message. */
+  open(): void {
+    const { activated } = this.host.definition;
+    if (activated === undefined) return;
+    this.#phase = "opening";
+    this.#runHook(
+      () => activated(new TurnContext(this, Number.POSITIVE_INFINITY)),
+      () => {
+        this.#phase = "live";
+      },
+      (error) => this.#abandon(error),
+    );
+  }
+
+  /** Takes a message in: runs it now or lets it wait. */
+  post(work: Work): Posted {
+    if (this.#openError !== undefined) {
+      work.fail(this.#openError);
+      return "accepted";
+    }
+    const { slices, definition } = this.host;
+    if (this.waitingCount === 0 && this.#mayStart(work) && slices.enter()) {
+      this.#start(work);
+      return "accepted";
+    }
+    this.#waiting ??= new Queue();
+    if (this.#waiting.size >= definition.mailboxCapacity) return "full";
+    this.#waiting.push(work);
+    if (this.#running === 0) this.#wait();
+    return "accepted";
+  }
+
+  /** Starts what waits, as far as it may start now. */
+  resume(): void {
+    this.#isQueued = false;
+    for (let work = this.#waiting?.at(0); work !== undefined; work = this.#waiting?.at(0)) {
+      if (!this.#mayStart(work)) break;
+      if (!this.host.slices.enter()) return this.#wait();
+      this.#waiting?.shift();
+      this.#start(work);
+    }
+    this.#closeIfDone();
+  }
+
+  /** Ends the activation after the turns that run; what waits is delivered to the next one. */
+  passivate(reason: PassivationReason): void {
+    this.#closing ??= reason;
+    this.#closeIfDone();
+  }
+
+  /** Ends the activation when every message that was accepted has had its turn. */
+  drain(reason: PassivationReason): void {
+    this.#closing ??= reason;
+    this.#drains = true;
+    this.#closeIfDone();
+  }
+
+  /** Tells the handlers that run, by their signal, to give up. */
+  abort(): void {
+    this.#aborter?.abort();
+  }
+
+  /** Keeps a timer that dies with this activation. */
+  keepTimer(timer: WheelEntry): void {
+    this.#timers ??= new Set();
+    this.#timers.add(timer);
+  }
+
+  /** Forgets a timer that fired or was cancelled. */
+  dropTimer(timer: WheelEntry): void {
+    this.#timers?.delete(timer);
+  }
+
+  /** Its time in the idle wheel is over: passivate, or wait for the rest. */
+  override expire(): void {
+    const { idleWheel, definition, slices } = this.host;
+    const untilMs = this.#usedMs + definition.idleMs;
+    const isIdle = this.#running === 0 && this.waitingCount === 0 && this.#phase === "live";
+    if (isIdle && !this.#timers?.size && untilMs <= idleWheel.nowMs) {
+      return this.passivate("idle");
+    }
+    const fromMs = isIdle ? untilMs : slices.nowMs + definition.idleMs;
+    idleWheel.add(this, Math.max(fromMs, idleWheel.nowMs + 1));
+  }
+
+  #mayStart(work: Work): boolean {
+    if (this.#phase !== "live" || this.#running < 0) return false;
+    if (this.#closing !== undefined && !this.#drains) return false;
+    return work.spec.kind === "query" || this.#running === 0;
+  }
+
+  #wait(): void {
+    if (this.#isQueued) return;
+    this.#isQueued = true;
+    this.host.slices.later(this);
+  }
+
+  /** The caller has entered the slice. */
+  #start(work: Work): void {
+    const { slices } = this.host;
+    this.#usedMs = slices.nowMs;
+    if (!work.begin(slices.nowMs)) return slices.leave();
+    this.#running = work.spec.kind === "query" ? this.#running + 1 : -1;
+    let result: unknown;
+    try {
+      result = work.spec.run(new TurnContext(this, work.deadlineMs), work.message);
+    } catch (error) {
+      slices.leave();
+      return this.#end(work, this.#failure(work, error));
+    }
+    slices.leave();
+    if (!isThenable(result)) return this.#end(work, undefined, result);
+    result.then(
+      (value) => this.#end(work, undefined, value),
+      (error: unknown) => this.#end(work, this.#failure(work, error)),
+    );
+  }
+
+  #end(work: Work, error: CatgaError | undefined, value?: unknown): void {
+    this.#running = work.spec.kind === "query" ? this.#running - 1 : 0;
+    this.#usedMs = this.host.slices.nowMs;
+    if (error === undefined) work.succeed(value);
+    else work.fail(error);
+    if (this.waitingCount > 0) this.resume();
+    else if (this.#closing !== undefined) this.#closeIfDone();
+  }
+
+  #closeIfDone(): void {
+    if (this.#closing === undefined || this.#phase !== "live" || this.#running !== 0) return;
+    if (!this.#drains || this.waitingCount === 0) this.#close(this.#closing);
+  }
+
+  #failure(work: Work, error: unknown): CatgaError {
+    if (error instanceof Refused) return error.error;
+    const entity = this.host.keyOf(this.id);
+    const details = { entity, message: work.spec.type, ...describeError(error) };
+    this.host.log.error({ ...details, error }, "a handler failed");
+    return new CatgaError("HANDLER_FAILED", details);
+  }
+
+  #close(reason: PassivationReason): void {
+    const { deactivated } = this.host.definition;
+    this.#phase = "closing";
+    const finish = (): void => this.#finish();
+    if (deactivated === undefined) return finish();
+    const context = new TurnContext(this, Number.POSITIVE_INFINITY);
+    this.#runHook(
+      () => deactivated(context, reason),
+      finish,
+      (error) => {
+        const entity = this.host.keyOf(this.id);
+        this.host.log.error({ entity, reason, error }, "a deactivation hook failed");
+        finish();
+      },
+    );
+  }
+
+  #finish(): void {
+    this.#phase = "closed";
+    this.#running = 0;
+    this.host.idleWheel.remove(this);
+    for (const timer of this.#timers ?? []) this.host.wheel.remove(timer);
+    this.abort();
+    // Messages that came while the hooks ran are for the entity, not for this activation.
+    const waiting = this.#waiting?.drain() ?? [];
+    this.host.forget(this);
+    for (const work of waiting) this.host.deliverAgain(this.id, work);
+  }
+
+  #abandon(error: unknown): void {
+    const entity = this.host.keyOf(this.id);
+    this.host.log.error({ entity, error }, "an activation hook failed");
+    this.#openError = new CatgaError("ACTIVATION_FAILED", { entity, ...describeError(error) });
+    for (const work of this.#waiting?.drain() ?? []) work.fail(this.#openError);
+    this.#finish();
+  }
+
+  #runHook(hook: () => unknown, done: () => void, failed: (error: unknown) => void): void {
+    this.#running = -1;
+    const end = (settle: () => void): void => {
+      this.#running = 0;
+      settle();
+      if (this.#phase === "live") this.resume();
+    };
+    let result: unknown;
+    try {
+      result = hook();
+    } catch (error) {
+      return end(() => failed(error));
+    }
+    if (!isThenable(result)) return end(done);
+    result.then(
+      () => end(done),
+      (error: unknown) => end(() => failed(error)),
+    );
+  }
+}

@@ -1,0 +1,43 @@
+/** An entity type as the runtime runs it: its messages with their handlers, its limits, its hooks. */
+
+import type { CatgaError } from "../base/errors.ts";
+
+/** Whether a message may change the state. */
+export type MessageKind = "command" | "query";
+
+/** Why an activation ends. */
+export type PassivationReason = "idle" | "moved" | "shutdown" | "error";
+
+/** One message an entity understands. */
+export interface MessageSpec {
+  readonly type: string;
+  readonly kind: MessageKind;
+  /** The deadline of a call that brings none of its own. */
+  readonly timeoutMs: number | undefined;
+  /** Runs the handler, and around it the checks of its schemas; may return a promise. */
+  readonly run: (context: object, message: unknown) => unknown;
+}
+
+/** An entity type with its code, checked and with all defaults filled in. */
+export interface EntityDefinition {
+  readonly name: string;
+  readonly messages: ReadonlyMap<string, MessageSpec>;
+  readonly idleMs: number;
+  readonly mailboxCapacity: number;
+  readonly state: (id: string) => unknown;
+  readonly activated: ((context: object) => unknown) | undefined;
+  readonly deactivated: ((context: object, reason: PassivationReason) => unknown) | undefined;
+}
+
+/**
+ * Thrown by a message's `run` when a schema refuses: the error reaches the caller as it is, while
+ * one that the handler threw is wrapped.
+ */
+export class Refused extends Error {
+  readonly error: CatgaError;
+  constructor(error: CatgaError) {
+    super(error.message);
+    this.name = "Refused";
+    this.error = error;
+  }
+}

@@ -1,0 +1,271 @@
+/**
+ * The shards of this node's group: feeds each one's state machine with what happens, and carries
+ * out what it decides. The decisions stand in `ownership/shard.ts`.
+ *
+ * In this version a shard moves when nothing of it is in memory; a node that leaves passivates its
+ * entities first.
+ */
+import type { Clock } from "../base/clock.ts";
+import type { Hash } from "../base/hash.ts";
+import { HANDOFFS_MAX, SEAL_RETRY_MS, STAGE_TIMEOUT_MS } from "../base/limits.ts";
+import type { Logger } from "../base/logger.ts";
+import { createRing } from "../base/ring.ts";
+import { type ShardEffect, type ShardEvent, stepShard } from "../ownership/shard.ts";
+import type { Versioned, View } from "../ownership/view.ts";
+import { shardKey, type ShardRecord } from "../protocol/records.ts";
+import type { Channel } from "./channel.ts";
+import type { ControlMessage } from "./control.ts";
+import { OwnedShard } from "./owned-shard.ts";
+import type { RecordWriter } from "./record-writer.ts";
+
+/** What the shards need of the node around them. */
+export interface ShardServices {
+  readonly self: string;
+  readonly group: string;
+  readonly shardCount: number;
+  readonly clock: Clock;
+  readonly hash: Hash;
+  readonly view: View;
+  readonly log: Logger;
+  readonly writer: RecordWriter;
+  /** True while this node's lease runs (L3). */
+  readonly leaseHolds: () => boolean;
+  readonly control: (to: string, message: ControlMessage) => void;
+  readonly handoffId: () => string;
+}
+
+/** See the file's header. */
+export class Shards {
+  readonly #services: ShardServices;
+  readonly #shards: OwnedShard[];
+  #targets: readonly (string | undefined)[] = [];
+  #released: (() => void) | undefined;
+  #isLeaving = false;
+  #underway = 0;
+  #looksLater = false;
+
+  constructor(services: ShardServices) {
+    this.#services = services;
+    const { shardCount: length } = services;
+    this.#shards = Array.from({ length }, (_, number) => new OwnedShard(number));
+  }
+
+  /** The shard, if this node may serve it at this moment. */
+  serving(number: number): OwnedShard | undefined {
+    const shard = this.#shards[number];
+    return shard?.accepting === true && this.#services.leaseHolds() ? shard : undefined;
+  }
+
+  /** True when this node accepts messages for a shard. */
+  isServing(group: string, number: number): boolean {
+    return group === this.#services.group && this.serving(number) !== undefined;
+  }
+
+  /** Remembers this node's own channel to a shard, if the shard is of this group. */
+  leaveBy(group: string, number: number, channel: Channel): void {
+    const shard = group === this.#services.group ? this.#shards[number] : undefined;
+    if (shard !== undefined) shard.outbound = channel;
+  }
+
+  /** The highest number of this node's own channel that a shard here has accepted. */
+  acceptedHere(number: number, channel: number): number {
+    return this.#shards[number]?.counter(this.#services.self, channel)?.last ?? 0;
+  }
+
+  /**
+   * Hands everything over and takes nothing in; resolves when this node owns nothing, or when
+   * nobody is left to take it and every entity has ended.
+   */
+  release(): Promise<void> {
+    this.#isLeaving = true;
+    this.rebalance();
+    return new Promise((resolve) => {
+      this.#released = resolve;
+      this.#checkReleased();
+    });
+  }
+
+  /** Computes who should own what, and acts on it. */
+  rebalance(): void {
+    const { view, group, shardCount, hash } = this.#services;
+    const targets = view.targets(group);
+    const ring = createRing(targets, shardCount, hash);
+    this.#targets = Array.from(ring.targets, (index) => ring.nodes[index]?.incarnation);
+    this.lookAll();
+    if (this.#isLeaving && targets.length === 0) this.#drainAll();
+  }
+
+  /** Looks at every shard again. */
+  lookAll(): void {
+    for (const shard of this.#shards) this.#look(shard);
+  }
+
+  /** The record of a shard changed. */
+  recordChanged(group: string, number: number): void {
+    const shard = group === this.#services.group ? this.#shards[number] : undefined;
+    if (shard !== undefined) this.#look(shard);
+  }
+
+  /** The session of `sender` is over. */
+  forgetSender(sender: string): void {
+    for (const shard of this.#shards) shard.forgetSender(sender);
+  }
+
+  /** A message of the handoff protocol. */
+  control(from: string, message: ControlMessage): void {
+    const shard = this.#shards[message.shard];
+    if (shard === undefined || message.group !== this.#services.group) return;
+    const { handoff } = message;
+    if (message.kind !== "transfer") return this.#step(shard, { kind: message.kind, handoff });
+    const refuses = this.#isLeaving || !this.#services.leaseHolds();
+    if (refuses) return this.#answer(from, "refused", shard, handoff);
+    const before = shard.state;
+    this.#step(shard, { kind: "transfer", handoff, epoch: message.epoch }, from);
+    if (shard.state !== before) shard.stage(message.counters);
+  }
+
+  #look(shard: OwnedShard): void {
+    const { view, group, self } = this.#services;
+    const current = view.shard(group, shard.number);
+    const owner = current?.record.owner ?? null;
+    const ownerAlive = owner !== null && view.isAlive(owner);
+    const target = this.#targets[shard.number];
+    if (shard.state.kind === "active" && target !== self && !this.#maySeal(shard)) return;
+    this.#step(shard, { kind: "look", self, current, ownerAlive, target });
+  }
+
+  #maySeal(shard: OwnedShard): boolean {
+    const owned = shard.state.kind === "active" ? shard.state.owned : undefined;
+    const current = this.#services.view.shard(this.#services.group, shard.number);
+    const isTaken = current !== undefined && current.record.epoch > (owned?.record.epoch ?? 0);
+    return isTaken || this.#underway < HANDOFFS_MAX;
+  }
+
+  #step(shard: OwnedShard, event: ShardEvent, from = ""): void {
+    const [next, effects] = stepShard(shard.state, event);
+    const wasMoving = isMoving(shard);
+    shard.state = next;
+    this.#underway += Number(isMoving(shard)) - Number(wasMoving);
+    // Those that found no place among the moves under way are waiting for one.
+    if (wasMoving && this.#underway === HANDOFFS_MAX / 2) this.#lookAllLater(0);
+    for (const effect of effects) this.#act(shard, effect, from);
+    if (shard.state.kind === "none") this.#checkReleased();
+  }
+
+  /** Nobody is left to take a shard: its entities end here. */
+  #drainAll(): void {
+    for (const shard of this.#shards) {
+      if (shard.state.kind !== "active") continue;
+      shard.accepting = false;
+      for (const activation of shard.activations) activation.drain("shutdown");
+      shard.whenEmpty(() => this.#checkReleased());
+    }
+  }
+
+  #checkReleased(): void {
+    if (this.#released === undefined) return;
+    const hasHeirs = this.#targets.some((target) => target !== undefined);
+    const isDone = this.#shards.every(({ state, activations }) =>
+      hasHeirs ? state.kind === "none" : activations.size === 0,
+    );
+    if (isDone) this.#released();
+  }
+
+  #act(shard: OwnedShard, effect: ShardEffect, from: string): void {
+    switch (effect.kind) {
+      case "write":
+        return this.#write(shard, effect.expected, effect.record);
+      case "seal":
+        return this.#seal(shard);
+      case "unseal":
+        shard.accepting = true;
+        shard.outbound?.pump();
+        return this.#lookAllLater(SEAL_RETRY_MS);
+      case "transfer":
+        return this.#transfer(shard, effect.to, effect.handoff);
+      case "abort":
+        return this.#answer(effect.to, "aborted", shard, effect.handoff);
+      case "open":
+        return this.#open(shard, effect.owned, effect.handoff);
+      case "close":
+        return this.#close(shard);
+      case "confirm":
+        return this.#answer(from, "confirmed", shard, effect.handoff);
+      case "refuse":
+        return this.#answer(from, "refused", shard, effect.handoff);
+      case "discard":
+        return shard.stage([]);
+    }
+  }
+
+  #write(shard: OwnedShard, expected: number, record: ShardRecord): void {
+    const { group, writer, leaseHolds } = this.#services;
+    if (!leaseHolds()) {
+      // Not under a lapsed lease; the next look decides anew.
+      return this.#step(shard, { kind: "lost" });
+    }
+    const key = shardKey(group, shard.number);
+    writer.write({ key, expected, value: record }, (result) => {
+      if (!result.ok) return this.#step(shard, { kind: "lost" });
+      this.#step(shard, { kind: "written", owned: { revision: result.revision, record } });
+    });
+  }
+
+  #seal(shard: OwnedShard): void {
+    if (shard.activations.size > 0 && !this.#isLeaving) {
+      // Later, when its entities have gone idle.
+      return this.#step(shard, { kind: "busy" });
+    }
+    shard.accepting = false;
+    for (const activation of shard.activations) activation.drain("shutdown");
+    shard.whenEmpty(() => this.#drained(shard));
+  }
+
+  #drained(shard: OwnedShard): void {
+    this.#step(shard, { kind: "drained", handoff: this.#services.handoffId() });
+  }
+
+  #transfer(shard: OwnedShard, to: string, handoff: string): void {
+    const { control, group, clock } = this.#services;
+    const counters = shard.counterRows();
+    const { number, epoch } = shard;
+    control(to, { kind: "transfer", group, shard: number, handoff, epoch, counters });
+    clock.after(STAGE_TIMEOUT_MS, () => this.#step(shard, { kind: "timeout", handoff }));
+  }
+
+  #open(shard: OwnedShard, owned: Versioned<ShardRecord>, handoff: string | undefined): void {
+    shard.epoch = owned.record.epoch;
+    shard.cleanSince = owned.record.cleanSince;
+    shard.adopt(handoff === undefined ? "nothing" : "staged");
+    shard.accepting = true;
+    shard.outbound?.pump();
+    if (this.#targets[shard.number] !== this.#services.self) this.#lookAllLater(0);
+  }
+
+  #close(shard: OwnedShard): void {
+    shard.accepting = false;
+    for (const activation of shard.activations) activation.passivate("moved");
+  }
+
+  #answer(
+    to: string,
+    kind: "confirmed" | "refused" | "aborted",
+    { number: shard }: OwnedShard,
+    handoff: string,
+  ): void {
+    this.#services.control(to, { kind, group: this.#services.group, shard, handoff });
+  }
+
+  #lookAllLater(delayMs: number): void {
+    if (this.#looksLater) return;
+    this.#looksLater = true;
+    this.#services.clock.after(delayMs, () => {
+      this.#looksLater = false;
+      this.lookAll();
+    });
+  }
+}
+
+function isMoving({ state }: OwnedShard): boolean {
+  return state.kind === "sealing" || state.kind === "staging" || state.kind === "inDoubt";
+}

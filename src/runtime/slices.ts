@@ -1,0 +1,86 @@
+/**
+ * Slices of the event loop: turns may run one after the other for 10 ms, then timers and sockets go
+ * first. Without it a flood of local messages is one long microtask loop, and the heartbeat that
+ * keeps this node alive never leaves.
+ */
+import type { Clock } from "../base/clock.ts";
+import { NESTED_TURNS_MAX, SLICE_MS } from "../base/limits.ts";
+
+/** Something with turns to run that had to wait for the next slice. */
+export interface Resumable {
+  resume(): void;
+}
+
+/** See the file's header. One for each node. */
+export class Slices {
+  readonly #clock: Clock;
+  #waiting: Resumable[] = [];
+  #open = false;
+  #endMs = 0;
+  #depth = 0;
+  /** Turns start before this only (L3): the end of the session lease. */
+  leaseUntilMs = Number.POSITIVE_INFINITY;
+  /** Turns that were started. */
+  turns = 0;
+  #lagMs = 0;
+  /** The last reading of the clock: the beginning of the turn that started last. */
+  nowMs: number;
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+    this.nowMs = clock.nowMs();
+  }
+
+  /**
+   * True when a turn may start now; it reads the clock, once for each turn. Every `true` is followed
+   * by one {@link leave}, when the synchronous part of the turn has ended.
+   */
+  enter(): boolean {
+    this.nowMs = this.#clock.nowMs();
+    if (!this.#open) this.#begin();
+    if (this.nowMs >= this.#endMs || this.#depth >= NESTED_TURNS_MAX) return false;
+    if (this.nowMs >= this.leaseUntilMs) return false;
+    this.#depth++;
+    this.turns++;
+    return true;
+  }
+
+  /** The synchronous part of a turn has ended. */
+  leave(): void {
+    this.#depth--;
+  }
+
+  /** Calls `waiting.resume()` in the next slice. */
+  later(waiting: Resumable): void {
+    this.#waiting.push(waiting);
+    if (!this.#open && this.nowMs < this.leaseUntilMs) this.#begin();
+  }
+
+  /** The longest that the event loop was kept from other work since this was asked last. */
+  takeLagMs(): number {
+    const lagMs = this.#lagMs;
+    this.#lagMs = 0;
+    return lagMs;
+  }
+
+  /** The lease holds again: what waited may run. */
+  resume(): void {
+    if (!this.#open && this.#waiting.length > 0) this.#begin();
+  }
+
+  #begin(): void {
+    this.#open = true;
+    this.#endMs = this.nowMs + SLICE_MS;
+    this.#clock.yield(() => this.#next());
+  }
+
+  #next(): void {
+    this.#open = false;
+    const waiting = this.#waiting;
+    this.nowMs = this.#clock.nowMs();
+    this.#lagMs = Math.max(this.#lagMs, this.nowMs - (this.#endMs - SLICE_MS));
+    if (waiting.length === 0 || this.nowMs >= this.leaseUntilMs) return;
+    this.#waiting = [];
+    for (const each of waiting) each.resume();
+  }
+}
