@@ -1,5 +1,5 @@
 /** catga: virtual entities on a cluster. The door; what is not named here is not public. */
-export { Cluster, type ClusterOf, type NodeInfo, type Ownership } from "./api/cluster.ts";
+export { Cluster, type ClusterOf } from "./api/cluster.ts";
 export type {
   BaseContext,
   CallOptions,
@@ -45,3 +45,4 @@ export {
 } from "./base/errors.ts";
 export type { Logger } from "./base/logger.ts";
 export type { PassivationReason } from "./runtime/definition.ts";
+export type { NodeInfo, Ownership } from "./runtime/node.ts";

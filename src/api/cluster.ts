@@ -5,34 +5,11 @@ import { STOP_DEADLINE_MS } from "../base/limits.ts";
 import { systemRandom } from "../base/random.ts";
 import { checkRuntime } from "../base/runtime.ts";
 import { checkEntityId } from "../protocol/ids.ts";
-import { Node } from "../runtime/node.ts";
+import { Node, type NodeInfo, type Ownership } from "../runtime/node.ts";
 import type { Ref } from "./context.ts";
 import type { AnyEntity, Entity } from "./entity.ts";
 import { type ClusterOptions, settingsOf, type TransportUrl } from "./options.ts";
-import { EntityRef, type RefTarget } from "./ref.ts";
-
-/** A node of the cluster, as the others know it. */
-export interface NodeInfo {
-  readonly node: string;
-  readonly endpoint: string | undefined;
-  readonly runtime: string;
-  readonly weight: number;
-  readonly state: "up" | "leaving";
-  readonly inFlight: number;
-  /** Share of one core: 0 to 1, above with several threads. */
-  readonly cpu: number;
-  readonly memoryBytes: number;
-  readonly messagesPerSecond: number;
-  readonly eventLoopLagMs: number;
-}
-
-/** Where an entity lives. */
-export interface Ownership {
-  readonly node: string;
-  readonly shard: number;
-  /** Rises with every new ownership of the shard. */
-  readonly epoch: number;
-}
+import { EntityRef, type RefRequest } from "./ref.ts";
 
 /** This process's place in the cluster. `E` are the entity types it was started with. */
 export interface ClusterOf<E extends AnyEntity> extends AsyncDisposable {
@@ -72,18 +49,13 @@ export const Cluster: {
   async start(options) {
     checkRuntime();
     const settings = settingsOf(options, systemRandom);
-    // Turns ask for references before `start` has returned the node they belong to.
-    let cluster: NodeCluster | undefined;
-    const node = await Node.start({
-      ...settings,
-      clock: systemClock,
-      random: systemRandom,
-      refTo: (target, id, deadlineMs) =>
-        cluster!.refTo(target as string | AnyEntity, id, deadlineMs),
-    });
-    cluster = new NodeCluster(node, settings.nodeId);
-    // The type is computed from the options, which the object below does not know any more.
-    return cluster as never;
+    const world = { clock: systemClock, random: systemRandom };
+    const node = await Node.start(
+      { ...settings, ...world },
+      (router, request) => new EntityRef(router, request as RefRequest),
+    );
+    // The type is computed from the options, which the object does not know any more.
+    return new NodeCluster(node, settings.nodeId);
   },
 };
 
@@ -97,11 +69,8 @@ class NodeCluster implements ClusterOf<Entity<never, never>> {
   }
 
   entity(target: string | AnyEntity, id: string): never {
-    return this.refTo(target, id, Number.POSITIVE_INFINITY) as never;
-  }
-
-  refTo(target: string | AnyEntity, id: string, deadlineMs: number): EntityRef {
-    return new EntityRef(this.#node.router, target as RefTarget, id, deadlineMs);
+    const boundMs = Number.POSITIVE_INFINITY;
+    return new EntityRef(this.#node.router, { target, id, boundMs }) as never;
   }
 
   get nodes(): readonly NodeInfo[] {

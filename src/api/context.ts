@@ -65,8 +65,8 @@ export interface CommandContext<M extends Messages, S> extends BaseContext {
   /** The entity's state; change it or put another in its place. */
   state: S;
   /**
-   * Fencing token of this ownership: fixed-width text that sorts, and rises with every new ownership
-   * of the entity. Pass it to outside systems, which refuse a smaller one.
+   * Fencing token of this ownership: fixed-width text that sorts, and rises with every new
+   * ownership of the entity. Pass it to outside systems, which refuse a smaller one.
    */
   readonly fence: string;
   /** Another entity of the same kind. */

@@ -16,6 +16,7 @@ import {
   type MessageOptions,
   messageOptions,
   type Messages,
+  type Schema,
 } from "./messages.ts";
 
 /** How an entity behaves. */
@@ -68,15 +69,15 @@ const OPTIONS = new Set([
 /**
  * Declares an entity type with its code. The name is cluster-wide: letters, digits, `_`, `.`, `-`.
  *
- * @throws {TypeError} when a name is not legal, a handler is missing or not a function, or an option
- * is unknown.
+ * @throws {TypeError} when a name is not legal, a handler is missing or not a function, or an
+ * option is unknown.
  * @throws {RangeError} when a limit makes no sense.
  */
 export function defineEntity<const N extends string, M extends Messages, S>(
   name: N,
   options: EntityOptions<N, M, S>,
 ): Entity<N, M> {
-  return new ImplementedEntity(name, options as unknown as AnyOptions) as unknown as Entity<N, M>;
+  return new ImplementedEntity(name, options) as unknown as Entity<N, M>;
 }
 
 /** Declares the messages of an entity type without its code. */
@@ -178,10 +179,13 @@ interface Named {
 function withSchemas(handler: Run, { input, reply }: MessageOptions, named: Named): Run {
   if (input === undefined && reply === undefined) return handler;
   return (context, message) => {
-    const checked = check(input, message, "INVALID_PAYLOAD", named);
+    const checked =
+      input === undefined ? message : check(input, withoutType(message), payloadError(named));
     const run = (valid: unknown): unknown => {
       const answer = handler(context, withType(valid, named.type));
-      return then(answer, (value) => check(reply, value, "INVALID_REPLY", named));
+      return then(answer, (value) =>
+        reply === undefined ? value : check(reply, value, replyError(named)),
+      );
     };
     return then(checked, run);
   };
@@ -192,19 +196,21 @@ function withType(payload: unknown, type: string): unknown {
   return typeof payload === "object" ? { ...payload, type } : { type };
 }
 
-function check(
-  schema: MessageOptions["input"],
-  value: unknown,
-  code: "INVALID_PAYLOAD" | "INVALID_REPLY",
-  { name: entity, type: message }: Named,
-): unknown {
-  if (schema === undefined) return value;
-  const subject = code === "INVALID_PAYLOAD" ? withoutType(value) : value;
-  return then(schema["~standard"].validate(subject), (result) => {
+type Refuse = (issues: string) => CatgaError;
+
+function payloadError({ name: entity, type: message }: Named): Refuse {
+  return (issues) => new CatgaError("INVALID_PAYLOAD", { entity, message, issues });
+}
+
+function replyError({ name: entity, type: message }: Named): Refuse {
+  return (issues) => new CatgaError("INVALID_REPLY", { entity, message, issues });
+}
+
+function check(schema: Schema<unknown>, value: unknown, refuse: Refuse): unknown {
+  return then(schema["~standard"].validate(value), (result) => {
     const { issues, value: valid } = result as { issues?: readonly Issue[]; value?: unknown };
     if (issues === undefined) return valid;
-    const text = issues.map(describeIssue).join("; ");
-    throw new Refused(new CatgaError(code, { entity, message, issues: text }));
+    throw new Refused(refuse(issues.map(describeIssue).join("; ")));
   });
 }
 

@@ -1,4 +1,6 @@
-/** The options of `Cluster.start`, and what becomes of them: everything checked, every default set. */
+/**
+ * The options of `Cluster.start`, and what becomes of them: everything checked, every default set.
+ */
 import { type Duration, durationMs } from "../base/duration.ts";
 import {
   HEARTBEATS,
@@ -6,6 +8,7 @@ import {
   SHARD_COUNT,
   SHARD_COUNT_MAX,
   WEIGHT_MAX,
+  WEIGHT_MIN,
 } from "../base/limits.ts";
 import { type Logger, silentLogger } from "../base/logger.ts";
 import { hostName } from "../base/runtime.ts";
@@ -15,6 +18,7 @@ import { memory } from "../drivers/memory/index.ts";
 import type { Driver } from "../ports/driver.ts";
 import { checkName } from "../protocol/ids.ts";
 import type { EntityDefinition } from "../runtime/definition.ts";
+import type { NodeSettings } from "../runtime/node-context.ts";
 import { type AnyEntity, definitionOf } from "./entity.ts";
 
 /** A driver as a value; what it does is the house's own business. */
@@ -42,9 +46,9 @@ export interface ClusterOptions<E extends readonly AnyEntity[]> {
   /** What nodes prove to each other that they know. @default a file that only this user can read */
   readonly secret?: string;
   /**
-   * How often a node says that it lives, and after which silence it may be taken for dead. fast: 200
-   * ms and 800 ms; normal: 750 ms and 3 s; relaxed: 2.5 s and 10 s. A timeout below 4 × every is
-   * refused. @default "fast"
+   * How often a node says that it lives, and after which silence it may be taken for dead. fast:
+   * 200 ms and 800 ms; normal: 750 ms and 3 s; relaxed: 2.5 s and 10 s. A timeout below 4 × every
+   * is refused. @default "fast"
    */
   readonly heartbeat?:
     | "fast"
@@ -55,20 +59,6 @@ export interface ClusterOptions<E extends readonly AnyEntity[]> {
   readonly log?: Logger;
   /** Entity types this node hosts; without any it only calls. */
   readonly entities?: E;
-}
-
-/** The options with everything checked and filled in. */
-export interface Settings {
-  readonly driver: Driver;
-  readonly cluster: string;
-  readonly nodeId: string;
-  readonly endpoint: string | undefined;
-  readonly weight: number;
-  readonly shardCount: number;
-  readonly secret: string | undefined;
-  readonly times: HeartbeatTimes;
-  readonly log: Logger;
-  readonly entities: readonly EntityDefinition[];
 }
 
 const OPTIONS = new Set([
@@ -93,7 +83,7 @@ const OPTIONS = new Set([
 export function settingsOf(
   given: TransportUrl | ClusterOptions<readonly AnyEntity[]> | undefined,
   random: Random,
-): Settings {
+): NodeSettings {
   const options = typeof given === "string" ? { transport: given } : (given ?? {});
   for (const option of Object.keys(options)) {
     if (!OPTIONS.has(option)) throw new TypeError(`Cannot start a node: no option "${option}"`);
@@ -106,8 +96,8 @@ export function settingsOf(
     cluster,
     nodeId,
     endpoint: options.endpoint,
-    weight: inRange(options.weight ?? 1, 0.1, WEIGHT_MAX, "weight"),
-    shardCount: wholeInRange(options.shardCount ?? SHARD_COUNT, "shardCount"),
+    weight: weightOf(options.weight ?? 1),
+    shardCount: shardCountOf(options.shardCount ?? SHARD_COUNT),
     secret: options.secret,
     times: timesOf(options.heartbeat ?? "fast"),
     log: options.log ?? silentLogger,
@@ -160,14 +150,16 @@ function definitionsOf(entities: readonly AnyEntity[]): EntityDefinition[] {
   });
 }
 
-function wholeInRange(value: number, what: string): number {
-  if (Number.isSafeInteger(value) && value >= 1 && value <= SHARD_COUNT_MAX) return value;
+function shardCountOf(count: number): number {
+  if (Number.isSafeInteger(count) && count >= 1 && count <= SHARD_COUNT_MAX) return count;
   throw new RangeError(
-    `Cannot use ${what} ${value}: write a whole number from 1 to ${SHARD_COUNT_MAX}`,
+    `Cannot use shardCount ${count}: write a whole number from 1 to ${SHARD_COUNT_MAX}`,
   );
 }
 
-function inRange(value: number, min: number, max: number, what: string): number {
-  if (typeof value === "number" && value >= min && value <= max) return value;
-  throw new RangeError(`Cannot use ${what} ${value}: write a number from ${min} to ${max}`);
+function weightOf(weight: number): number {
+  if (typeof weight === "number" && weight >= WEIGHT_MIN && weight <= WEIGHT_MAX) return weight;
+  throw new RangeError(
+    `Cannot use weight ${weight}: write a number from ${WEIGHT_MIN} to ${WEIGHT_MAX}`,
+  );
 }

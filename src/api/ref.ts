@@ -1,13 +1,20 @@
 /** References: the typed face of the router. */
 import { durationMs } from "../base/duration.ts";
 import { CatgaError } from "../base/errors.ts";
-import { CALL_TIMEOUT_MS } from "../base/limits.ts";
 import type { Router } from "../runtime/router.ts";
 import type { CallOptions } from "./context.ts";
 import { messageOptions, type Messages } from "./messages.ts";
 
 /** An entity type by name, or with its messages. */
 export type RefTarget = string | { readonly name: string; readonly messages: Messages };
+
+/** Which entity a reference is for. */
+export interface RefRequest {
+  readonly target: RefTarget;
+  readonly id: string;
+  /** When calls end at the latest, on the node's clock. */
+  readonly boundMs: number;
+}
 
 /** Implements `Ref`, whose types it has lost. */
 export class EntityRef {
@@ -17,7 +24,7 @@ export class EntityRef {
   readonly #messages: Messages | undefined;
   readonly #boundMs: number;
 
-  constructor(router: Router, target: RefTarget, id: string, boundMs: number) {
+  constructor(router: Router, { target, id, boundMs }: RefRequest) {
     this.id = id;
     this.#router = router;
     this.#boundMs = boundMs;
@@ -45,10 +52,7 @@ export class EntityRef {
       type,
       message,
       oneWay,
-      timeoutMs:
-        options?.timeout === undefined
-          ? this.#defaultMs(type)
-          : durationMs(options.timeout, "timeout"),
+      timeoutMs: options === undefined ? this.#declaredMs(type) : this.#chosenMs(type, options),
       boundMs: this.#boundMs,
       signal: options?.signal,
     });
@@ -58,9 +62,13 @@ export class EntityRef {
     return this.#messages !== undefined && !Object.hasOwn(this.#messages, type);
   }
 
-  #defaultMs(type: string): number {
+  #chosenMs(type: string, { timeout }: CallOptions): number | undefined {
+    return timeout === undefined ? this.#declaredMs(type) : durationMs(timeout, "timeout");
+  }
+
+  /** Of an entity type that was given by name only the node may know the declaration. */
+  #declaredMs(type: string): number | undefined {
     const def = this.#messages?.[type];
-    if (def !== undefined) return messageOptions(def).timeoutMs ?? CALL_TIMEOUT_MS;
-    return this.#router.timeoutMs(this.#name, type) ?? CALL_TIMEOUT_MS;
+    return def === undefined ? undefined : messageOptions(def).timeoutMs;
   }
 }

@@ -46,148 +46,115 @@ export interface ErrorDetails {
 /** Every code a {@link CatgaError} can carry. */
 export type ErrorCode = keyof ErrorDetails;
 
-interface CodeSpec<C extends ErrorCode> {
-  /** For codes of which only the instance knows it, the details carry `executed`. */
-  readonly executed: Executed | "details";
-  readonly message: (details: ErrorDetails[C]) => string;
-}
+/** Whether the handler ran (`"details"`: only the instance knows), and the text. */
+type CodeSpec<D> = readonly [executed: Executed | "details", text: (details: D) => string];
 
-const CODES: { readonly [C in ErrorCode]: CodeSpec<C> } = {
-  ACTIVATION_FAILED: {
-    executed: "no",
-    message: (d) => `Cannot activate "${d.entity}": ${d.name}: ${d.text}`,
-  },
-  CALL_TIMEOUT: {
-    executed: "details",
-    message: (d) =>
-      `Cannot finish "${d.message}" on "${d.entity}": no answer within ${d.timeoutMs} ms`,
-  },
-  CANCELLED: {
-    executed: "details",
-    message: (d) => `Cannot finish "${d.message}" on "${d.entity}": the caller's signal aborted`,
-  },
-  CLUSTER_MISMATCH: {
-    executed: "no",
-    message: (d) =>
+const CODES: { readonly [C in ErrorCode]: CodeSpec<ErrorDetails[C]> } = {
+  ACTIVATION_FAILED: ["no", (d) => `Cannot activate "${d.entity}": ${d.name}: ${d.text}`],
+  CALL_TIMEOUT: ["details", (d) => `${cannotFinish(d)}: no answer within ${d.timeoutMs} ms`],
+  CANCELLED: ["details", (d) => `${cannotFinish(d)}: the caller's signal aborted`],
+  CLUSTER_MISMATCH: [
+    "no",
+    (d) =>
       `Cannot join cluster "${d.ours}" at ${d.address}: cluster "${d.theirs}" answers there; ` +
-      `choose another name or an explicit transport "tcp://127.0.0.1:<port>"`,
-  },
-  CLUSTER_STOPPED: {
-    executed: "no",
-    message: (d) => `Cannot use the cluster on node "${d.node}": it has stopped`,
-  },
-  ENTITY_SETS_DIFFER: {
-    executed: "no",
-    message: (d) =>
-      `Cannot join with entities [${d.ours}]: live nodes host [${d.theirs}], and nodes that share ` +
-      `an entity must host the same set`,
-  },
-  HANDLER_FAILED: {
-    executed: "yes",
-    message: (d) => `Cannot finish "${d.message}" on "${d.entity}": ${d.name}: ${d.text}`,
-  },
-  INVALID_ID: { executed: "no", message: (d) => `Cannot address the entity: its id ${d.reason}` },
-  INVALID_PAYLOAD: {
-    executed: "no",
-    message: (d) => `Cannot run "${d.message}" on "${d.entity}": ${d.issues}`,
-  },
-  INVALID_REPLY: {
-    executed: "yes",
-    message: (d) => `Cannot answer "${d.message}" on "${d.entity}": ${d.issues}`,
-  },
-  MAILBOX_FULL: {
-    executed: "no",
-    message: (d) => `Cannot accept a message for "${d.entity}": ${d.capacity} are waiting`,
-  },
-  MALFORMED: { executed: "no", message: (d) => `Cannot read the ${d.what}: ${d.reason}` },
-  MISSING_PACKAGE: {
-    executed: "no",
-    message: (d) => `Cannot ${d.purpose}: run "npm install ${d.package}"`,
-  },
-  NODE_ID_TAKEN: {
-    executed: "no",
-    message: (d) => `Cannot join as "${d.node}": a live node has this id`,
-  },
-  NOT_FOUND: { executed: "no", message: (d) => `Cannot find "${d.path}": there is no such route` },
-  OUTCOME_UNKNOWN: {
-    executed: "maybe",
-    message: (d) => `Cannot tell whether "${d.message}" ran on "${d.entity}": ${d.reason}`,
-  },
-  OVERLOADED: {
-    executed: "no",
-    message: (d) => `Cannot take more ${d.what}: ${d.limit} are waiting`,
-  },
-  PAYLOAD_NOT_ENCODABLE: {
-    executed: "no",
-    message: (d) => `Cannot send "${d.message}" to "${d.entity}": ${d.path} is ${d.found}`,
-  },
-  PORT_TAKEN: {
-    executed: "no",
-    message: (d) =>
-      `Cannot join at ${d.address}: ${d.reason}; choose a free port with ` +
-      `transport "tcp://127.0.0.1:<port>" on all nodes`,
-  },
-  PROTOCOL_MISMATCH: {
-    executed: "no",
-    message: (d) =>
+      `choose another name or ${OTHER_PORT}`,
+  ],
+  CLUSTER_STOPPED: ["no", (d) => `Cannot use the cluster on node "${d.node}": it has stopped`],
+  ENTITY_SETS_DIFFER: [
+    "no",
+    (d) =>
+      `Cannot join with entities [${d.ours}]: live nodes host [${d.theirs}], and nodes that ` +
+      `share an entity must host the same set`,
+  ],
+  HANDLER_FAILED: ["yes", (d) => `${cannotFinish(d)}: ${d.name}: ${d.text}`],
+  INVALID_ID: ["no", (d) => `Cannot address the entity: its id ${d.reason}`],
+  INVALID_PAYLOAD: ["no", (d) => `Cannot run "${d.message}" on "${d.entity}": ${d.issues}`],
+  INVALID_REPLY: ["yes", (d) => `${cannotAnswer(d)}: ${d.issues}`],
+  MAILBOX_FULL: [
+    "no",
+    (d) => `Cannot accept a message for "${d.entity}": ${d.capacity} are waiting`,
+  ],
+  MALFORMED: ["no", (d) => `Cannot read the ${d.what}: ${d.reason}`],
+  MISSING_PACKAGE: ["no", (d) => `Cannot ${d.purpose}: run "npm install ${d.package}"`],
+  NODE_ID_TAKEN: ["no", (d) => `Cannot join as "${d.node}": a live node has this id`],
+  NOT_FOUND: ["no", (d) => `Cannot find "${d.path}": there is no such route`],
+  OUTCOME_UNKNOWN: [
+    "maybe",
+    (d) => `Cannot tell whether "${d.message}" ran on "${d.entity}": ${d.reason}`,
+  ],
+  OVERLOADED: ["no", (d) => `Cannot take more ${d.what}: ${d.limit} are waiting`],
+  PAYLOAD_NOT_ENCODABLE: [
+    "no",
+    (d) => `Cannot send "${d.message}" to "${d.entity}": ${d.path} is ${d.found}`,
+  ],
+  PORT_TAKEN: ["no", (d) => `Cannot listen or join at ${d.address}: ${d.reason}; ${OTHER_PORT}`],
+  PROTOCOL_MISMATCH: [
+    "no",
+    (d) =>
       `Cannot talk to ${d.address}: it speaks protocol ${d.theirs}, this node speaks ${d.ours}`,
-  },
-  REPLY_NOT_ENCODABLE: {
-    executed: "yes",
-    message: (d) => `Cannot answer "${d.message}" of "${d.entity}": ${d.path} is ${d.found}`,
-  },
-  REPLY_TOO_LARGE: {
-    executed: "yes",
-    message: (d) =>
-      `Cannot answer "${d.message}" of "${d.entity}": ${d.bytes} bytes, at most ${d.bytesMax}`,
-  },
-  RUNTIME_TOO_OLD: {
-    executed: "no",
-    message: (d) => `Cannot run on ${d.runtime} ${d.version}: ${d.minimum} or newer is needed`,
-  },
-  SETTINGS_DIFFER: {
-    executed: "no",
-    message: (d) =>
-      `Cannot join with ${d.setting} ${d.ours}: the cluster was started with ${d.theirs}`,
-  },
-  TOO_LARGE: {
-    executed: "no",
-    message: (d) => `Cannot send the ${d.what}: ${d.bytes} bytes, at most ${d.bytesMax}`,
-  },
-  UNAVAILABLE: { executed: "no", message: (d) => `Cannot reach the owner: ${d.reason}` },
-  UNKNOWN_ENTITY: {
-    executed: "no",
-    message: (d) => `Cannot address "${d.entity}": no node hosts an entity of this name`,
-  },
-  UNKNOWN_MESSAGE: {
-    executed: "no",
-    message: (d) => `Cannot send "${d.message}": entity "${d.entity}" has no such message`,
-  },
-  UNSAFE_SECRET: {
-    executed: "no",
-    message: (d) => `Cannot trust the secret file "${d.path}": ${d.reason}`,
-  },
-  WRONG_SECRET: {
-    executed: "no",
-    message: (d) => `Cannot talk to ${d.address}: the two sides have different secrets`,
-  },
+  ],
+  REPLY_NOT_ENCODABLE: ["yes", (d) => `${cannotAnswer(d)}: ${d.path} is ${d.found}`],
+  REPLY_TOO_LARGE: ["yes", (d) => `${cannotAnswer(d)}: ${tooLarge(d)}`],
+  RUNTIME_TOO_OLD: [
+    "no",
+    (d) => `Cannot run on ${d.runtime} ${d.version}: ${d.minimum} or newer is needed`,
+  ],
+  SETTINGS_DIFFER: [
+    "no",
+    (d) => `Cannot join with ${d.setting} ${d.ours}: the cluster was started with ${d.theirs}`,
+  ],
+  TOO_LARGE: ["no", (d) => `Cannot send the ${d.what}: ${tooLarge(d)}`],
+  UNAVAILABLE: ["no", (d) => `Cannot reach the owner: ${d.reason}`],
+  UNKNOWN_ENTITY: [
+    "no",
+    (d) => `Cannot address "${d.entity}": no node hosts an entity of this name`,
+  ],
+  UNKNOWN_MESSAGE: [
+    "no",
+    (d) => `Cannot send "${d.message}": entity "${d.entity}" has no such message`,
+  ],
+  UNSAFE_SECRET: ["no", (d) => `Cannot trust the secret file "${d.path}": ${d.reason}`],
+  WRONG_SECRET: ["no", (d) => `Cannot talk to ${d.address}: the two sides have different secrets`],
 };
 
-/** The error of everything that catga refuses or cannot finish; branch on `code`, never on the text. */
+const OTHER_PORT = `give all nodes a free port with transport "tcp://127.0.0.1:<port>"`;
+
+interface Subject {
+  readonly entity: string;
+  readonly message: string;
+}
+
+function cannotFinish({ entity, message }: Subject): string {
+  return `Cannot finish "${message}" on "${entity}"`;
+}
+
+function cannotAnswer({ entity, message }: Subject): string {
+  return `Cannot answer "${message}" of "${entity}"`;
+}
+
+function tooLarge({ bytes, bytesMax }: { bytes: number; bytesMax: number }): string {
+  return `${bytes} bytes, at most ${bytesMax}`;
+}
+
+/**
+ * The error of everything that catga refuses or cannot finish; branch on `code`, never on the text.
+ */
 export class CatgaError<C extends ErrorCode = ErrorCode> extends Error {
   readonly code: C;
   readonly details: Readonly<ErrorDetails[C]>;
-  /** Whether the handler ran: `"no"` may be retried, `"maybe"` only if running twice is harmless. */
+  /**
+   * Whether the handler ran: `"no"` may be retried, `"maybe"` only if running twice is harmless.
+   */
   readonly executed: Executed;
 
   constructor(code: C, details: ErrorDetails[C], options?: { readonly cause?: unknown }) {
-    const spec: CodeSpec<C> = CODES[code];
-    super(spec.message(details), options);
+    const [executed, text] = CODES[code] as CodeSpec<ErrorDetails[C]>;
+    super(text(details), options);
     this.name = "CatgaError";
     this.code = code;
     this.details = details;
     this.executed =
-      spec.executed === "details" ? (details as { executed: Executed }).executed : spec.executed;
+      executed === "details" ? (details as { executed: Executed }).executed : executed;
   }
 }
 

@@ -6,6 +6,6 @@ export type Hash = (text: string, seed?: number) => number;
 
 /** Prepares the hash; afterwards it is synchronous. Source: Yann Collet, xxHash, XXH32. */
 export async function loadHash(): Promise<Hash> {
-  const { h32 } = await xxhash();
-  return h32;
+  const api = await xxhash();
+  return (text, seed) => api.h32(text, seed);
 }

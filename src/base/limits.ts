@@ -10,6 +10,8 @@ export const SHARD_COUNT_MAX = 16_384;
 export const VIRTUAL_NODES = 128;
 /** A node may hold this times its fair share of shards (bounded load). */
 export const LOAD_BOUND = 1.1;
+/** A lighter node would hold next to nothing. */
+export const WEIGHT_MIN = 0.1;
 /** Weights beyond this would make the ring large for no visible gain. */
 export const WEIGHT_MAX = 100;
 

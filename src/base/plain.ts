@@ -24,12 +24,6 @@ export class NotPlainError extends Error {
   }
 }
 
-/** A deep copy of plain data, and an upper bound for its length as JSON. */
-export interface PlainCopy {
-  readonly value: unknown;
-  readonly charsMax: number;
-}
-
 const REFUSED = Symbol("refused");
 /** Worst case of one character in JSON: an escape such as \\u0000. */
 const ESCAPED = 6;
@@ -47,10 +41,9 @@ export function copyPlain(value: unknown): unknown {
   return copy;
 }
 
-/** {@link copyPlain} with its size bound. */
-export function measurePlain(value: unknown): PlainCopy {
-  const copy = copyPlain(value);
-  return { value: copy, charsMax };
+/** An upper bound for the length of the last copy as JSON. */
+export function charsMaxOfLastCopy(): number {
+  return charsMax;
 }
 
 function copyAt(value: unknown, depth: number): unknown {

@@ -14,7 +14,9 @@ export interface Runtime {
 
 const NODE_MINIMUM = [20, 19] as const;
 
-/** Reads the runtime off `versions`; Bun and Deno name themselves beside the Node.js they imitate. */
+/**
+ * Reads the runtime off `versions`; Bun and Deno name themselves beside the Node.js they imitate.
+ */
 export function runtimeOf(versions: Versions = process.versions): Runtime {
   if (versions["bun"] !== undefined) return { name: "bun", version: versions["bun"] };
   if (versions["deno"] !== undefined) return { name: "deno", version: versions["deno"] };

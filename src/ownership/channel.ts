@@ -26,7 +26,8 @@ export type Recovery = "wait" | "resend" | "renumber";
 /**
  * M3: a sender that resolved its shard at `epoch` learns of `record`. As long as all changes of
  * owner since then were handoffs, the counters moved along and the channel goes on. After a claim
- * they are gone: a new channel begins, and what had been sent on the old one has an unknown outcome.
+ * they are gone: a new channel begins, and what had been sent on the old one has an unknown
+ * outcome.
  */
 export function recover(epoch: number, record: ShardRecord): Recovery {
   if (record.epoch <= epoch) return "wait";

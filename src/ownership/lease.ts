@@ -1,12 +1,12 @@
 /**
  * The session lease: how long this node may act, decided without a broker's clock.
  *
- * A renewal is a compare-and-set on the node's own session record. The owner counts from *before* it
- * sent the renewal (L1), never from the answer; whoever wants to take over needs a compare-and-set
- * that would have made the renewal fail. A lapse suspends: nothing is accepted or started, memory is
- * kept; a later renewal continues as if nothing had happened (L4), since nobody can have taken over.
- * A record that says `dead` fences for good. Pure: time comes in with the events.
- * Source: Gray and Cheriton, "Leases", 1989; the rules L1 to L6 stand in CONTRIBUTING.md.
+ * A renewal is a compare-and-set on the node's own session record. The owner counts from *before*
+ * it sent the renewal (L1), never from the answer; whoever wants to take over needs a
+ * compare-and-set that would have made the renewal fail. A lapse suspends: nothing is accepted or
+ * started, memory is kept; a later renewal continues as if nothing had happened (L4), since nobody
+ * can have taken over. A record that says `dead` fences for good. Pure: time comes in with the
+ * events. Source: Gray and Cheriton, "Leases", 1989; the rules L1 to L6 stand in CONTRIBUTING.md.
  */
 import type { HeartbeatTimes } from "../base/limits.ts";
 

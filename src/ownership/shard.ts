@@ -13,8 +13,8 @@
  * The owner of a shard is whoever its record names, and only one compare-and-set changes that (the
  * flip). So: the receiver does not act before the record says so (O2, O4); a flip whose outcome is
  * unknown is asked about, never assumed (O3); an epoch that was released is never taken up again
- * (O5); staged data serves its own handoff only (O6). Turns run in `active` alone. The caller checks
- * the lease before it carries out an effect, and feeds back what came of it.
+ * (O5); staged data serves its own handoff only (O6). Turns run in `active` alone. The caller
+ * checks the lease before it carries out an effect, and feeds back what came of it.
  */
 import type { ShardRecord } from "../protocol/records.ts";
 import type { Versioned } from "./view.ts";
@@ -112,22 +112,21 @@ function lookUnowned(
   { self, current, ownerAlive, target }: Look,
 ): Step {
   if (current === undefined) return [state, []];
-  const { revision, record } = current;
+  const { record } = current;
   if (record.owner === self && record.epoch > state.releasedEpoch) {
     if (record.handoff === null) return open(current, undefined);
     // A handoff that staged nothing here: its memory is gone, so nobody may believe in it (O4).
-    return state.kind === "claiming" ? [state, []] : claim(state, self, revision, record);
+    return state.kind === "claiming" ? [state, []] : claim(state, self, current);
   }
   const free = record.owner === null || (!ownerAlive && record.owner !== self);
   if (state.kind === "claiming" || !free || target !== self) return [state, []];
-  return claim(state, self, revision, record);
+  return claim(state, self, current);
 }
 
 function claim(
   { releasedEpoch }: { readonly releasedEpoch: number },
   self: string,
-  expected: number,
-  { epoch }: ShardRecord,
+  { revision: expected, record: { epoch } }: Owned,
 ): Step {
   const record = { owner: self, epoch: epoch + 1, cleanSince: epoch + 1, handoff: null };
   return [{ kind: "claiming", releasedEpoch }, [{ kind: "write", expected, record }]];

@@ -1,6 +1,6 @@
 /**
- * The authority: one strongly consistent, small set of records. It says who lives (sessions) and who
- * owns which shard. It is written at heartbeats and moves only; no message ever waits for it.
+ * The authority: one strongly consistent, small set of records. It says who lives (sessions) and
+ * who owns which shard. It is written at heartbeats and moves only; no message ever waits for it.
  */
 import type { CasResult, Change, Entry } from "../protocol/ledger.ts";
 

@@ -12,8 +12,8 @@ export interface LinkPeer {
 /** Where a link reports to. No method may throw. */
 export interface LinkListener {
   /**
-   * A whole frame from node `from`. The bytes belong to the listener from here on. `false` says that
-   * the frame makes no sense: a link with connections drops the one it came by.
+   * A whole frame from node `from`. The bytes belong to the listener from here on. `false` says
+   * that the frame makes no sense: a link with connections drops the one it came by.
    */
   received(from: string, frame: Uint8Array): boolean;
   /** A connection to `to` is there anew: what was sent before may be lost. */

@@ -4,41 +4,43 @@
  * packet dump. What is sent is encoded when it is sent, so later changes of the object are not seen.
  */
 import { MESSAGE_BYTES_MAX } from "../base/limits.ts";
-import { measurePlain } from "../base/plain.ts";
+import { charsMaxOfLastCopy, copyPlain } from "../base/plain.ts";
 
-/** A value that is too large, with its size. */
-export interface Oversize {
+/** Thrown for a value that is too large. */
+export class OversizeError extends Error {
   readonly bytes: number;
-  readonly bytesMax: number;
+  readonly bytesMax: number = MESSAGE_BYTES_MAX;
+  constructor(bytes: number) {
+    super(`${bytes} bytes, at most ${MESSAGE_BYTES_MAX}`);
+    this.name = "OversizeError";
+    this.bytes = bytes;
+  }
 }
 
 const encoder = new TextEncoder();
 
 /**
- * Plain data as JSON; nothing (`undefined`) as the empty text.
- *
- * @throws {NotPlainError} when it is not plain data.
- */
-export function encodeValue(value: unknown): string | Oversize {
-  if (value === undefined) return "";
-  const { value: plain, charsMax } = measurePlain(value);
-  const text = JSON.stringify(plain);
-  return charsMax > MESSAGE_BYTES_MAX ? (oversize(text) ?? text) : text;
-}
-
-/**
  * A copy of plain data that shares nothing with it: what arrives is what would have come over a
  * link.
  *
- * @throws {NotPlainError} when it is not plain data.
+ * @throws {NotPlainError | OversizeError} when a link could not carry it.
  */
-export function copyValue(value: unknown): { readonly copy: unknown } | Oversize {
-  const { value: copy, charsMax } = measurePlain(value);
-  if (charsMax > MESSAGE_BYTES_MAX) {
-    const tooLarge = oversize(JSON.stringify(copy));
-    if (tooLarge !== undefined) return tooLarge;
-  }
-  return { copy };
+export function copyValue(value: unknown): unknown {
+  const copy = copyPlain(value);
+  if (charsMaxOfLastCopy() > MESSAGE_BYTES_MAX) checkSize(JSON.stringify(copy));
+  return copy;
+}
+
+/**
+ * Plain data as JSON; nothing (`undefined`) as the empty text.
+ *
+ * @throws {NotPlainError | OversizeError} when a link could not carry it.
+ */
+export function encodeValue(value: unknown): string {
+  if (value === undefined) return "";
+  const text = JSON.stringify(copyPlain(value));
+  if (charsMaxOfLastCopy() > MESSAGE_BYTES_MAX) checkSize(text);
+  return text;
 }
 
 /**
@@ -50,7 +52,7 @@ export function decodeValue(text: string): unknown {
   return text === "" ? undefined : JSON.parse(text);
 }
 
-function oversize(text: string): Oversize | undefined {
+function checkSize(text: string): void {
   const bytes = encoder.encode(text).length;
-  return bytes > MESSAGE_BYTES_MAX ? { bytes, bytesMax: MESSAGE_BYTES_MAX } : undefined;
+  if (bytes > MESSAGE_BYTES_MAX) throw new OversizeError(bytes);
 }

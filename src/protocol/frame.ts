@@ -78,7 +78,9 @@ export interface Frame {
 const encoder = new TextEncoder();
 const decoder = new TextDecoder("utf-8", { fatal: true });
 
-/** Items as `lines` (each of {@link encodeMessage} and its kin, joined by "\n") behind their head. */
+/**
+ * Items as `lines` (each of {@link encodeMessage} and its kin, joined by "\n") behind their head.
+ */
 export function encodeFrame(head: Omit<Frame, "lines">, lines: string): Uint8Array {
   const text = `${head.generation},${head.number},${head.acknowledged},${head.to}`;
   return encoder.encode(lines === "" ? text : `${text}\n${lines}`);
@@ -102,19 +104,12 @@ export function decodeFrame(bytes: Uint8Array): Frame | undefined {
   return { generation, number, acknowledged, to: head[3]!, lines };
 }
 
-/** The part of a message's head that stays the same for one entity: `,entity,"id"`. */
-export function encodeTarget(entity: string, id: string): string {
-  return `${entity},${JSON.stringify(id)}`;
-}
-
-/** Two lines for a message; `target` comes from {@link encodeTarget}. */
-export function encodeMessage(
-  item: Omit<MessageItem, "kind" | "entity" | "id">,
-  target: string,
-): string {
-  const { shard, epoch, channel, sequence, call, timeoutMs } = item;
-  const way = item.oneWay ? 1 : 0;
-  return `m,${shard},${epoch},${channel},${sequence},${call},${timeoutMs},${way},${target}\n${item.body}`;
+/** Two lines for a message. */
+export function encodeMessage(item: Omit<MessageItem, "kind">): string {
+  const { shard, epoch, channel, sequence, call, timeoutMs, entity } = item;
+  const numbers = `${shard},${epoch},${channel},${sequence},${call},${timeoutMs}`;
+  const id = JSON.stringify(item.id);
+  return `m,${numbers},${item.oneWay ? 1 : 0},${entity},${id}\n${item.body}`;
 }
 
 /** Two lines for an answer. */

@@ -49,8 +49,8 @@ export function entityKey(name: string, id: string): string {
 }
 
 /**
- * The identity of one start of a node, `<node id>.<time><chance>`: unique, never reused, and legal in
- * a key of every authority. It sorts by time for equal node ids.
+ * The identity of one start of a node, `<node id>.<time><chance>`: unique, never reused, and legal
+ * in a key of every authority. It sorts by time for equal node ids.
  */
 export function incarnationOf(nodeId: string, wallMs: number, random: Random): string {
   const time = Math.floor(wallMs).toString(32).padStart(10, "0");

@@ -13,31 +13,27 @@ import { CatgaError, describeError } from "../base/errors.ts";
 import { Queue } from "../base/queue.ts";
 import { isThenable } from "../base/thenable.ts";
 import { WheelEntry } from "../base/timer-wheel.ts";
-import { type MessageSpec, type PassivationReason, Refused } from "./definition.ts";
-import type { EntityHost } from "./entity-host.ts";
-import type { OwnedShard } from "./owned-shard.ts";
-import { TurnContext } from "./turn-context.ts";
+import { type PassivationReason, Refused } from "./definition.ts";
+import type { OwnedShard, Resident } from "./owned-shard.ts";
+import { TurnContext, type TurnEntity, type TurnHome } from "./turn-context.ts";
+import type { Posted, Work } from "./work.ts";
 
-/** A message on its way through a mailbox. Exactly one of its three ends is called. */
-export interface Work {
-  readonly spec: MessageSpec;
-  readonly message: unknown;
-  readonly deadlineMs: number;
-  /** The handler is about to run; `false` when nobody wants the answer any more. */
-  begin(nowMs: number): boolean;
-  succeed(value: unknown): void;
-  fail(error: CatgaError): void;
+/** What an activation needs of the entity type around it. */
+export interface ActivationHost extends TurnHome {
+  /** Fixed-width text, generation then epoch, that rises with every ownership of a shard. */
+  fenceOf(shard: OwnedShard): string;
+  /** The activation is over. */
+  forget(activation: Activation): void;
+  /** A message that outlived its activation. */
+  deliverAgain(id: string, work: Work): void;
 }
-
-/** What became of a message that was brought to a mailbox. */
-export type Posted = "accepted" | "full";
 
 type Phase = "opening" | "live" | "closing" | "closed";
 
 /** See the file's header. */
-export class Activation extends WheelEntry {
+export class Activation extends WheelEntry implements TurnEntity, Resident {
   readonly id: string;
-  readonly host: EntityHost;
+  readonly host: ActivationHost;
   readonly shard: OwnedShard;
   state: unknown;
   #phase: Phase = "live";
@@ -53,20 +49,25 @@ export class Activation extends WheelEntry {
   #timers: Set<WheelEntry> | undefined;
   #openError: CatgaError | undefined;
 
-  constructor(id: string, host: EntityHost, shard: OwnedShard) {
+  constructor(id: string, host: ActivationHost, shard: OwnedShard) {
     super();
     this.id = id;
     this.host = host;
     this.shard = shard;
-    this.#usedMs = host.slices.nowMs;
+    this.#usedMs = host.context.slices.nowMs;
     this.state = host.definition.state(id);
-    host.idleWheel.add(this, this.#usedMs + host.definition.idleMs);
+    host.context.idleWheel.add(this, this.#usedMs + host.definition.idleMs);
   }
 
   /** Aborts when this activation ends. */
   get signal(): AbortSignal {
     this.#aborter ??= new AbortController();
     return this.#aborter.signal;
+  }
+
+  /** Fencing token of this ownership. */
+  get fence(): string {
+    return this.host.fenceOf(this.shard);
   }
 
   /** Messages that wait. */
@@ -94,8 +95,8 @@ export class Activation extends WheelEntry {
       work.fail(this.#openError);
       return "accepted";
     }
-    const { slices, definition } = this.host;
-    if (this.waitingCount === 0 && this.#mayStart(work) && slices.enter()) {
+    const { definition, context } = this.host;
+    if (this.waitingCount === 0 && this.#mayStart(work) && context.slices.enter()) {
       this.#start(work);
       return "accepted";
     }
@@ -111,7 +112,7 @@ export class Activation extends WheelEntry {
     this.#isQueued = false;
     for (let work = this.#waiting?.at(0); work !== undefined; work = this.#waiting?.at(0)) {
       if (!this.#mayStart(work)) break;
-      if (!this.host.slices.enter()) return this.#wait();
+      if (!this.host.context.slices.enter()) return this.#wait();
       this.#waiting?.shift();
       this.#start(work);
     }
@@ -149,7 +150,8 @@ export class Activation extends WheelEntry {
 
   /** Its time in the idle wheel is over: passivate, or wait for the rest. */
   override expire(): void {
-    const { idleWheel, definition, slices } = this.host;
+    const { definition, context } = this.host;
+    const { idleWheel, slices } = context;
     const untilMs = this.#usedMs + definition.idleMs;
     const isIdle = this.#running === 0 && this.waitingCount === 0 && this.#phase === "live";
     if (isIdle && !this.#timers?.size && untilMs <= idleWheel.nowMs) {
@@ -168,12 +170,12 @@ export class Activation extends WheelEntry {
   #wait(): void {
     if (this.#isQueued) return;
     this.#isQueued = true;
-    this.host.slices.later(this);
+    this.host.context.slices.later(this);
   }
 
   /** The caller has entered the slice. */
   #start(work: Work): void {
-    const { slices } = this.host;
+    const { slices } = this.host.context;
     this.#usedMs = slices.nowMs;
     if (!work.begin(slices.nowMs)) return slices.leave();
     this.#running = work.spec.kind === "query" ? this.#running + 1 : -1;
@@ -194,7 +196,7 @@ export class Activation extends WheelEntry {
 
   #end(work: Work, error: CatgaError | undefined, value?: unknown): void {
     this.#running = work.spec.kind === "query" ? this.#running - 1 : 0;
-    this.#usedMs = this.host.slices.nowMs;
+    this.#usedMs = this.host.context.slices.nowMs;
     if (error === undefined) work.succeed(value);
     else work.fail(error);
     if (this.waitingCount > 0) this.resume();
@@ -210,7 +212,7 @@ export class Activation extends WheelEntry {
     if (error instanceof Refused) return error.error;
     const entity = this.host.keyOf(this.id);
     const details = { entity, message: work.spec.type, ...describeError(error) };
-    this.host.log.error({ ...details, error }, "a handler failed");
+    this.host.context.log.error({ ...details, error }, "a handler failed");
     return new CatgaError("HANDLER_FAILED", details);
   }
 
@@ -225,7 +227,7 @@ export class Activation extends WheelEntry {
       finish,
       (error) => {
         const entity = this.host.keyOf(this.id);
-        this.host.log.error({ entity, reason, error }, "a deactivation hook failed");
+        this.host.context.log.error({ entity, reason, error }, "a deactivation hook failed");
         finish();
       },
     );
@@ -234,8 +236,8 @@ export class Activation extends WheelEntry {
   #finish(): void {
     this.#phase = "closed";
     this.#running = 0;
-    this.host.idleWheel.remove(this);
-    for (const timer of this.#timers ?? []) this.host.wheel.remove(timer);
+    this.host.context.idleWheel.remove(this);
+    for (const timer of this.#timers ?? []) this.host.context.wheel.remove(timer);
     this.abort();
     // Messages that came while the hooks ran are for the entity, not for this activation.
     const waiting = this.#waiting?.drain() ?? [];
@@ -245,7 +247,7 @@ export class Activation extends WheelEntry {
 
   #abandon(error: unknown): void {
     const entity = this.host.keyOf(this.id);
-    this.host.log.error({ entity, error }, "an activation hook failed");
+    this.host.context.log.error({ entity, error }, "an activation hook failed");
     this.#openError = new CatgaError("ACTIVATION_FAILED", { entity, ...describeError(error) });
     for (const work of this.#waiting?.drain() ?? []) work.fail(this.#openError);
     this.#finish();

@@ -4,61 +4,78 @@
  */
 import { CatgaError, type Executed } from "../base/errors.ts";
 import { WheelEntry } from "../base/timer-wheel.ts";
+import { entityKey } from "../protocol/ids.ts";
 
-type Outcome =
-  | { readonly kind: "open" }
-  | { readonly kind: "done"; readonly value: unknown }
-  | { readonly kind: "failed"; readonly error: Error };
-
-const OPEN: Outcome = { kind: "open" };
-
-/** What is called, for error messages and deadlines. */
-export interface CallSubject {
-  /** The entity's key, `account/42`. */
+/** A message as its sender hands it over. */
+export interface Sending {
   readonly entity: string;
-  readonly message: string;
-  readonly timeoutMs: number;
+  readonly id: string;
+  readonly type: string;
+  readonly message: unknown;
+  readonly oneWay: boolean;
+  /** Milliseconds from now; without it what the message was declared with. */
+  readonly timeoutMs: number | undefined;
+  /** No later than this of the clock, however long the timeout: the deadline of the sender's turn. */
+  readonly boundMs: number;
+  readonly signal: AbortSignal | undefined;
+}
+
+/** The parts of a {@link Sending} that name it in errors. */
+export type Subject = Pick<Sending, "entity" | "id" | "type">;
+
+/** A subject as the details of errors have it. */
+export function detailsOf({ entity, id, type }: Subject): { entity: string; message: string } {
+  return { entity: entityKey(entity, id), message: type };
 }
 
 /** See the file's header. Settles once; what comes later is dropped. */
 export class Call extends WheelEntry {
-  readonly subject: CallSubject;
+  readonly subject: Subject;
+  readonly timeoutMs: number;
   /** Whether the handler may have run by now: what a caller is told when the call fails. */
   executed: Executed = "no";
-  #outcome: Outcome = OPEN;
-  #settle: ((outcome: Outcome) => void) | undefined;
+  #state: "open" | "done" | "failed" = "open";
+  /** The answer or the error. */
+  #outcome: unknown;
+  #settle: (() => void) | undefined;
   #cleanUp: (() => void) | undefined;
 
-  constructor(subject: CallSubject) {
+  constructor(subject: Subject, timeoutMs: number) {
     super();
     this.subject = subject;
+    this.timeoutMs = timeoutMs;
   }
 
   /** True from the first outcome on. */
   get isSettled(): boolean {
-    return this.#outcome.kind !== "open";
+    return this.#state !== "open";
   }
 
   /** Answers the call. */
   succeed(value: unknown): void {
-    this.#finish({ kind: "done", value });
+    if (this.#state !== "open") return;
+    this.#state = "done";
+    this.#finish(value);
   }
 
   /** Fails the call. */
   fail(error: Error): void {
-    this.#finish({ kind: "failed", error });
+    if (this.#state !== "open") return;
+    this.#state = "failed";
+    this.#finish(error);
   }
 
   /** Its deadline has passed. */
   override expire(): void {
-    this.fail(new CatgaError("CALL_TIMEOUT", { ...this.subject, executed: this.executed }));
+    const { timeoutMs, executed } = this;
+    const details = { ...detailsOf(this.subject), timeoutMs, executed };
+    this.fail(new CatgaError("CALL_TIMEOUT", details));
   }
 
   /** Fails the call with CANCELLED when `signal` aborts. */
   cancelWith(signal: AbortSignal): void {
     const cancel = (): void => {
-      const { entity, message } = this.subject;
-      const details = { entity, message, executed: this.executed };
+      const details = { ...detailsOf(this.subject), executed: this.executed };
       this.fail(new CatgaError("CANCELLED", details, { cause: signal.reason }));
     };
     if (signal.aborted) return cancel();
@@ -68,13 +85,12 @@ export class Call extends WheelEntry {
 
   /** Whoever asked waits here; asked once, at the end of the sending call. */
   promise(): Promise<unknown> {
-    const outcome = this.#outcome;
-    if (outcome.kind === "done") return Promise.resolve(outcome.value);
-    if (outcome.kind === "failed") return Promise.reject(outcome.error);
+    if (this.#state === "done") return Promise.resolve(this.#outcome);
+    if (this.#state === "failed") return Promise.reject(this.#outcome as Error);
     return new Promise((resolve, reject) => {
-      this.#settle = (late) => {
-        if (late.kind === "done") resolve(late.value);
-        else if (late.kind === "failed") reject(late.error);
+      this.#settle = () => {
+        if (this.#state === "done") resolve(this.#outcome);
+        else reject(this.#outcome as Error);
       };
     });
   }
@@ -82,11 +98,10 @@ export class Call extends WheelEntry {
   /** Called once, when the call has settled: takes it out of the tables it stands in. */
   protected settled(): void {}
 
-  #finish(outcome: Outcome): void {
-    if (this.isSettled) return;
+  #finish(outcome: unknown): void {
     this.#outcome = outcome;
     this.#cleanUp?.();
     this.settled();
-    this.#settle?.(outcome);
+    this.#settle?.();
   }
 }

@@ -7,13 +7,15 @@ import { CHANNEL_WINDOW, WAITING_SENDS_MAX } from "../base/limits.ts";
 import { Queue } from "../base/queue.ts";
 import { recover } from "../ownership/channel.ts";
 import type { Versioned } from "../ownership/view.ts";
-import { encodeMessage, type RedirectItem } from "../protocol/frame.ts";
+import { encodeMessage, type MessageItem, type RedirectItem } from "../protocol/frame.ts";
 import type { ShardRecord } from "../protocol/records.ts";
+import type { NodeContext } from "./node-context.ts";
 import type { Acknowledged, Peer } from "./peer.ts";
-import type { RemoteCall } from "./remote-call.ts";
+import { outcomeUnknown, type RemoteCall } from "./remote-call.ts";
 
-/** What a channel needs of the node around it. */
-export interface ChannelServices {
+/** What surrounds a channel. */
+export interface ChannelOwner {
+  readonly context: NodeContext;
   /** The shard as this node knows it, with its owner's stream if the owner lives elsewhere. */
   route(group: string, shard: number): Route;
   /** Runs a message here, whose shard has come to this node while the message waited. */
@@ -22,9 +24,6 @@ export interface ChannelServices {
   acceptedHere(shard: number, channel: number): number;
   /** Pumps the channel again when its owner's stream has room. */
   waitForRoom(channel: Channel, peer: Peer): void;
-  /** Calls `run` after `delayMs`. */
-  later(delayMs: number, run: () => void): void;
-  nowMs(): number;
 }
 
 /** Where messages to a shard go. */
@@ -61,7 +60,7 @@ class Outbound implements Acknowledged {
 export class Channel {
   readonly group: string;
   readonly shard: number;
-  readonly #services: ChannelServices;
+  readonly #owner: ChannelOwner;
   #number = 0;
   #epoch = 0;
   #sequence = 0;
@@ -72,10 +71,10 @@ export class Channel {
   #mustResend = false;
   #isHeld = false;
 
-  constructor(group: string, shard: number, services: ChannelServices) {
+  constructor(group: string, shard: number, owner: ChannelOwner) {
     this.group = group;
     this.shard = shard;
-    this.#services = services;
+    this.#owner = owner;
   }
 
   /** True when nothing waits for acceptance: local calls may pass by. */
@@ -95,7 +94,7 @@ export class Channel {
 
   /** Sends what may be sent: called when something changed that it may have waited for. */
   pump(): void {
-    const route = this.#services.route(this.group, this.shard);
+    const route = this.#owner.route(this.group, this.shard);
     if (route.kind === "nowhere") return;
     this.#learn(route.owned.record);
     if (this.#isHeld) return;
@@ -109,7 +108,7 @@ export class Channel {
       this.#numbered.push(message);
       this.#send(message, route.peer);
     }
-    if (this.#unsent.size > 0 && !route.peer.hasRoom) this.#services.waitForRoom(this, route.peer);
+    if (this.#unsent.size > 0 && !route.peer.hasRoom) this.#owner.waitForRoom(this, route.peer);
   }
 
   /** `peer` did not accept the message `item` names, nor what followed it up to the same frame. */
@@ -167,9 +166,7 @@ export class Channel {
     this.#sequence = 0;
     this.#mustResend = false;
     for (const { call } of this.#numbered.drain()) {
-      const { entity, message } = call.subject;
-      const reason = "the owner's node died";
-      call.fail(new CatgaError("OUTCOME_UNKNOWN", { entity, message, reason }));
+      call.fail(outcomeUnknown(call, "the owner's node died"));
     }
   }
 
@@ -185,29 +182,32 @@ export class Channel {
     const { call, sequence } = message;
     message.sentTo = peer;
     call.executed = "maybe";
-    const timeoutMs = Math.max(0, Math.ceil(call.deadlineMs - this.#services.nowMs()));
-    const { shard } = this;
+    const timeoutMs = Math.max(0, Math.ceil(call.deadlineMs - this.#owner.context.clock.nowMs()));
     const { oneWay, body, number } = call;
-    const head = {
-      shard,
+    const { entity, id } = call.subject;
+    const item: Omit<MessageItem, "kind"> = {
+      shard: this.shard,
       epoch: this.#epoch,
       channel: this.#number,
       sequence,
       call: number,
       timeoutMs,
       oneWay,
+      entity,
+      id,
+      body,
     };
-    peer.add(encodeMessage({ ...head, body }, call.target), message);
+    peer.add(encodeMessage(item), message);
   }
 
   /** The counters came here with the shard: they tell what its last owner had accepted. */
   #deliverHere(): void {
-    const last = this.#services.acceptedHere(this.shard, this.#number);
+    const last = this.#owner.acceptedHere(this.shard, this.#number);
     for (const { call, sequence } of this.#numbered.drain()) {
-      if (sequence > last) this.#services.deliverHere(call);
+      if (sequence > last) this.#owner.deliverHere(call);
     }
     for (const call of this.#unsent.drain()) {
-      if (!call.isSettled) this.#services.deliverHere(call);
+      if (!call.isSettled) this.#owner.deliverHere(call);
     }
     // What was delivered here had no number, so the next one sent must follow the shard's counter.
     this.#sequence = last;
@@ -216,7 +216,7 @@ export class Channel {
   #hold(delayMs: number): void {
     if (this.#isHeld) return;
     this.#isHeld = true;
-    this.#services.later(delayMs, () => {
+    this.#owner.context.clock.after(delayMs, () => {
       this.#isHeld = false;
       this.pump();
     });

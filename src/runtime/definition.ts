@@ -1,4 +1,6 @@
-/** An entity type as the runtime runs it: its messages with their handlers, its limits, its hooks. */
+/**
+ * An entity type as the runtime runs it: its messages with their handlers, its limits, its hooks.
+ */
 
 import type { CatgaError } from "../base/errors.ts";
 

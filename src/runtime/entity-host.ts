@@ -1,50 +1,40 @@
 /** One entity type at this node: its activations, and what they need of the house. */
-import type { Logger } from "../base/logger.ts";
-import type { TimerWheel } from "../base/timer-wheel.ts";
 import { CatgaError, describeError } from "../base/errors.ts";
 import { entityKey } from "../protocol/ids.ts";
-import { Activation, type Work } from "./activation.ts";
+import { Activation, type ActivationHost } from "./activation.ts";
 import type { EntityDefinition } from "./definition.ts";
+import type { NodeContext } from "./node-context.ts";
 import type { OwnedShard } from "./owned-shard.ts";
-import type { Slices } from "./slices.ts";
+import type { RefRequest } from "./turn-context.ts";
+import type { Work } from "./work.ts";
 
-/** What an activation needs of the node around it. */
-export interface HostServices {
-  readonly node: string;
-  readonly slices: Slices;
-  /** Short deadlines: calls, timers. */
-  readonly wheel: TimerWheel;
-  /** Long ones: idle activations. */
-  readonly idleWheel: TimerWheel;
-  readonly log: Logger;
-  /** Fixed-width text, generation then epoch, that rises with every ownership of a shard. */
-  fenceOf(shard: OwnedShard): string;
+/** What leads out of an entity type. */
+export interface HostExits {
   /** A reference for use inside a turn; its calls end with the turn's deadline. */
-  refTo(target: unknown, id: string, deadlineMs: number): unknown;
+  refTo(request: RefRequest): unknown;
   /** Brings a message to whoever owns the entity now. */
   redeliver(host: EntityHost, id: string, work: Work): void;
 }
 
 /** See the file's header. */
-export class EntityHost {
+export class EntityHost implements ActivationHost {
   readonly definition: EntityDefinition;
-  readonly services: HostServices;
   readonly activations = new Map<string, Activation>();
-  readonly slices: Slices;
-  readonly wheel: TimerWheel;
-  readonly idleWheel: TimerWheel;
+  readonly context: NodeContext;
+  readonly #exits: HostExits;
 
-  constructor(definition: EntityDefinition, services: HostServices) {
+  constructor(definition: EntityDefinition, context: NodeContext, exits: HostExits) {
     this.definition = definition;
-    this.services = services;
-    this.slices = services.slices;
-    this.wheel = services.wheel;
-    this.idleWheel = services.idleWheel;
+    this.context = context;
+    this.#exits = exits;
   }
 
-  /** Where activations report to. */
-  get log(): Logger {
-    return this.services.log;
+  fenceOf({ epoch }: OwnedShard): string {
+    return `${padded(this.context.generation)}.${padded(epoch)}`;
+  }
+
+  refTo(request: RefRequest): unknown {
+    return this.#exits.refTo(request);
   }
 
   /** The entity in errors and logs: `account/42`. */
@@ -74,6 +64,12 @@ export class EntityHost {
     activation.shard.forget(activation);
   }
 
+  /** The error for one message too many. */
+  mailboxFull(id: string): CatgaError {
+    const { mailboxCapacity: capacity } = this.definition;
+    return new CatgaError("MAILBOX_FULL", { entity: this.keyOf(id), capacity });
+  }
+
   /** The node closes: nothing here is waited for any more. */
   abandon(): void {
     for (const activation of this.activations.values()) activation.abort();
@@ -81,7 +77,7 @@ export class EntityHost {
 
   /** A message that outlived its activation. */
   deliverAgain(id: string, work: Work): void {
-    this.services.redeliver(this, id, work);
+    this.#exits.redeliver(this, id, work);
   }
 
   #create(id: string, shard: OwnedShard): Activation {
@@ -92,4 +88,8 @@ export class EntityHost {
       throw new CatgaError("ACTIVATION_FAILED", details, { cause: error });
     }
   }
+}
+
+function padded(number: number): string {
+  return String(number).padStart(16, "0");
 }

@@ -8,105 +8,76 @@ import { HOLD_MS } from "../base/limits.ts";
 import { admit, isStale } from "../ownership/channel.ts";
 import { decodeValue, encodeValue } from "../protocol/codec.ts";
 import { encodeAnswer, encodeRedirect, type MessageItem } from "../protocol/frame.ts";
-import { entityKey } from "../protocol/ids.ts";
-import type { Entry } from "../protocol/ledger.ts";
-import type { Work } from "./activation.ts";
+import { shardKey } from "../protocol/records.ts";
+import { detailsOf, type Subject } from "./call.ts";
 import type { MessageSpec } from "./definition.ts";
-import type { EntityHost } from "./entity-host.ts";
-import type { OwnedShard } from "./owned-shard.ts";
-import type { Peer } from "./peer.ts";
-import { encodeReply } from "./reply.ts";
-
-/** What the door needs of the node around it. */
-export interface InboundServices {
-  readonly hosts: ReadonlyMap<string, EntityHost>;
-  readonly nowMs: () => number;
-  /** The shard, if this node may serve it at this moment. */
-  readonly servingShard: (number: number) => OwnedShard | undefined;
-  /** The record of a shard of `entity`'s group, and the group, as this node knows them. */
-  readonly knownRecord: (entity: string, shard: number) => Known;
-}
-
-/** Where a message belongs, as far as this node knows. */
-export interface Known {
-  readonly group: string;
-  readonly entry: Entry | undefined;
-}
+import { replyError } from "./encodable.ts";
+import type { LocalDelivery, Place } from "./local-delivery.ts";
+import type { NodeContext } from "./node-context.ts";
+import type { Origin, Peer } from "./peer.ts";
+import type { Shards } from "./shards.ts";
+import type { Work } from "./work.ts";
 
 /** See the file's header. */
 export class Inbound {
-  readonly #services: InboundServices;
+  readonly #context: NodeContext;
+  readonly #shards: Shards;
+  readonly #local: LocalDelivery;
 
-  constructor(services: InboundServices) {
-    this.#services = services;
+  constructor(context: NodeContext, shards: Shards, local: LocalDelivery) {
+    this.#context = context;
+    this.#shards = shards;
+    this.#local = local;
   }
 
-  /** Deals with one message; `false` when it makes no sense. */
-  receive(peer: Peer, frame: number, item: MessageItem): boolean {
-    const host = this.#services.hosts.get(item.entity);
-    const shard = host && this.#services.servingShard(item.shard);
+  /** Deals with one message. */
+  receive(from: Origin, item: MessageItem): void {
+    const host = this.#local.hosts.get(item.entity);
+    const shard = host && this.#shards.serving(item.shard);
     if (host === undefined || shard === undefined || isStale(item.epoch, shard.cleanSince)) {
-      this.#redirect(peer, frame, item, HOLD_MS);
-      return true;
+      return this.#redirect(from, item, HOLD_MS);
     }
-    const counter = shard.counter(peer.incarnation, item.channel);
-    if (counter === undefined) return true;
-    const admission = admit(counter.last, item.sequence);
-    if (admission === "gap") this.#redirect(peer, frame, item, 0);
-    if (admission !== "accept") return true;
+    const counter = shard.counter(from.peer.incarnation, item.channel);
+    const admission = counter === undefined ? "duplicate" : admit(counter.last, item.sequence);
+    if (admission === "gap") return this.#redirect(from, item, 0);
+    if (counter === undefined || admission === "duplicate") return;
     counter.last = item.sequence;
-    this.#accept(peer, item, host, shard);
-    return true;
+    this.#accept(from.peer, item, { host, id: item.id, shard });
   }
 
-  #accept(peer: Peer, item: MessageItem, host: EntityHost, shard: OwnedShard): void {
-    const work = this.#open(peer, item, host);
-    if (work === undefined) return;
-    try {
-      const posted = host.activate(item.id, shard).post(work);
-      if (posted === "full") {
-        const { mailboxCapacity: capacity } = host.definition;
-        work.fail(new CatgaError("MAILBOX_FULL", { entity: host.keyOf(item.id), capacity }));
-      }
-    } catch (error) {
-      if (!(error instanceof CatgaError)) throw error;
-      work.fail(error);
-    }
-  }
-
-  #open(peer: Peer, item: MessageItem, host: EntityHost): InboundWork | undefined {
+  #accept(peer: Peer, item: MessageItem, place: Place): void {
+    const { entity, call, oneWay, timeoutMs, body } = item;
     let message: unknown;
     try {
-      message = decodeValue(item.body);
+      message = decodeValue(body);
     } catch (error) {
-      const reason = (error as Error).message;
-      answerFailure(peer, item.call, new CatgaError("MALFORMED", { what: "payload", reason }));
-      return undefined;
+      const reason = String(error);
+      return answerFailure(peer, call, new CatgaError("MALFORMED", { what: "payload", reason }));
     }
-    const type = (message as { type?: unknown } | undefined)?.type;
-    const spec = host.definition.messages.get(String(type));
+    const type = String((message as { type?: unknown } | undefined)?.type);
+    const spec = place.host.definition.messages.get(type);
     if (spec === undefined) {
-      const details = { entity: item.entity, message: String(type) };
-      answerFailure(peer, item.call, new CatgaError("UNKNOWN_MESSAGE", details));
-      return undefined;
+      const unknown = new CatgaError("UNKNOWN_MESSAGE", { entity, message: type });
+      return answerFailure(peer, call, unknown);
     }
-    const { oneWay, timeoutMs } = item;
-    const deadlineMs = oneWay ? Number.POSITIVE_INFINITY : this.#services.nowMs() + timeoutMs;
-    return new InboundWork(peer, item, { spec, message, deadlineMs });
+    const nowMs = this.#context.clock.nowMs();
+    const deadlineMs = oneWay ? Number.POSITIVE_INFINITY : nowMs + timeoutMs;
+    this.#local.deliver(place, new InboundWork(peer, item, { spec, message, deadlineMs }));
   }
 
-  #redirect(peer: Peer, frame: number, item: MessageItem, retryMs: number): void {
-    const { shard, channel, sequence } = item;
-    const { group, entry } = this.#services.knownRecord(item.entity, shard);
+  #redirect({ peer, frame }: Origin, item: MessageItem, retryMs: number): void {
+    const { shard, channel, sequence, entity } = item;
+    const { view } = this.#context;
+    const group = view.groupOf(entity) ?? entity;
+    const entry = view.entry(shardKey(group, shard));
     const body = entry === undefined ? "" : JSON.stringify(entry);
     const redirect = { shard, channel, sequence, frame, retryMs, group, body };
     peer.add(encodeRedirect({ kind: "redirect", ...redirect }));
   }
 }
 
-function answerFailure(peer: Peer, call: number, error: CatgaError): void {
-  const { code, details } = error;
-  peer.add(encodeAnswer({ kind: "failure", call, body: encodeValue({ code, details }) as string }));
+function answerFailure(peer: Peer, call: number, { code, details }: CatgaError): void {
+  peer.add(encodeAnswer({ kind: "failure", call, body: JSON.stringify({ code, details }) }));
 }
 
 /** A message of another node in a mailbox. */
@@ -127,22 +98,29 @@ class InboundWork implements Work {
 
   begin(nowMs: number): boolean {
     if (nowMs < this.deadlineMs) return true;
-    const entity = entityKey(this.#item.entity, this.#item.id);
-    const { type: message } = this.spec;
     const { timeoutMs } = this.#item;
-    this.fail(new CatgaError("CALL_TIMEOUT", { entity, message, timeoutMs, executed: "no" }));
+    const details = { ...detailsOf(this.#subject), timeoutMs, executed: "no" } as const;
+    this.fail(new CatgaError("CALL_TIMEOUT", details));
     return false;
   }
 
   succeed(value: unknown): void {
     if (this.#item.oneWay) return;
-    const entity = entityKey(this.#item.entity, this.#item.id);
-    const reply = encodeReply(value, { entity, message: this.spec.type });
-    if (typeof reply !== "string") return this.fail(reply);
-    this.#peer.add(encodeAnswer({ kind: "reply", call: this.#item.call, body: reply }));
+    let body: string;
+    try {
+      body = encodeValue(value);
+    } catch (error) {
+      return this.fail(replyError(this.#subject, error));
+    }
+    this.#peer.add(encodeAnswer({ kind: "reply", call: this.#item.call, body }));
   }
 
   fail(error: CatgaError): void {
     answerFailure(this.#peer, this.#item.call, error);
+  }
+
+  get #subject(): Subject {
+    const { entity, id } = this.#item;
+    return { entity, id, type: this.spec.type };
   }
 }

@@ -1,36 +1,28 @@
 /** Messages whose handler runs in this process: what they carry into a mailbox, what comes out. */
-import { CatgaError } from "../base/errors.ts";
+import type { CatgaError } from "../base/errors.ts";
+import { CALL_TIMEOUT_MS } from "../base/limits.ts";
 import type { Logger } from "../base/logger.ts";
 import type { TimerWheel } from "../base/timer-wheel.ts";
-import type { Work } from "./activation.ts";
-import { Call, type CallSubject } from "./call.ts";
+import { copyValue } from "../protocol/codec.ts";
+import { Call, detailsOf, type Sending, type Subject } from "./call.ts";
 import type { MessageSpec } from "./definition.ts";
-import type { RemoteCall } from "./remote-call.ts";
-import { copyReply } from "./reply.ts";
-
-/** A message that may run here. */
-export interface LocalMessage {
-  readonly subject: CallSubject;
-  readonly spec: MessageSpec;
-  /** A copy that belongs to the handler. */
-  readonly message: unknown;
-  /** The deadline of the turn that sends it. */
-  readonly boundMs: number;
-}
+import { replyError } from "./encodable.ts";
+import type { Work } from "./work.ts";
 
 /** A call within this process. */
 export class LocalCall extends Call implements Work {
   readonly spec: MessageSpec;
+  /** A copy that belongs to the handler. */
   readonly message: unknown;
   deadlineMs: number;
   readonly #wheel: TimerWheel;
   #isTimed = false;
 
-  constructor(local: LocalMessage, wheel: TimerWheel) {
-    super(local.subject);
+  constructor(sending: Sending, local: Pick<Work, "spec" | "message">, wheel: TimerWheel) {
+    super(sending, sending.timeoutMs ?? local.spec.timeoutMs ?? CALL_TIMEOUT_MS);
     this.spec = local.spec;
     this.message = local.message;
-    this.deadlineMs = local.boundMs;
+    this.deadlineMs = sending.boundMs;
     this.#wheel = wheel;
   }
 
@@ -43,14 +35,13 @@ export class LocalCall extends Call implements Work {
 
   override succeed(value: unknown): void {
     if (this.isSettled) return;
-    // Most replies are plain values that share nothing; only objects have to be copied.
-    if (value === undefined || typeof value === "string" || typeof value === "boolean") {
-      return super.succeed(value);
+    let copy: unknown;
+    try {
+      copy = copyValue(value);
+    } catch (error) {
+      return this.fail(replyError(this.subject, error));
     }
-    const { entity, message } = this.subject;
-    const copied = copyReply(value, { entity, message });
-    if (copied instanceof CatgaError) super.fail(copied);
-    else super.succeed(copied.copy);
+    super.succeed(copy);
   }
 
   /** The answer did not come at once: from now on the deadline counts. */
@@ -66,7 +57,7 @@ export class LocalCall extends Call implements Work {
 
   #setDeadline(nowMs: number): void {
     this.#isTimed = true;
-    this.deadlineMs = Math.min(this.deadlineMs, nowMs + this.subject.timeoutMs);
+    this.deadlineMs = Math.min(this.deadlineMs, nowMs + this.timeoutMs);
   }
 }
 
@@ -76,13 +67,13 @@ export class LocalTell implements Work {
   readonly message: unknown;
   /** Its deadline is for the mailbox to take it; what was taken is run. */
   readonly deadlineMs = Number.POSITIVE_INFINITY;
-  readonly #entity: string;
+  readonly #subject: Subject;
   readonly #log: Logger;
 
-  constructor(local: LocalMessage, log: Logger) {
+  constructor(subject: Subject, local: Pick<Work, "spec" | "message">, log: Logger) {
     this.spec = local.spec;
     this.message = local.message;
-    this.#entity = local.subject.entity;
+    this.#subject = subject;
     this.#log = log;
   }
 
@@ -93,39 +84,6 @@ export class LocalTell implements Work {
   succeed(): void {}
 
   fail(error: CatgaError): void {
-    const fields = { entity: this.#entity, message: this.spec.type, error };
-    this.#log.warn(fields, "a one-way message failed");
-  }
-}
-
-/** A call that was meant for another node, and whose shard has come here before it left. */
-export class HomeboundWork implements Work {
-  readonly spec: MessageSpec;
-  readonly message: unknown;
-  readonly deadlineMs: number;
-  readonly #call: RemoteCall;
-
-  constructor(call: RemoteCall, spec: MessageSpec, message: unknown) {
-    this.#call = call;
-    this.spec = spec;
-    this.message = message;
-    this.deadlineMs = call.oneWay ? Number.POSITIVE_INFINITY : call.deadlineMs;
-  }
-
-  begin(): boolean {
-    if (this.#call.isSettled && !this.#call.oneWay) return false;
-    this.#call.executed = "maybe";
-    return true;
-  }
-
-  succeed(value: unknown): void {
-    const { entity, message } = this.#call.subject;
-    const copied = copyReply(value, { entity, message });
-    if (copied instanceof CatgaError) this.#call.fail(copied);
-    else this.#call.succeed(copied.copy);
-  }
-
-  fail(error: CatgaError): void {
-    this.#call.fail(error);
+    this.#log.warn({ ...detailsOf(this.#subject), error }, "a one-way message failed");
   }
 }

@@ -5,11 +5,9 @@
  * node cannot join: shared parameters, the node id, the group of entity types, the session, and for
  * the first node of a group the record that makes it the owner of every shard.
  */
-import type { Clock } from "../base/clock.ts";
 import { CatgaError } from "../base/errors.ts";
-import { type HeartbeatTimes, VIRTUAL_NODES } from "../base/limits.ts";
+import { VIRTUAL_NODES } from "../base/limits.ts";
 import { grantedLease, type Lease, type LeaseEvent, stepLease } from "../ownership/lease.ts";
-import type { View } from "../ownership/view.ts";
 import type { CasResult, Entry } from "../protocol/ledger.ts";
 import {
   type GroupsRecord,
@@ -21,21 +19,9 @@ import {
   sessionKey,
   type SessionRecord,
 } from "../protocol/records.ts";
+import { LoadMeter } from "./load-meter.ts";
+import type { NodeContext } from "./node-context.ts";
 import type { RecordWriter } from "./record-writer.ts";
-
-/** What membership needs of the node around it. */
-export interface MembershipServices {
-  readonly self: string;
-  readonly clock: Clock;
-  readonly view: View;
-  readonly writer: RecordWriter;
-  readonly times: HeartbeatTimes;
-  readonly load: () => LoadFigures;
-  /** The lease was renewed and holds until then. */
-  readonly renewed: (untilMs: number) => void;
-  /** The session is over: others may own everything by now. */
-  readonly fenced: () => void;
-}
 
 /** What a node says of itself when it joins. */
 export interface Introduction {
@@ -53,20 +39,22 @@ type Ended = "left" | "dead";
 
 /** See the file's header. */
 export class Membership {
-  readonly #services: MembershipServices;
+  readonly #context: NodeContext;
+  readonly #writer: RecordWriter;
+  readonly #fenced: () => void;
+  readonly #load: LoadMeter;
   #lease: Lease = { kind: "fenced" };
   #session: SessionRecord | undefined;
   #revision = 0;
   #cancelTick: () => void = () => {};
   #lastWrite: Promise<void> = Promise.resolve();
 
-  constructor(services: MembershipServices) {
-    this.#services = services;
-  }
-
-  /** True while this node may act as an owner (L3). */
-  get leaseHolds(): boolean {
-    return this.#lease.kind === "held" && this.#services.clock.nowMs() < this.#lease.untilMs;
+  /** `fenced` hears that the session is over: others may own everything by then. */
+  constructor(context: NodeContext, writer: RecordWriter, fenced: () => void) {
+    this.#context = context;
+    this.#writer = writer;
+    this.#fenced = fenced;
+    this.#load = new LoadMeter(context.slices, context.calls);
   }
 
   /**
@@ -98,13 +86,13 @@ export class Membership {
   async leave(state: Ended): Promise<void> {
     this.#cancelTick();
     await this.#change(state);
-    this.#lease = { kind: "fenced" };
+    this.stop();
   }
 
   /** Stops renewing without a word, as a crash would. */
   stop(): void {
     this.#cancelTick();
-    this.#lease = { kind: "fenced" };
+    this.#hold({ kind: "fenced" });
   }
 
   async #agreeOnSettings(ours: MetaRecord): Promise<void> {
@@ -117,13 +105,13 @@ export class Membership {
   }
 
   async #takeId(node: string): Promise<void> {
-    const { writer, view, self } = this.#services;
+    const { view, self } = this.#context;
     const key = idKey(node);
     let expected = view.entry(key)?.revision ?? 0;
     let holder = (view.entry(key)?.value as IdRecord | undefined)?.incarnation;
     for (;;) {
       if (holder !== undefined && view.isAlive(holder)) break;
-      const result = await writer.writeAsync({ key, expected, value: { incarnation: self } });
+      const result = await this.#writer.writeAsync({ key, expected, value: { incarnation: self } });
       if (result.ok) return;
       expected = result.current?.revision ?? 0;
       holder = (result.current?.value as IdRecord | undefined)?.incarnation;
@@ -132,8 +120,12 @@ export class Membership {
   }
 
   /** Two nodes may take an id at the same moment; the one that registered first keeps it. */
+  #sample(): LoadFigures {
+    return this.#load.sample(this.#context.clock.nowMs());
+  }
+
   #isTwin(node: string): boolean {
-    const { view, self } = this.#services;
+    const { view, self } = this.#context;
     for (const [incarnation, { record, revision }] of view.sessions) {
       if (incarnation === self || record.node !== node || !view.isAlive(incarnation)) continue;
       if (revision < this.#revision) return true;
@@ -145,14 +137,14 @@ export class Membership {
     const ours = [...entities].sort();
     const group = ours[0]!;
     for (;;) {
-      const known = this.#services.view.entry("groups");
+      const known = this.#context.view.entry("groups");
       const groups = (known?.value as GroupsRecord | undefined)?.groups ?? {};
       const found = this.#groupOf(groups, ours);
       if (found !== undefined) return found;
       const others = Object.entries(groups).filter(([, names]) => !overlap(names, ours));
       const value: GroupsRecord = { groups: { ...Object.fromEntries(others), [group]: ours } };
       const expected = known?.revision ?? 0;
-      const result = await this.#services.writer.writeAsync({ key: "groups", expected, value });
+      const result = await this.#writer.writeAsync({ key: "groups", expected, value });
       if (result.ok) return group;
     }
   }
@@ -162,10 +154,10 @@ export class Membership {
     for (const [group, names] of Object.entries(groups)) {
       if (!overlap(names, ours)) continue;
       if (names.join() === ours.join()) return group;
-      const { sessions } = this.#services.view;
+      const { sessions } = this.#context.view;
       const hosts = [...sessions].filter(
         ([incarnation, { record }]) =>
-          record.group === group && this.#services.view.isAlive(incarnation),
+          record.group === group && this.#context.view.isAlive(incarnation),
       );
       if (hosts.length === 0) continue;
       const details = { ours: ours.join(", "), theirs: names.join(", ") };
@@ -175,7 +167,7 @@ export class Membership {
   }
 
   async #register(introduction: Introduction, group: string | null): Promise<void> {
-    const { clock, writer, self, times, load } = this.#services;
+    const { clock, self, options } = this.#context;
     const { node, address, weight, endpoint, runtime, processId } = introduction;
     const sentMs = clock.nowMs();
     const session: SessionRecord = {
@@ -188,46 +180,56 @@ export class Membership {
       endpoint,
       runtime,
       processId,
-      load: load(),
+      load: this.#sample(),
     };
-    const result = await writer.writeAsync({ key: sessionKey(self), expected: 0, value: session });
+    const result = await this.#writer.writeAsync({
+      key: sessionKey(self),
+      expected: 0,
+      value: session,
+    });
     if (!result.ok) throw new CatgaError("NODE_ID_TAKEN", { node });
     this.#session = session;
     this.#revision = result.revision;
-    this.#lease = grantedLease(sentMs, times);
-    this.#services.renewed(sentMs + times.timeoutMs);
+    this.#hold(grantedLease(sentMs, options.times));
   }
 
   async #bootstrap(group: string): Promise<void> {
-    const value = { owner: this.#services.self, epoch: 1, cleanSince: 1, handoff: null };
+    const value = { owner: this.#context.self, epoch: 1, cleanSince: 1, handoff: null };
     await this.#createOrRead(genesisKey(group), value);
   }
 
   async #createOrRead<R extends Entry["value"]>(key: string, value: R): Promise<R> {
-    const known = this.#services.view.entry(key);
+    const known = this.#context.view.entry(key);
     if (known !== undefined) return known.value as R;
-    const result = await this.#services.writer.writeAsync({ key, expected: 0, value });
+    const result = await this.#writer.writeAsync({ key, expected: 0, value });
     return result.ok ? value : (result.current?.value as R);
   }
 
   #tick(): void {
-    const nowMs = this.#services.clock.nowMs();
-    this.#step({ kind: "tick", nowMs });
-    this.#cancelTick = this.#services.clock.after(this.#services.times.everyMs, () => this.#tick());
+    const { clock, options } = this.#context;
+    this.#step({ kind: "tick", nowMs: clock.nowMs() });
+    this.#cancelTick = clock.after(options.times.everyMs, () => this.#tick());
   }
 
   #step(event: LeaseEvent): void {
-    const [lease, effect] = stepLease(this.#lease, event, this.#services.times);
-    this.#lease = lease;
-    if (lease.kind === "held") this.#services.renewed(lease.untilMs);
-    if (effect?.kind === "fence") this.#services.fenced();
+    const [lease, effect] = stepLease(this.#lease, event, this.#context.options.times);
+    this.#hold(lease);
+    if (effect?.kind === "fence") this.#fenced();
     if (effect?.kind === "renew") this.#renew(effect.operation);
+  }
+
+  /** Where every turn looks before it starts. */
+  #hold(lease: Lease): void {
+    this.#lease = lease;
+    const { slices } = this.#context;
+    slices.leaseUntilMs = lease.kind === "held" ? lease.untilMs : Number.NEGATIVE_INFINITY;
+    slices.resume();
   }
 
   #renew(operation: number): void {
     const session = this.#session!;
     const { heartbeat } = session;
-    this.#session = { ...session, heartbeat: heartbeat + 1, load: this.#services.load() };
+    this.#session = { ...session, heartbeat: heartbeat + 1, load: this.#sample() };
     this.#write(this.#session, (result) => {
       this.#step(result.ok ? { kind: "renewed", operation } : { kind: "refused" });
     });
@@ -243,9 +245,9 @@ export class Membership {
   /** One write at a time: each has to know the revision of the one before (L2). */
   #write(value: SessionRecord, done: (result: CasResult) => void): void {
     this.#lastWrite = this.#lastWrite.then(async () => {
-      const key = sessionKey(this.#services.self);
+      const key = sessionKey(this.#context.self);
       const expected = this.#revision;
-      const result = await this.#services.writer.writeAsync({ key, expected, value });
+      const result = await this.#writer.writeAsync({ key, expected, value });
       if (result.ok) this.#revision = result.revision;
       done(result);
     });

@@ -3,8 +3,16 @@
  * machine that decides. Also the counters of the channels that end here, which move with the shard.
  */
 import { NO_SHARD, type ShardState } from "../ownership/shard.ts";
-import type { Activation } from "./activation.ts";
 import type { Channel } from "./channel.ts";
+import type { PassivationReason } from "./definition.ts";
+
+/** Something of a shard that is in memory. */
+export interface Resident {
+  /** Ends after the turns that run. */
+  passivate(reason: PassivationReason): void;
+  /** Ends when every message that was accepted has had its turn. */
+  drain(reason: PassivationReason): void;
+}
 
 /** How far a sender's channel to a shard has come. */
 export interface ChannelCounter {
@@ -27,7 +35,7 @@ export class OwnedShard {
   cleanSince = 0;
   /** This node's own channel to the shard, if it ever sent to it while it lived elsewhere. */
   outbound: Channel | undefined;
-  readonly activations = new Set<Activation>();
+  readonly activations = new Set<Resident>();
   #emptied: (() => void)[] = [];
   #counters = new Map<string, ChannelCounter>();
   #staged: readonly CounterRow[] = [];
@@ -54,7 +62,7 @@ export class OwnedShard {
   }
 
   /** An activation is over. */
-  forget(activation: Activation): void {
+  forget(activation: Resident): void {
     this.activations.delete(activation);
     if (this.activations.size > 0 || this.#emptied.length === 0) return;
     const emptied = this.#emptied;

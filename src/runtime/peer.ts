@@ -15,9 +15,10 @@ import {
   RETRANSMIT_MS_MAX,
 } from "../base/limits.ts";
 import { Queue } from "../base/queue.ts";
-import { WheelEntry, type TimerWheel } from "../base/timer-wheel.ts";
+import { WheelEntry } from "../base/timer-wheel.ts";
 import type { LinkPeer } from "../ports/link.ts";
 import { encodeFrame, type Frame } from "../protocol/frame.ts";
+import type { NodeContext } from "./node-context.ts";
 
 /** A message that wants to know when the other side has accepted it. */
 export interface Acknowledged {
@@ -26,30 +27,36 @@ export interface Acknowledged {
   accepted(peer: Peer): void;
 }
 
+/** Where an item comes from. */
+export interface Origin {
+  readonly peer: Peer;
+  /** The number of the frame that carried it. */
+  readonly frame: number;
+}
+
 interface SentFrame {
   readonly number: number;
   readonly lines: string;
   readonly messages: readonly Acknowledged[];
 }
 
-/** What a stream needs of the node around it. */
-export interface PeerServices {
-  readonly wheel: TimerWheel;
-  readonly generation: () => number;
+/** What surrounds a stream. */
+export interface PeerOwner {
+  readonly context: NodeContext;
   /** Calls `run` at the end of the current burst of work. */
-  readonly atEndOfBurst: (run: () => void) => void;
-  readonly send: (to: LinkPeer, frame: Uint8Array) => void;
+  atEndOfBurst(run: () => void): void;
+  sendFrame(to: LinkPeer, frame: Uint8Array): void;
   /** Deals with one item of a frame; `false` when it makes no sense. */
-  readonly receive: (peer: Peer, frame: number, head: string, body: string) => boolean;
+  receiveItem(from: Origin, head: string, body: string): boolean;
   /** There is room in the window again. */
-  readonly roomAgain: (peer: Peer) => void;
+  roomAgain(peer: Peer): void;
 }
 
 /** See the file's header. */
 export class Peer extends WheelEntry implements LinkPeer {
   readonly incarnation: string;
   address: string;
-  readonly #services: PeerServices;
+  readonly #owner: PeerOwner;
   #lines = "";
   #messages: Acknowledged[] = [];
   readonly #unacknowledged = new Queue<SentFrame>();
@@ -61,11 +68,11 @@ export class Peer extends WheelEntry implements LinkPeer {
   #retransmitMs = RETRANSMIT_MS;
   #isClosed = false;
 
-  constructor(incarnation: string, address: string, services: PeerServices) {
+  constructor(incarnation: string, address: string, owner: PeerOwner) {
     super();
     this.incarnation = incarnation;
     this.address = address;
-    this.#services = services;
+    this.#owner = owner;
   }
 
   /** False while the other side has not acknowledged as much as may be under way. */
@@ -100,8 +107,9 @@ export class Peer extends WheelEntry implements LinkPeer {
     if (this.#isClosed) return true;
     if (frame.number === this.#processed + 1) {
       const { lines } = frame;
+      const from = { peer: this, frame: frame.number };
       for (let i = 1; i < lines.length; i += 2) {
-        if (!this.#services.receive(this, frame.number, lines[i]!, lines[i + 1]!)) return false;
+        if (!this.#owner.receiveItem(from, lines[i]!, lines[i + 1]!)) return false;
       }
       this.#processed = frame.number;
     }
@@ -127,20 +135,20 @@ export class Peer extends WheelEntry implements LinkPeer {
     if (this.#isClosed || this.#unacknowledged.size === 0) return;
     this.#retransmitMs = Math.min(this.#retransmitMs * 2, RETRANSMIT_MS_MAX);
     this.resend();
-    this.#services.wheel.add(this, this.#services.wheel.nowMs + this.#retransmitMs);
+    this.#owner.context.wheel.add(this, this.#owner.context.wheel.nowMs + this.#retransmitMs);
   }
 
   /** The other side is gone for good; messages under way are the business of their channels. */
   close(): void {
     this.#isClosed = true;
-    this.#services.wheel.remove(this);
+    this.#owner.context.wheel.remove(this);
     this.#unacknowledged.drain();
   }
 
   #flushSoon(): void {
     if (this.#isFlushing) return;
     this.#isFlushing = true;
-    this.#services.atEndOfBurst(() => {
+    this.#owner.atEndOfBurst(() => {
       this.#isFlushing = false;
       this.#flush();
     });
@@ -157,7 +165,7 @@ export class Peer extends WheelEntry implements LinkPeer {
     this.#messages = [];
     this.#unacknowledgedChars += sent.lines.length;
     if (this.#unacknowledged.size === 0) {
-      this.#services.wheel.add(this, this.#services.wheel.nowMs + this.#retransmitMs);
+      this.#owner.context.wheel.add(this, this.#owner.context.wheel.nowMs + this.#retransmitMs);
     }
     this.#unacknowledged.push(sent);
     this.#send(sent.number, sent.lines);
@@ -165,9 +173,9 @@ export class Peer extends WheelEntry implements LinkPeer {
 
   #send(number: number, lines: string): void {
     this.#owesAcknowledgement = false;
-    const generation = this.#services.generation();
+    const generation = this.#owner.context.generation;
     const head = { generation, number, acknowledged: this.#processed, to: this.incarnation };
-    this.#services.send(this, encodeFrame(head, lines));
+    this.#owner.sendFrame(this, encodeFrame(head, lines));
   }
 
   #acknowledge(number: number): void {
@@ -181,10 +189,10 @@ export class Peer extends WheelEntry implements LinkPeer {
       sent = this.#unacknowledged.at(0);
     }
     if (this.#unacknowledged.size === size) return;
-    const { wheel, roomAgain } = this.#services;
+    const { wheel } = this.#owner.context;
     this.#retransmitMs = RETRANSMIT_MS;
     wheel.remove(this);
     if (this.#unacknowledged.size > 0) wheel.add(this, wheel.nowMs + this.#retransmitMs);
-    roomAgain(this);
+    this.#owner.roomAgain(this);
   }
 }

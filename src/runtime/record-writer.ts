@@ -3,10 +3,10 @@
  * answer that does not come is asked for with the same operation id until it does (O3), so a write
  * is never assumed to have failed.
  */
-import type { Clock } from "../base/clock.ts";
 import { AUTHORITY_TIMEOUT_MS } from "../base/limits.ts";
 import type { Authority } from "../ports/authority.ts";
-import type { CasResult, Change } from "../protocol/ledger.ts";
+import type { CasResult, Change, Entry } from "../protocol/ledger.ts";
+import type { NodeContext } from "./node-context.ts";
 
 /** A change without its operation id, which the writer gives it. */
 export type Write = Omit<Change, "operation">;
@@ -18,31 +18,22 @@ interface Pending {
 
 /** See the file's header. */
 export class RecordWriter {
+  readonly #context: NodeContext;
   readonly #authority: Authority;
-  readonly #clock: Clock;
-  readonly #operationId: () => string;
-  readonly #learn: (change: Change, result: CasResult) => void;
+  readonly #learn: (entry: Entry) => void;
   #pending: Pending[] = [];
   #isClosed = false;
 
-  constructor(
-    authority: Authority,
-    services: {
-      readonly clock: Clock;
-      readonly operationId: () => string;
-      /** Hears every answer before the one who asked. */
-      readonly learn: (change: Change, result: CasResult) => void;
-    },
-  ) {
+  /** `learn` hears the outcome of every write before the one who asked. */
+  constructor(context: NodeContext, authority: Authority, learn: (entry: Entry) => void) {
+    this.#context = context;
     this.#authority = authority;
-    this.#clock = services.clock;
-    this.#operationId = services.operationId;
-    this.#learn = services.learn;
+    this.#learn = learn;
   }
 
   /** Writes; `done` is called once, when the outcome is known. */
   write(write: Write, done: (result: CasResult) => void): void {
-    const change = { ...write, operation: this.#operationId() };
+    const change = { ...write, operation: this.#context.nextOperation() };
     this.#pending.push({ change, done });
     if (this.#pending.length === 1) queueMicrotask(() => this.#flush());
   }
@@ -67,14 +58,15 @@ export class RecordWriter {
     if (this.#isClosed) return;
     this.#authority.casMany(batch.map(({ change }) => change)).then(
       (results) => this.#settle(batch, results),
-      () => this.#clock.after(AUTHORITY_TIMEOUT_MS / 10, () => this.#attempt(batch)),
+      () => this.#context.clock.after(AUTHORITY_TIMEOUT_MS / 10, () => this.#attempt(batch)),
     );
   }
 
   #settle(batch: readonly Pending[], results: readonly CasResult[]): void {
     for (const [i, { change, done }] of batch.entries()) {
       const result = results[i]!;
-      this.#learn(change, result);
+      if (result.ok) this.#learn({ ...change, revision: result.revision });
+      else if (result.current !== undefined) this.#learn(result.current);
       done(result);
     }
   }

@@ -1,22 +1,13 @@
 /** A call whose handler runs, or may run, on another node; and the table of all that are open. */
 import { CatgaError, isErrorCode } from "../base/errors.ts";
+import { CALL_TIMEOUT_MS } from "../base/limits.ts";
 import type { TimerWheel } from "../base/timer-wheel.ts";
 import { decodeValue } from "../protocol/codec.ts";
 import type { AnswerItem } from "../protocol/frame.ts";
-import { Call, type CallSubject } from "./call.ts";
-
-/** What a message needs to travel. */
-export interface Posting {
-  /** Entity and id as {@link encodeTarget} writes them. */
-  readonly target: string;
-  readonly body: string;
-  readonly oneWay: boolean;
-  readonly deadlineMs: number;
-}
+import { Call, detailsOf, type Sending } from "./call.ts";
 
 /** See the file's header. */
-export class RemoteCall extends Call implements Posting {
-  readonly target: string;
+export class RemoteCall extends Call {
   readonly body: string;
   readonly oneWay: boolean;
   readonly deadlineMs: number;
@@ -26,12 +17,11 @@ export class RemoteCall extends Call implements Posting {
   acceptedBy: string | undefined;
   readonly #calls: Calls;
 
-  constructor(subject: CallSubject, posting: Posting, calls: Calls) {
-    super(subject);
-    this.target = posting.target;
-    this.body = posting.body;
-    this.oneWay = posting.oneWay;
-    this.deadlineMs = posting.deadlineMs;
+  constructor(sending: Sending, body: string, calls: Calls) {
+    super(sending, sending.timeoutMs ?? CALL_TIMEOUT_MS);
+    this.body = body;
+    this.oneWay = sending.oneWay;
+    this.deadlineMs = Math.min(sending.boundMs, calls.nowMs + this.timeoutMs);
     this.#calls = calls;
     this.number = calls.add(this);
   }
@@ -55,6 +45,11 @@ export class Calls {
 
   constructor(wheel: TimerWheel) {
     this.#wheel = wheel;
+  }
+
+  /** The time of deadlines. */
+  get nowMs(): number {
+    return this.#wheel.nowMs;
   }
 
   /** Calls that are open. */
@@ -93,9 +88,7 @@ export class Calls {
   lost(incarnation: string): void {
     for (const call of this.#open.values()) {
       if (call.acceptedBy !== incarnation) continue;
-      const { entity, message } = call.subject;
-      const reason = "the owner's node died";
-      call.fail(new CatgaError("OUTCOME_UNKNOWN", { entity, message, reason }));
+      call.fail(outcomeUnknown(call, "the owner's node died"));
     }
   }
 
@@ -103,6 +96,11 @@ export class Calls {
   fail(error: (call: RemoteCall) => Error): void {
     for (const call of this.#open.values()) call.fail(error(call));
   }
+}
+
+/** The error of a call that may have run, and whose answer will not come. */
+export function outcomeUnknown({ subject }: RemoteCall, reason: string): CatgaError {
+  return new CatgaError("OUTCOME_UNKNOWN", { ...detailsOf(subject), reason });
 }
 
 /** Rebuilds an error from `{ code, details }`; what a newer version may send becomes a failure. */

@@ -5,71 +5,67 @@
  * In this version a shard moves when nothing of it is in memory; a node that leaves passivates its
  * entities first.
  */
-import type { Clock } from "../base/clock.ts";
-import type { Hash } from "../base/hash.ts";
 import { HANDOFFS_MAX, SEAL_RETRY_MS, STAGE_TIMEOUT_MS } from "../base/limits.ts";
-import type { Logger } from "../base/logger.ts";
 import { createRing } from "../base/ring.ts";
 import { type ShardEffect, type ShardEvent, stepShard } from "../ownership/shard.ts";
-import type { Versioned, View } from "../ownership/view.ts";
+import type { Versioned } from "../ownership/view.ts";
 import { shardKey, type ShardRecord } from "../protocol/records.ts";
 import type { Channel } from "./channel.ts";
 import type { ControlMessage } from "./control.ts";
+import type { NodeContext } from "./node-context.ts";
 import { OwnedShard } from "./owned-shard.ts";
 import type { RecordWriter } from "./record-writer.ts";
 
-/** What the shards need of the node around them. */
-export interface ShardServices {
-  readonly self: string;
-  readonly group: string;
-  readonly shardCount: number;
-  readonly clock: Clock;
-  readonly hash: Hash;
-  readonly view: View;
-  readonly log: Logger;
-  readonly writer: RecordWriter;
-  /** True while this node's lease runs (L3). */
-  readonly leaseHolds: () => boolean;
-  readonly control: (to: string, message: ControlMessage) => void;
-  readonly handoffId: () => string;
+/** Sends a message of the handoff protocol to a node. */
+export type SendControl = (to: string, message: ControlMessage) => void;
+
+interface Answer {
+  readonly kind: "confirmed" | "refused" | "aborted";
+  readonly handoff: string;
 }
 
 /** See the file's header. */
 export class Shards {
-  readonly #services: ShardServices;
-  readonly #shards: OwnedShard[];
+  readonly #context: NodeContext;
+  readonly #writer: RecordWriter;
+  readonly #control: SendControl;
+  #group = "";
+  #shards: readonly OwnedShard[] = [];
   #targets: readonly (string | undefined)[] = [];
   #released: (() => void) | undefined;
   #isLeaving = false;
   #underway = 0;
   #looksLater = false;
 
-  constructor(services: ShardServices) {
-    this.#services = services;
-    const { shardCount: length } = services;
+  constructor(context: NodeContext, writer: RecordWriter, control: SendControl) {
+    this.#context = context;
+    this.#writer = writer;
+    this.#control = control;
+  }
+
+  /** Begins to serve shards of `group`; before that this node has none. */
+  serve(group: string): void {
+    this.#group = group;
+    const { shardCount: length } = this.#context.options;
     this.#shards = Array.from({ length }, (_, number) => new OwnedShard(number));
+    this.rebalance();
   }
 
   /** The shard, if this node may serve it at this moment. */
   serving(number: number): OwnedShard | undefined {
     const shard = this.#shards[number];
-    return shard?.accepting === true && this.#services.leaseHolds() ? shard : undefined;
-  }
-
-  /** True when this node accepts messages for a shard. */
-  isServing(group: string, number: number): boolean {
-    return group === this.#services.group && this.serving(number) !== undefined;
+    return shard?.accepting === true && this.#context.leaseHolds ? shard : undefined;
   }
 
   /** Remembers this node's own channel to a shard, if the shard is of this group. */
-  leaveBy(group: string, number: number, channel: Channel): void {
-    const shard = group === this.#services.group ? this.#shards[number] : undefined;
+  leaveBy(channel: Channel): void {
+    const shard = channel.group === this.#group ? this.#shards[channel.shard] : undefined;
     if (shard !== undefined) shard.outbound = channel;
   }
 
   /** The highest number of this node's own channel that a shard here has accepted. */
   acceptedHere(number: number, channel: number): number {
-    return this.#shards[number]?.counter(this.#services.self, channel)?.last ?? 0;
+    return this.#shards[number]?.counter(this.#context.self, channel)?.last ?? 0;
   }
 
   /**
@@ -87,9 +83,9 @@ export class Shards {
 
   /** Computes who should own what, and acts on it. */
   rebalance(): void {
-    const { view, group, shardCount, hash } = this.#services;
-    const targets = view.targets(group);
-    const ring = createRing(targets, shardCount, hash);
+    const { view, options, hash } = this.#context;
+    const targets = view.targets(this.#group);
+    const ring = createRing(targets, options.shardCount, hash);
     this.#targets = Array.from(ring.targets, (index) => ring.nodes[index]?.incarnation);
     this.lookAll();
     if (this.#isLeaving && targets.length === 0) this.#drainAll();
@@ -102,7 +98,7 @@ export class Shards {
 
   /** The record of a shard changed. */
   recordChanged(group: string, number: number): void {
-    const shard = group === this.#services.group ? this.#shards[number] : undefined;
+    const shard = group === this.#group ? this.#shards[number] : undefined;
     if (shard !== undefined) this.#look(shard);
   }
 
@@ -114,19 +110,19 @@ export class Shards {
   /** A message of the handoff protocol. */
   control(from: string, message: ControlMessage): void {
     const shard = this.#shards[message.shard];
-    if (shard === undefined || message.group !== this.#services.group) return;
+    if (shard === undefined || message.group !== this.#group) return;
     const { handoff } = message;
     if (message.kind !== "transfer") return this.#step(shard, { kind: message.kind, handoff });
-    const refuses = this.#isLeaving || !this.#services.leaseHolds();
-    if (refuses) return this.#answer(from, "refused", shard, handoff);
+    const refuses = this.#isLeaving || !this.#context.leaseHolds;
+    if (refuses) return this.#answer(from, shard, { kind: "refused", handoff });
     const before = shard.state;
     this.#step(shard, { kind: "transfer", handoff, epoch: message.epoch }, from);
     if (shard.state !== before) shard.stage(message.counters);
   }
 
   #look(shard: OwnedShard): void {
-    const { view, group, self } = this.#services;
-    const current = view.shard(group, shard.number);
+    const { view, self } = this.#context;
+    const current = view.shard(this.#group, shard.number);
     const owner = current?.record.owner ?? null;
     const ownerAlive = owner !== null && view.isAlive(owner);
     const target = this.#targets[shard.number];
@@ -136,7 +132,7 @@ export class Shards {
 
   #maySeal(shard: OwnedShard): boolean {
     const owned = shard.state.kind === "active" ? shard.state.owned : undefined;
-    const current = this.#services.view.shard(this.#services.group, shard.number);
+    const current = this.#context.view.shard(this.#group, shard.number);
     const isTaken = current !== undefined && current.record.epoch > (owned?.record.epoch ?? 0);
     return isTaken || this.#underway < HANDOFFS_MAX;
   }
@@ -184,28 +180,27 @@ export class Shards {
       case "transfer":
         return this.#transfer(shard, effect.to, effect.handoff);
       case "abort":
-        return this.#answer(effect.to, "aborted", shard, effect.handoff);
+        return this.#answer(effect.to, shard, { kind: "aborted", handoff: effect.handoff });
       case "open":
         return this.#open(shard, effect.owned, effect.handoff);
       case "close":
         return this.#close(shard);
       case "confirm":
-        return this.#answer(from, "confirmed", shard, effect.handoff);
+        return this.#answer(from, shard, { kind: "confirmed", handoff: effect.handoff });
       case "refuse":
-        return this.#answer(from, "refused", shard, effect.handoff);
+        return this.#answer(from, shard, { kind: "refused", handoff: effect.handoff });
       case "discard":
         return shard.stage([]);
     }
   }
 
   #write(shard: OwnedShard, expected: number, record: ShardRecord): void {
-    const { group, writer, leaseHolds } = this.#services;
-    if (!leaseHolds()) {
+    if (!this.#context.leaseHolds) {
       // Not under a lapsed lease; the next look decides anew.
       return this.#step(shard, { kind: "lost" });
     }
-    const key = shardKey(group, shard.number);
-    writer.write({ key, expected, value: record }, (result) => {
+    const key = shardKey(this.#group, shard.number);
+    this.#writer.write({ key, expected, value: record }, (result) => {
       if (!result.ok) return this.#step(shard, { kind: "lost" });
       this.#step(shard, { kind: "written", owned: { revision: result.revision, record } });
     });
@@ -222,15 +217,17 @@ export class Shards {
   }
 
   #drained(shard: OwnedShard): void {
-    this.#step(shard, { kind: "drained", handoff: this.#services.handoffId() });
+    this.#step(shard, { kind: "drained", handoff: this.#context.nextOperation() });
   }
 
   #transfer(shard: OwnedShard, to: string, handoff: string): void {
-    const { control, group, clock } = this.#services;
+    const group = this.#group;
     const counters = shard.counterRows();
     const { number, epoch } = shard;
-    control(to, { kind: "transfer", group, shard: number, handoff, epoch, counters });
-    clock.after(STAGE_TIMEOUT_MS, () => this.#step(shard, { kind: "timeout", handoff }));
+    this.#control(to, { kind: "transfer", group, shard: number, handoff, epoch, counters });
+    this.#context.clock.after(STAGE_TIMEOUT_MS, () =>
+      this.#step(shard, { kind: "timeout", handoff }),
+    );
   }
 
   #open(shard: OwnedShard, owned: Versioned<ShardRecord>, handoff: string | undefined): void {
@@ -239,7 +236,7 @@ export class Shards {
     shard.adopt(handoff === undefined ? "nothing" : "staged");
     shard.accepting = true;
     shard.outbound?.pump();
-    if (this.#targets[shard.number] !== this.#services.self) this.#lookAllLater(0);
+    if (this.#targets[shard.number] !== this.#context.self) this.#lookAllLater(0);
   }
 
   #close(shard: OwnedShard): void {
@@ -247,19 +244,14 @@ export class Shards {
     for (const activation of shard.activations) activation.passivate("moved");
   }
 
-  #answer(
-    to: string,
-    kind: "confirmed" | "refused" | "aborted",
-    { number: shard }: OwnedShard,
-    handoff: string,
-  ): void {
-    this.#services.control(to, { kind, group: this.#services.group, shard, handoff });
+  #answer(to: string, shard: OwnedShard, answer: Answer): void {
+    this.#control(to, { ...answer, group: this.#group, shard: shard.number });
   }
 
   #lookAllLater(delayMs: number): void {
     if (this.#looksLater) return;
     this.#looksLater = true;
-    this.#services.clock.after(delayMs, () => {
+    this.#context.clock.after(delayMs, () => {
       this.#looksLater = false;
       this.lookAll();
     });

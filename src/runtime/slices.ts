@@ -23,6 +23,8 @@ export class Slices {
   /** Turns that were started. */
   turns = 0;
   #lagMs = 0;
+  #pause: Promise<void> | undefined;
+  #unpause: (() => void) | undefined;
   /** The last reading of the clock: the beginning of the turn that started last. */
   nowMs: number;
 
@@ -32,8 +34,8 @@ export class Slices {
   }
 
   /**
-   * True when a turn may start now; it reads the clock, once for each turn. Every `true` is followed
-   * by one {@link leave}, when the synchronous part of the turn has ended.
+   * True when a turn may start now; it reads the clock, once for each turn. Every `true` is
+   * followed by one {@link leave}, when the synchronous part of the turn has ended.
    */
   enter(): boolean {
     this.nowMs = this.#clock.nowMs();
@@ -48,6 +50,16 @@ export class Slices {
   /** The synchronous part of a turn has ended. */
   leave(): void {
     this.#depth--;
+  }
+
+  /**
+   * When this slice is over: a promise that resolves in the next one. Whoever is kept waiting by it
+   * gives the loop back; else a loop of messages that are accepted at once would never end.
+   */
+  pause(): Promise<void> | undefined {
+    if (!this.#open || this.nowMs < this.#endMs) return undefined;
+    this.#pause ??= new Promise((resolve) => (this.#unpause = resolve));
+    return this.#pause;
   }
 
   /** Calls `waiting.resume()` in the next slice. */
@@ -76,6 +88,8 @@ export class Slices {
 
   #next(): void {
     this.#open = false;
+    this.#unpause?.();
+    this.#pause = this.#unpause = undefined;
     const waiting = this.#waiting;
     this.nowMs = this.#clock.nowMs();
     this.#lagMs = Math.max(this.#lagMs, this.nowMs - (this.#endMs - SLICE_MS));

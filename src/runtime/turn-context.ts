@@ -2,82 +2,121 @@
  * What a handler is given: its entity's state and the world, for the length of one turn. One object
  * a turn; everything behind it is looked up when it is asked for.
  */
-import type { Logger } from "../base/logger.ts";
-import { withFields } from "../base/logger.ts";
+import { type Logger, withFields } from "../base/logger.ts";
 import { type Duration, durationMs } from "../base/duration.ts";
 import { CatgaError } from "../base/errors.ts";
 import { WheelEntry } from "../base/timer-wheel.ts";
 import { copyValue } from "../protocol/codec.ts";
-import type { Activation, Work } from "./activation.ts";
-import type { MessageSpec } from "./definition.ts";
+import type { EntityDefinition, MessageSpec, PassivationReason } from "./definition.ts";
+import { payloadError } from "./encodable.ts";
+import type { NodeContext } from "./node-context.ts";
+import type { Posted, Work } from "./work.ts";
+
+/** The entity whose turn it is. */
+export interface TurnEntity {
+  readonly id: string;
+  readonly host: TurnHome;
+  state: unknown;
+  readonly signal: AbortSignal;
+  readonly fence: string;
+  post(work: Work): Posted;
+  passivate(reason: PassivationReason): void;
+  keepTimer(timer: WheelEntry): void;
+  dropTimer(timer: WheelEntry): void;
+}
+
+/** What surrounds it. */
+export interface TurnHome {
+  readonly context: NodeContext;
+  readonly definition: EntityDefinition;
+  keyOf(id: string): string;
+  mailboxFull(id: string): CatgaError;
+  refTo(request: RefRequest): unknown;
+}
+
+/** A reference that a turn asks for. */
+export interface RefRequest {
+  /** An entity type, or its name. */
+  readonly target: unknown;
+  readonly id: string;
+  /** When its calls end at the latest. */
+  readonly boundMs: number;
+}
 
 /** See the file's header. */
 export class TurnContext {
-  readonly #activation: Activation;
+  readonly #entity: TurnEntity;
   readonly #deadlineMs: number;
 
-  constructor(activation: Activation, deadlineMs: number) {
-    this.#activation = activation;
+  constructor(entity: TurnEntity, deadlineMs: number) {
+    this.#entity = entity;
     this.#deadlineMs = deadlineMs;
   }
 
   get id(): string {
-    return this.#activation.id;
+    return this.#entity.id;
   }
 
   get node(): string {
-    return this.#activation.host.services.node;
+    return this.#entity.host.context.options.nodeId;
   }
 
   get state(): unknown {
-    return this.#activation.state;
+    return this.#entity.state;
   }
 
   set state(state: unknown) {
-    this.#activation.state = state;
+    this.#entity.state = state;
   }
 
   get signal(): AbortSignal {
-    return this.#activation.signal;
+    return this.#entity.signal;
   }
 
   get fence(): string {
-    return this.#activation.host.services.fenceOf(this.#activation.shard);
+    return this.#entity.fence;
   }
 
   get log(): Logger {
-    const { host, id } = this.#activation;
-    return withFields(host.log, { node: this.node, entity: host.definition.name, id });
+    const { host, id } = this.#entity;
+    return withFields(host.context.log, { node: this.node, entity: host.definition.name, id });
   }
 
   /** A reference whose calls end with this turn's deadline. */
   entity(target: unknown, id: string): unknown {
-    return this.#activation.host.services.refTo(target, id, this.#deadlineMs);
+    return this.#entity.host.refTo({ target, id, boundMs: this.#deadlineMs });
   }
 
   peer(id: string): unknown {
-    return this.entity(this.#activation.host.definition.name, id);
+    return this.entity(this.#entity.host.definition.name, id);
   }
 
   passivate(): void {
-    this.#activation.passivate("idle");
+    this.#entity.passivate("idle");
   }
 
   /** Sends `message` to this entity after `delay`, as long as it stays in memory. */
   after(delay: Duration, message: { readonly type: string }): () => void {
     const delayMs = durationMs(delay, "delay");
-    const { host, id } = this.#activation;
+    const { host } = this.#entity;
     const spec = host.definition.messages.get(message.type);
     if (spec === undefined) {
-      const details = { entity: host.definition.name, message: String(message.type) };
+      const details = { entity: host.definition.name, message: message.type };
       throw new CatgaError("UNKNOWN_MESSAGE", details);
     }
-    const copied = copyValue(message);
-    if (!("copy" in copied)) throw new CatgaError("TOO_LARGE", { what: host.keyOf(id), ...copied });
-    const timer = new EntityTimer(this.#activation, spec, copied.copy);
-    this.#activation.keepTimer(timer);
-    host.wheel.add(timer, host.wheel.nowMs + delayMs);
+    const timer = new EntityTimer(this.#entity, spec, this.#copy(message));
+    this.#entity.keepTimer(timer);
+    host.context.wheel.add(timer, host.context.wheel.nowMs + delayMs);
     return () => timer.cancel();
+  }
+
+  #copy(message: { readonly type: string }): unknown {
+    try {
+      return copyValue(message);
+    } catch (error) {
+      const entity = this.#entity.host.definition.name;
+      throw payloadError({ entity, id: this.id, type: message.type }, error);
+    }
   }
 }
 
@@ -86,29 +125,28 @@ class EntityTimer extends WheelEntry implements Work {
   readonly spec: MessageSpec;
   readonly message: unknown;
   readonly deadlineMs = Number.POSITIVE_INFINITY;
-  readonly #activation: Activation;
+  readonly #entity: TurnEntity;
   #isCancelled = false;
 
-  constructor(activation: Activation, spec: MessageSpec, message: unknown) {
+  constructor(entity: TurnEntity, spec: MessageSpec, message: unknown) {
     super();
-    this.#activation = activation;
+    this.#entity = entity;
     this.spec = spec;
     this.message = message;
   }
 
   override expire(): void {
-    this.#activation.dropTimer(this);
-    if (this.#activation.post(this) === "full") {
-      const { host, id } = this.#activation;
-      const { mailboxCapacity: capacity } = host.definition;
-      this.fail(new CatgaError("MAILBOX_FULL", { entity: host.keyOf(id), capacity }));
+    this.#entity.dropTimer(this);
+    if (this.#entity.post(this) === "full") {
+      const { host, id } = this.#entity;
+      this.fail(host.mailboxFull(id));
     }
   }
 
   cancel(): void {
     this.#isCancelled = true;
-    this.#activation.host.wheel.remove(this);
-    this.#activation.dropTimer(this);
+    this.#entity.host.context.wheel.remove(this);
+    this.#entity.dropTimer(this);
   }
 
   begin(): boolean {
@@ -118,6 +156,6 @@ class EntityTimer extends WheelEntry implements Work {
   succeed(): void {}
 
   fail(error: CatgaError): void {
-    this.#activation.host.log.error({ error }, "a timer's message failed");
+    this.#entity.host.context.log.error({ error }, "a timer's message failed");
   }
 }

@@ -79,7 +79,9 @@ export class HubAuthority implements Authority {
     this.#rejectAll();
   }
 
-  /** Binds or dials until one of them succeeds; the two race with other processes doing the same. */
+  /**
+   * Binds or dials until one of them succeeds; the two race with other processes doing the same.
+   */
   async #connect(): Promise<Snapshot> {
     const { port, clock } = this.#access;
     const untilMs = clock.nowMs() + JOIN_TIMEOUT_MS;

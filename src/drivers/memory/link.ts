@@ -1,4 +1,6 @@
-/** The link in memory: a frame is handed over in a later turn of the event loop, like a real one. */
+/**
+ * The link in memory: a frame is handed over in a later turn of the event loop, like a real one.
+ */
 import type { Clock } from "../../base/clock.ts";
 import { FRAME_BYTES_MAX } from "../../base/limits.ts";
 import type { Link, LinkListener } from "../../ports/link.ts";

@@ -1,0 +1,188 @@
+/**
+ * Binds an app to a port. The one file that asks which runtime it is on: Bun has a server of its
+ * own, Node.js and Deno share the one of `@hono/node-server`.
+ *
+ * The defaults of the servers would let silent connections stay for minutes (Node.js) or for ever
+ * (Deno). Here, one that sends nothing, or its request too slowly, is gone after 6 to 12 seconds,
+ * while a handler may take its time.
+ */
+import { once } from "node:events";
+import type { Server } from "node:http";
+import { CatgaError } from "../index.ts";
+
+/** What can be served: a Hono app, or anything that answers requests. */
+export interface Servable {
+  fetch(request: Request, env?: object): Response | Promise<Response>;
+}
+
+/** Options of {@link listen}. */
+export interface ListenOptions {
+  /** 0 picks a free one. */
+  readonly port: number;
+  /** @default "127.0.0.1" */
+  readonly hostname?: string;
+  /** Allows a `hostname` that other machines reach, though nobody has to log in. @default false */
+  readonly allowRemote?: boolean;
+}
+
+/** A bound port. */
+export interface Listening extends AsyncDisposable {
+  /** Without a slash at the end: `http://127.0.0.1:3000`. */
+  readonly url: string;
+  readonly port: number;
+  /** Takes no more connections, gives open requests two seconds, then closes. Twice is once. */
+  close(): Promise<void>;
+}
+
+/** Less than it takes a node to stop, more than it takes most requests. */
+const CLOSE_GRACE_MS = 2_000;
+/** Bun's clock ticks every four seconds: measured, silent connections are closed after 12. */
+const BUN_IDLE_SECONDS = 10;
+const NODE_TIMEOUTS = {
+  headersTimeout: 5_000,
+  requestTimeout: 10_000,
+  keepAliveTimeout: 5_000,
+  connectionsCheckingInterval: 1_000,
+};
+
+interface Address {
+  readonly port: number;
+  readonly hostname: string;
+}
+
+/** A server of any runtime. */
+interface Bound {
+  readonly port: number;
+  /** Closes what is idle; resolves when the last connection is gone. */
+  readonly drain: () => Promise<unknown>;
+  /** Closes what is left. */
+  readonly cut: () => void | Promise<void>;
+}
+
+/** The part of `globalThis.Bun` that is used here; its types would come with all its globals. */
+interface BunGlobal {
+  serve(options: {
+    readonly port: number;
+    readonly hostname: string;
+    readonly idleTimeout: number;
+    readonly development: false;
+    fetch(request: Request, server: BunServer): Response | Promise<Response>;
+  }): BunServer;
+}
+
+interface BunServer {
+  readonly port: number;
+  timeout(request: Request, seconds: number): void;
+  stop(closeActiveConnections: boolean): Promise<void>;
+}
+
+/**
+ * Serves `app`.
+ *
+ * @throws {CatgaError} PORT_TAKEN, or MISSING_PACKAGE when `@hono/node-server` is not installed.
+ * @throws {TypeError} when `hostname` is not of this machine alone and `allowRemote` is not set.
+ * @throws {RangeError} when there is no such port.
+ */
+export async function listen(app: Servable, options: ListenOptions): Promise<Listening> {
+  const { port, hostname = "127.0.0.1", allowRemote = false } = options;
+  if (!Number.isInteger(port) || port < 0 || port > 65_535) {
+    throw new RangeError(`Cannot listen on port ${port}: it is not an integer from 0 to 65535`);
+  }
+  if (!allowRemote && !isLoopback(hostname)) {
+    throw new TypeError(
+      `Cannot listen on "${hostname}": other machines may reach it, and nobody has to log in; ` +
+        `use "127.0.0.1", or set allowRemote: true`,
+    );
+  }
+  const { Bun: bun } = globalThis as { readonly Bun?: BunGlobal };
+  const address = { port, hostname };
+  try {
+    return listening(await (bun ? bindBun(bun, app, address) : bindNode(app, address)), hostname);
+  } catch (error) {
+    if (codeOf(error) !== "EADDRINUSE") throw error;
+    const details = { address: `${hostname}:${port}`, reason: "another program listens there" };
+    throw new CatgaError("PORT_TAKEN", details, { cause: error });
+  }
+}
+
+/**
+ * Loads a package that need not be installed.
+ *
+ * @throws {CatgaError} MISSING_PACKAGE
+ */
+export async function loadPackage<T>(name: string, load: () => Promise<T>): Promise<T> {
+  try {
+    return await load();
+  } catch (error) {
+    if (codeOf(error) !== "ERR_MODULE_NOT_FOUND") throw error;
+    const details = { package: name, purpose: "serve HTTP on this runtime" };
+    throw new CatgaError("MISSING_PACKAGE", details, { cause: error });
+  }
+}
+
+async function bindBun(bun: BunGlobal, app: Servable, address: Address): Promise<Bound> {
+  const server = bun.serve({
+    ...address,
+    idleTimeout: BUN_IDLE_SECONDS,
+    development: false,
+    fetch(request, server) {
+      const response = app.fetch(request, { server });
+      // Bun stops the idle clock once it has read a body; without one it would cut off a handler
+      // that takes longer. Afterwards the connection may be idle as long as any other.
+      if (request.body !== null || !(response instanceof Promise)) return response;
+      server.timeout(request, 0);
+      return response.finally(() => server.timeout(request, BUN_IDLE_SECONDS));
+    },
+  });
+  return {
+    port: server.port,
+    drain: () => server.stop(false),
+    cut: () => server.stop(true),
+  };
+}
+
+async function bindNode(app: Servable, { port, hostname }: Address): Promise<Bound> {
+  const adapter = await loadPackage("@hono/node-server", () => import("@hono/node-server"));
+  const server = adapter.createAdaptorServer({
+    fetch: (request, env) => app.fetch(request, env),
+    hostname,
+    serverOptions: NODE_TIMEOUTS,
+  }) as Server;
+  server.listen(port, hostname);
+  await once(server, "listening");
+  const bound = server.address();
+  return {
+    port: typeof bound === "object" && bound !== null ? bound.port : port,
+    drain: () => {
+      const closed = once(server, "close");
+      server.close();
+      server.closeIdleConnections();
+      return closed;
+    },
+    cut: () => server.closeAllConnections(),
+  };
+}
+
+function listening({ port, drain, cut }: Bound, hostname: string): Listening {
+  let closed: Promise<void> | undefined;
+  const close = (): Promise<void> => (closed ??= closeWithin(CLOSE_GRACE_MS, { drain, cut }));
+  const host = hostname.includes(":") ? `[${hostname}]` : hostname;
+  return { url: `http://${host}:${port}`, port, close, [Symbol.asyncDispose]: close };
+}
+
+async function closeWithin(graceMs: number, { drain, cut }: Omit<Bound, "port">): Promise<void> {
+  const drained = drain();
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const late = new Promise((resolve) => (timer = setTimeout(resolve, graceMs)));
+  await Promise.race([drained, late]);
+  clearTimeout(timer);
+  await cut();
+}
+
+function isLoopback(hostname: string): boolean {
+  return /^(?:localhost|::1|127\.\d{1,3}\.\d{1,3}\.\d{1,3})$/.test(hostname);
+}
+
+function codeOf(error: unknown): unknown {
+  return error instanceof Error && "code" in error ? error.code : undefined;
+}

@@ -1,0 +1,99 @@
+/**
+ * Payloads as they come over HTTP: a JSON object in the body or in the query, or plain query
+ * fields.
+ *
+ * What comes out of here is an object without a `type`, which is the tag and stands in the path,
+ * and without keys that reach a prototype when somebody merges it carelessly. Depth and size are
+ * left to the core, which holds every caller to the same limits.
+ */
+import type { HonoRequest } from "hono";
+import { CatgaError } from "../index.ts";
+import { Refusal } from "./problem.ts";
+
+const JSON_TYPE = /^application\/json\s*(?:;|$)/i;
+
+/**
+ * The payload in the body, `undefined` when there is none.
+ *
+ * @throws {CatgaError} MALFORMED
+ * @throws {Refusal} MALFORMED with status 415
+ */
+export async function payloadOfBody(request: HonoRequest): Promise<object | undefined> {
+  const text = await request.text();
+  const isEmpty = text === "";
+  if ((!isEmpty || isFromAnotherSite(request)) && !isJson(request)) {
+    throw new Refusal(malformed("body", 'its content type is not "application/json"'), 415);
+  }
+  return isEmpty ? undefined : parsePayload(text, "body");
+}
+
+/**
+ * The payload in the query: the JSON object in the field `payload`, or else all fields as strings;
+ * `undefined` when there is none.
+ *
+ * @throws {CatgaError} MALFORMED
+ */
+export function payloadOfQuery(fields: URLSearchParams): object | undefined {
+  const json = fields.get("payload");
+  if (json !== null) {
+    if (fields.size > 1) throw malformed("query", '"payload" must be its only field');
+    return parsePayload(json, 'query field "payload"');
+  }
+  const payload: object = Object.fromEntries(fields);
+  if (Object.keys(payload).length < fields.size) {
+    throw malformed("query", "a field is there twice; write the payload as JSON");
+  }
+  return fields.size === 0 ? undefined : checked(payload, "query");
+}
+
+/**
+ * A page of another site can make a browser send an empty request, but not one that says JSON: for
+ * that the browser asks first (CORS, fetch.spec.whatwg.org). Programs send no such header.
+ */
+function isFromAnotherSite(request: HonoRequest): boolean {
+  const site = request.header("Sec-Fetch-Site") ?? "none";
+  return site !== "same-origin" && site !== "none";
+}
+
+function isJson(request: HonoRequest): boolean {
+  return JSON_TYPE.test(request.header("Content-Type") ?? "");
+}
+
+function parsePayload(text: string, what: string): object {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch (error) {
+    throw malformed(what, "it is not JSON", error);
+  }
+  if (typeof value !== "object" || value === null || Array.isArray(value)) {
+    throw malformed(what, "it is not a JSON object");
+  }
+  return checked(value, what);
+}
+
+function checked(payload: object, what: string): object {
+  if (Object.hasOwn(payload, "type")) {
+    throw malformed(what, '"type" is the name of the message, which stands in the path');
+  }
+  if (reachesPrototype(payload)) throw malformed(what, "it has a key that reaches a prototype");
+  return payload;
+}
+
+/** Not recursive: JSON nests deeper than the stack is. */
+function reachesPrototype(payload: object): boolean {
+  const left = [payload];
+  for (let value = left.pop(); value !== undefined; value = left.pop()) {
+    for (const [key, item] of Object.entries(value) as [string, unknown][]) {
+      if (key === "__proto__") return true;
+      if (typeof item !== "object" || item === null) continue;
+      if (key === "constructor" && Object.hasOwn(item, "prototype")) return true;
+      left.push(item);
+    }
+  }
+  return false;
+}
+
+function malformed(what: string, reason: string, cause?: unknown): CatgaError {
+  return new CatgaError("MALFORMED", { what, reason }, { cause });
+}

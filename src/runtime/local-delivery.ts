@@ -1,0 +1,98 @@
+/** Brings messages to the mailboxes of this node, whoever sent them. */
+import { CatgaError } from "../base/errors.ts";
+import { copyValue, decodeValue } from "../protocol/codec.ts";
+import type { MessageSpec } from "./definition.ts";
+import { replyError } from "./encodable.ts";
+import { EntityHost, type HostExits } from "./entity-host.ts";
+import type { NodeContext } from "./node-context.ts";
+import type { OwnedShard } from "./owned-shard.ts";
+import type { RemoteCall } from "./remote-call.ts";
+import type { Shards } from "./shards.ts";
+import type { Work } from "./work.ts";
+
+/** An entity of this node, in a shard that it serves. */
+export interface Place {
+  readonly host: EntityHost;
+  readonly id: string;
+  readonly shard: OwnedShard;
+}
+
+/** See the file's header. */
+export class LocalDelivery {
+  readonly hosts: ReadonlyMap<string, EntityHost>;
+  readonly #context: NodeContext;
+  readonly #shards: Shards;
+
+  constructor(context: NodeContext, shards: Shards, refTo: HostExits["refTo"]) {
+    this.#context = context;
+    this.#shards = shards;
+    const exits: HostExits = {
+      refTo,
+      redeliver: (host, id, work) => this.redeliver(host, id, work),
+    };
+    const { entities } = context.options;
+    this.hosts = new Map(entities.map((each) => [each.name, new EntityHost(each, context, exits)]));
+  }
+
+  /** Brings `work` to its mailbox, or fails it. */
+  deliver({ host, id, shard }: Place, work: Work): void {
+    try {
+      if (host.activate(id, shard).post(work) === "full") work.fail(host.mailboxFull(id));
+    } catch (error) {
+      if (!(error instanceof CatgaError)) throw error;
+      work.fail(error);
+    }
+  }
+
+  /** The same for a message whose activation ended before its turn came. */
+  redeliver(host: EntityHost, id: string, work: Work): void {
+    const shard = this.#shards.serving(this.#context.shardOf(host.definition.name, id));
+    if (shard !== undefined) return this.deliver({ host, id, shard }, work);
+    work.fail(new CatgaError("UNAVAILABLE", { reason: "its shard is moving" }));
+  }
+
+  /** The same for a message that waited to leave this node, and whose shard has come here. */
+  comeHome(call: RemoteCall): void {
+    const { entity, id, type } = call.subject;
+    const host = this.hosts.get(entity)!;
+    const spec = host.definition.messages.get(type);
+    if (spec === undefined) {
+      return call.fail(new CatgaError("UNKNOWN_MESSAGE", { entity, message: type }));
+    }
+    this.redeliver(host, id, new HomeboundWork(call, spec));
+    if (call.oneWay) call.succeed(undefined);
+  }
+}
+
+/** A call that was meant for another node in a mailbox of this one. */
+class HomeboundWork implements Work {
+  readonly spec: MessageSpec;
+  readonly message: unknown;
+  readonly deadlineMs: number;
+  readonly #call: RemoteCall;
+
+  constructor(call: RemoteCall, spec: MessageSpec) {
+    this.#call = call;
+    this.spec = spec;
+    this.message = decodeValue(call.body);
+    this.deadlineMs = call.oneWay ? Number.POSITIVE_INFINITY : call.deadlineMs;
+  }
+
+  begin(): boolean {
+    this.#call.executed = "maybe";
+    return this.#call.oneWay || !this.#call.isSettled;
+  }
+
+  succeed(value: unknown): void {
+    if (this.#call.isSettled) return;
+    try {
+      this.#call.succeed(copyValue(value));
+    } catch (error) {
+      this.#call.fail(replyError(this.#call.subject, error));
+    }
+  }
+
+  fail(error: CatgaError): void {
+    this.#call.fail(error);
+  }
+}

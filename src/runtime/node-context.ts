@@ -1,0 +1,88 @@
+/** What the parts of one node share: who it is, its clock, what it knows, what waits. */
+import type { Clock } from "../base/clock.ts";
+import type { CatgaError } from "../base/errors.ts";
+import type { Hash } from "../base/hash.ts";
+import type { HeartbeatTimes } from "../base/limits.ts";
+import type { Logger } from "../base/logger.ts";
+import type { Random } from "../base/random.ts";
+import { TimerWheel } from "../base/timer-wheel.ts";
+import { View } from "../ownership/view.ts";
+import type { Driver } from "../ports/driver.ts";
+import type { EntityDefinition } from "./definition.ts";
+import { Calls } from "./remote-call.ts";
+import { Slices } from "./slices.ts";
+
+/** How a node is to run; all defaults are filled in. */
+export interface NodeSettings {
+  readonly driver: Driver;
+  readonly cluster: string;
+  readonly nodeId: string;
+  readonly endpoint: string | undefined;
+  readonly weight: number;
+  readonly shardCount: number;
+  readonly secret: string | undefined;
+  readonly times: HeartbeatTimes;
+  readonly log: Logger;
+  readonly entities: readonly EntityDefinition[];
+}
+
+/** The settings, with time and chance. */
+export interface NodeOptions extends NodeSettings {
+  readonly clock: Clock;
+  readonly random: Random;
+}
+
+const CALL_TICK_MS = 8;
+const IDLE_TICK_MS = 500;
+
+/** See the file's header. */
+export class NodeContext {
+  readonly options: NodeOptions;
+  readonly clock: Clock;
+  readonly log: Logger;
+  /** This start of the node. */
+  readonly self: string;
+  readonly hash: Hash;
+  readonly view = new View();
+  readonly slices: Slices;
+  /** Short deadlines: calls, timers of entities. */
+  readonly wheel: TimerWheel;
+  /** Long ones: idle activations. */
+  readonly idleWheel: TimerWheel;
+  readonly calls: Calls;
+  /** The authority's generation. */
+  generation = 0;
+  /** Why no call is taken, once the node stops. */
+  refusal: CatgaError | undefined;
+  #operations = 0;
+  readonly #seeds = new Map<string, number>();
+
+  constructor(options: NodeOptions, self: string, hash: Hash) {
+    this.options = options;
+    this.clock = options.clock;
+    this.log = options.log;
+    this.self = self;
+    this.hash = hash;
+    this.slices = new Slices(this.clock);
+    this.wheel = new TimerWheel(this.clock, CALL_TICK_MS);
+    this.idleWheel = new TimerWheel(this.clock, IDLE_TICK_MS);
+    this.calls = new Calls(this.wheel);
+  }
+
+  /** True while this node may act as an owner (L3). */
+  get leaseHolds(): boolean {
+    return this.clock.nowMs() < this.slices.leaseUntilMs;
+  }
+
+  /** The shard of an entity: two types spread the same ids over different shards. */
+  shardOf(entity: string, id: string): number {
+    let seed = this.#seeds.get(entity);
+    if (seed === undefined) this.#seeds.set(entity, (seed = this.hash(entity)));
+    return this.hash(id, seed) % this.options.shardCount;
+  }
+
+  /** An id for an operation or a handoff that no other node and no other call is given. */
+  nextOperation(): string {
+    return `${this.self}:${++this.#operations}`;
+  }
+}

@@ -1,0 +1,18 @@
+/** A message on its way through a mailbox, whoever sent it. */
+import type { CatgaError } from "../base/errors.ts";
+import type { MessageSpec } from "./definition.ts";
+
+/** Exactly one of its ends is called: `begin` that says no, `succeed`, or `fail`. */
+export interface Work {
+  readonly spec: MessageSpec;
+  readonly message: unknown;
+  /** When nobody waits for the answer any more; calls of the turn end by then too. */
+  readonly deadlineMs: number;
+  /** The handler is about to run; `false` when nobody wants the answer any more. */
+  begin(nowMs: number): boolean;
+  succeed(value: unknown): void;
+  fail(error: CatgaError): void;
+}
+
+/** What became of a message that was brought to a mailbox. */
+export type Posted = "accepted" | "full";
