@@ -180,13 +180,3 @@ export function describeError(thrown: unknown): { readonly name: string; readonl
   if (thrown instanceof Error) return { name: thrown.name, text: thrown.message };
   return { name: typeof thrown, text: String(thrown) };
 }
-
-/** Stops at a broken invariant of our own: never caught to carry on. */
-export function assert(condition: boolean, invariant: string): asserts condition {
-  if (!condition) throw new Error(`catga is broken: ${invariant}`);
-}
-
-/** Ends a `switch` over a union: a variant that was forgotten does not compile. */
-export function unreachable(value: never): never {
-  throw new Error(`catga is broken: unexpected ${JSON.stringify(value)}`);
-}

@@ -29,8 +29,10 @@ export const IDLE_MS = 600_000;
 export const MESSAGE_BYTES_MAX = 1_048_576;
 /** Nesting of a payload: legal data stays far below, a cycle ends here. */
 export const DEPTH_MAX = 64;
-/** A batch leaves when it has grown to this, so that a large one does not delay the rest. */
-export const BATCH_BYTES_MAX = 262_144;
+/** A batch leaves when it has grown to this, so that the other side can begin with it. */
+export const BATCH_ITEMS_MAX = 64;
+/** The same for its size as JSON, estimated from above. */
+export const BATCH_CHARS_MAX = 262_144;
 /** A frame a peer may send: one batch and one message of the largest size, in escaped UTF-8. */
 export const FRAME_BYTES_MAX = 8 * 1_048_576;
 
@@ -69,9 +71,6 @@ export const JOIN_TIMEOUT_MS = 10_000;
 export const STOP_DEADLINE_MS = 10_000;
 /** A peer that has not finished its handshake by then is dropped. */
 export const HANDSHAKE_TIMEOUT_MS = 3_000;
-/** A new hub waits this long at most for the nodes that the old one knew. */
-export const RECOVERY_MS_MAX = 1_000;
-
 /** How often a node renews its session, and when others may take it for dead. */
 export interface HeartbeatTimes {
   readonly everyMs: number;

@@ -31,7 +31,7 @@ export interface Listening extends AsyncDisposable {
   readonly url: string;
   readonly port: number;
   /** Takes no more connections, gives open requests two seconds, then closes. Twice is once. */
-  close(): Promise<void>;
+  readonly close: () => Promise<void>;
 }
 
 /** Less than it takes a node to stop, more than it takes most requests. */
@@ -66,6 +66,7 @@ interface BunGlobal {
     readonly hostname: string;
     readonly idleTimeout: number;
     readonly development: false;
+    readonly reusePort: false;
     fetch(request: Request, server: BunServer): Response | Promise<Response>;
   }): BunServer;
 }
@@ -124,7 +125,9 @@ async function bindBun(bun: BunGlobal, app: Servable, address: Address): Promise
   const server = bun.serve({
     ...address,
     idleTimeout: BUN_IDLE_SECONDS,
+    // Its error pages show source. Without them Bun would share the port with whoever wants it.
     development: false,
+    reusePort: false,
     fetch(request, server) {
       const response = app.fetch(request, { server });
       // Bun stops the idle clock once it has read a body; without one it would cut off a handler

@@ -19,12 +19,12 @@ const JSON_TYPE = /^application\/json\s*(?:;|$)/i;
  * @throws {Refusal} MALFORMED with status 415
  */
 export async function payloadOfBody(request: HonoRequest): Promise<object | undefined> {
-  const text = await request.text();
-  const isEmpty = text === "";
+  const bytes = await request.arrayBuffer();
+  const isEmpty = bytes.byteLength === 0;
   if ((!isEmpty || isFromAnotherSite(request)) && !isJson(request)) {
     throw new Refusal(malformed("body", 'its content type is not "application/json"'), 415);
   }
-  return isEmpty ? undefined : parsePayload(text, "body");
+  return isEmpty ? undefined : parsePayload(decoded(bytes), "body");
 }
 
 /**
@@ -57,6 +57,15 @@ function isFromAnotherSite(request: HonoRequest): boolean {
 
 function isJson(request: HonoRequest): boolean {
   return JSON_TYPE.test(request.header("Content-Type") ?? "");
+}
+
+/** Strictly: what is no UTF-8 would arrive as something else than was sent. */
+function decoded(bytes: ArrayBuffer): string {
+  try {
+    return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+  } catch (error) {
+    throw malformed("body", "it is not UTF-8", error);
+  }
 }
 
 function parsePayload(text: string, what: string): object {

@@ -68,9 +68,7 @@ export type AuthorityRecord = MetaRecord | GroupsRecord | IdRecord | SessionReco
 
 /** What a key says about the record behind it. */
 export type RecordKey =
-  | { readonly kind: "meta" }
   | { readonly kind: "groups" }
-  | { readonly kind: "id"; readonly node: string }
   | { readonly kind: "session"; readonly incarnation: string }
   | { readonly kind: "genesis"; readonly group: string }
   | { readonly kind: "shard"; readonly group: string; readonly shard: number };
@@ -95,23 +93,14 @@ export function idKey(node: string): string {
   return `i.${node}`;
 }
 
-/** Reads a key, or `undefined` for one that a newer version may know. */
+/** Reads a key, or `undefined` for one that only its writer reads or a newer version knows. */
 export function parseKey(key: string): RecordKey | undefined {
-  if (key === "meta" || key === "groups") return { kind: key };
-  const rest = key.slice(2);
-  switch (key.slice(0, 2)) {
-    case "n.":
-      return { kind: "session", incarnation: rest };
-    case "i.":
-      return { kind: "id", node: rest };
-    case "g.":
-      return { kind: "genesis", group: rest };
-    case "s.": {
-      // A group may contain dots, a shard number cannot.
-      const dot = rest.lastIndexOf(".");
-      return { kind: "shard", group: rest.slice(0, dot), shard: Number(rest.slice(dot + 1)) };
-    }
-    default:
-      return undefined;
-  }
+  if (key === "groups") return { kind: "groups" };
+  const [, kind, name = ""] = /^([ngs])\.(.+)$/.exec(key) ?? [];
+  if (kind === "n") return { kind: "session", incarnation: name };
+  if (kind === "g") return { kind: "genesis", group: name };
+  if (kind !== "s") return undefined;
+  // A group may contain dots, a shard number cannot.
+  const dot = name.lastIndexOf(".");
+  return { kind: "shard", group: name.slice(0, dot), shard: Number(name.slice(dot + 1)) };
 }

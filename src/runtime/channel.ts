@@ -7,7 +7,7 @@ import { CHANNEL_WINDOW, WAITING_SENDS_MAX } from "../base/limits.ts";
 import { Queue } from "../base/queue.ts";
 import { recover } from "../ownership/channel.ts";
 import type { Versioned } from "../ownership/view.ts";
-import { encodeMessage, type MessageItem, type RedirectItem } from "../protocol/frame.ts";
+import type { MessageItem, RedirectItem } from "../protocol/frame.ts";
 import type { ShardRecord } from "../protocol/records.ts";
 import type { NodeContext } from "./node-context.ts";
 import type { Acknowledged, Peer } from "./peer.ts";
@@ -33,26 +33,40 @@ export type Route =
   | { readonly kind: "nowhere" };
 
 /** A message with its number, until it is accepted. */
-class Outbound implements Acknowledged {
-  readonly call: RemoteCall;
+class Outbound implements Acknowledged, MessageItem {
+  readonly shard: number;
+  readonly channel: number;
   readonly sequence: number;
-  readonly channel: Channel;
+  readonly call: number;
+  readonly entity: string;
+  readonly id: string;
+  readonly message: unknown;
+  epoch = 0;
+  timeoutMs = -1;
   frame = 0;
-  /** Where it was sent last; nothing when it has to be sent again. */
+  /** Where it was sent last; nothing when that node is known not to have accepted it. */
   sentTo: Peer | undefined;
   isAccepted = false;
+  readonly origin: RemoteCall;
+  readonly #from: Channel;
 
-  constructor(call: RemoteCall, sequence: number, channel: Channel) {
-    this.call = call;
+  constructor(origin: RemoteCall, from: Channel, sequence: number) {
+    this.shard = from.shard;
+    this.channel = from.number;
     this.sequence = sequence;
-    this.channel = channel;
+    this.call = origin.number;
+    this.entity = origin.subject.entity;
+    this.id = origin.subject.id;
+    this.message = origin.message;
+    this.origin = origin;
+    this.#from = from;
   }
 
   accepted(peer: Peer): void {
     if (this.sentTo !== peer) return;
     this.isAccepted = true;
-    this.call.accepted(peer.incarnation);
-    this.channel.settle();
+    this.origin.accepted(peer.incarnation);
+    this.#from.settle();
   }
 }
 
@@ -60,10 +74,13 @@ class Outbound implements Acknowledged {
 export class Channel {
   readonly group: string;
   readonly shard: number;
+  /** Rises when the shard's counters are lost and numbering has to begin anew. */
+  number = 0;
   readonly #owner: ChannelOwner;
-  #number = 0;
   #epoch = 0;
   #sequence = 0;
+  /** Where messages go, until news may have changed it. */
+  #peer: Peer | undefined;
   /** Numbered and not accepted. */
   readonly #numbered = new Queue<Outbound>();
   /** Not numbered yet, so free to go anywhere. */
@@ -89,31 +106,26 @@ export class Channel {
       return call.fail(new CatgaError("OVERLOADED", { what, limit: WAITING_SENDS_MAX }));
     }
     this.#unsent.push(call);
-    this.pump();
+    if (this.#peer === undefined) this.pump();
+    else this.#sendTo(this.#peer);
   }
 
-  /** Sends what may be sent: called when something changed that it may have waited for. */
+  /** Looks where the shard is now, and sends what may be sent. */
   pump(): void {
+    this.#peer = undefined;
     const route = this.#owner.route(this.group, this.shard);
     if (route.kind === "nowhere") return;
     this.#learn(route.owned.record);
     if (this.#isHeld) return;
     if (route.kind === "here") return this.#deliverHere();
+    this.#peer = route.peer;
     if (this.#mustResend) this.#resend(route.peer);
-    while (this.#numbered.size < CHANNEL_WINDOW && route.peer.hasRoom) {
-      const call = this.#unsent.shift();
-      if (call === undefined) break;
-      if (call.isSettled) continue;
-      const message = new Outbound(call, ++this.#sequence, this);
-      this.#numbered.push(message);
-      this.#send(message, route.peer);
-    }
-    if (this.#unsent.size > 0 && !route.peer.hasRoom) this.#owner.waitForRoom(this, route.peer);
+    this.#sendTo(route.peer);
   }
 
   /** `peer` did not accept the message `item` names, nor what followed it up to the same frame. */
   redirected(item: RedirectItem, peer: Peer): void {
-    if (item.channel !== this.#number) return;
+    if (item.channel !== this.number) return;
     for (let i = 0; i < this.#numbered.size; i++) {
       const message = this.#numbered.at(i)!;
       if (message.sequence < item.sequence || message.frame > item.frame) continue;
@@ -126,28 +138,22 @@ export class Channel {
     this.pump();
   }
 
-  /** The node `peer` is gone: what it had not accepted has to find another owner. */
-  lost(peer: Peer): void {
-    for (let i = 0; i < this.#numbered.size; i++) {
-      const message = this.#numbered.at(i)!;
-      if (message.sentTo !== peer) continue;
-      message.sentTo = undefined;
-      message.frame = 0;
-      this.#mustResend = true;
-    }
-    this.pump();
-  }
-
   /** Messages at the head were accepted. */
   settle(): void {
     while (this.#numbered.at(0)?.isAccepted === true) this.#numbered.shift();
     if (this.#unsent.size > 0) this.pump();
   }
 
-  /** Fails everything that waits: the node stops. */
-  fail(error: (call: RemoteCall) => CatgaError): void {
-    for (const { call } of this.#numbered.drain()) call.fail(error(call));
-    for (const call of this.#unsent.drain()) call.fail(error(call));
+  #sendTo(peer: Peer): void {
+    while (this.#numbered.size < CHANNEL_WINDOW && peer.hasRoom) {
+      const call = this.#unsent.shift();
+      if (call === undefined) return;
+      if (call.isSettled) continue;
+      const message = new Outbound(call, this, ++this.#sequence);
+      this.#numbered.push(message);
+      this.#send(message, peer);
+    }
+    if (!peer.hasRoom) this.#owner.waitForRoom(this, peer);
   }
 
   #learn(record: ShardRecord): void {
@@ -161,13 +167,17 @@ export class Channel {
     this.#mustResend = this.#numbered.size > 0;
   }
 
+  /** What nobody can have accepted is sent under the new numbers; of the rest nobody knows. */
   #renumber(): void {
-    this.#number++;
+    this.number++;
     this.#sequence = 0;
     this.#mustResend = false;
-    for (const { call } of this.#numbered.drain()) {
-      call.fail(outcomeUnknown(call, "the owner's node died"));
+    const waiting = this.#unsent.drain();
+    for (const { origin, sentTo } of this.#numbered.drain()) {
+      if (sentTo === undefined) this.#unsent.push(origin);
+      else origin.fail(outcomeUnknown(origin, "the owner's node died"));
     }
+    for (const call of waiting) this.#unsent.push(call);
   }
 
   #resend(peer: Peer): void {
@@ -179,32 +189,22 @@ export class Channel {
   }
 
   #send(message: Outbound, peer: Peer): void {
-    const { call, sequence } = message;
+    const { origin } = message;
     message.sentTo = peer;
-    call.executed = "maybe";
-    const timeoutMs = Math.max(0, Math.ceil(call.deadlineMs - this.#owner.context.clock.nowMs()));
-    const { oneWay, body, number } = call;
-    const { entity, id } = call.subject;
-    const item: Omit<MessageItem, "kind"> = {
-      shard: this.shard,
-      epoch: this.#epoch,
-      channel: this.#number,
-      sequence,
-      call: number,
-      timeoutMs,
-      oneWay,
-      entity,
-      id,
-      body,
-    };
-    peer.add(encodeMessage(item), message);
+    message.epoch = this.#epoch;
+    if (!origin.oneWay) {
+      const leftMs = origin.deadlineMs - this.#owner.context.clock.nowMs();
+      message.timeoutMs = Math.max(0, Math.ceil(leftMs));
+    }
+    origin.executed = "maybe";
+    peer.addMessage(message, origin.charsMax);
   }
 
   /** The counters came here with the shard: they tell what its last owner had accepted. */
   #deliverHere(): void {
-    const last = this.#owner.acceptedHere(this.shard, this.#number);
-    for (const { call, sequence } of this.#numbered.drain()) {
-      if (sequence > last) this.#owner.deliverHere(call);
+    const last = this.#owner.acceptedHere(this.shard, this.number);
+    for (const { origin, sequence } of this.#numbered.drain()) {
+      if (sequence > last) this.#owner.deliverHere(origin);
     }
     for (const call of this.#unsent.drain()) {
       if (!call.isSettled) this.#owner.deliverHere(call);

@@ -19,14 +19,8 @@ export type ControlMessage =
     };
 
 /** Reads a message that another node sent, or `undefined` when it makes no sense. */
-export function parseControl(text: string): ControlMessage | undefined {
-  let value: Partial<Record<string, unknown>>;
-  try {
-    value = JSON.parse(text) as Partial<Record<string, unknown>>;
-  } catch {
-    return undefined; // The stream's peer sent no JSON: its frame is malformed.
-  }
-  const { kind, group, shard, handoff } = value ?? {};
+export function parseControl(value: unknown): ControlMessage | undefined {
+  const { kind, group, shard, handoff, epoch, counters } = (value ?? {}) as Record<string, unknown>;
   if (typeof group !== "string" || typeof handoff !== "string") return undefined;
   if (typeof shard !== "number") return undefined;
   switch (kind) {
@@ -35,7 +29,6 @@ export function parseControl(text: string): ControlMessage | undefined {
     case "aborted":
       return { kind, group, shard, handoff };
     case "transfer": {
-      const { epoch, counters } = value;
       if (typeof epoch !== "number" || !Array.isArray(counters)) return undefined;
       if (!counters.every(isCounterRow)) return undefined;
       return { kind, group, shard, handoff, epoch, counters };

@@ -5,16 +5,17 @@
  */
 import { CatgaError } from "../base/errors.ts";
 import { HOLD_MS } from "../base/limits.ts";
+import { charsMaxOfLastCopy } from "../base/plain.ts";
 import { admit, isStale } from "../ownership/channel.ts";
-import { decodeValue, encodeValue } from "../protocol/codec.ts";
-import { encodeAnswer, encodeRedirect, type MessageItem } from "../protocol/frame.ts";
+import { copyValue } from "../protocol/codec.ts";
+import type { MessageItem } from "../protocol/frame.ts";
 import { shardKey } from "../protocol/records.ts";
 import { detailsOf, type Subject } from "./call.ts";
 import type { MessageSpec } from "./definition.ts";
 import { replyError } from "./encodable.ts";
 import type { LocalDelivery, Place } from "./local-delivery.ts";
 import type { NodeContext } from "./node-context.ts";
-import type { Origin, Peer } from "./peer.ts";
+import type { Peer } from "./peer.ts";
 import type { Shards } from "./shards.ts";
 import type { Work } from "./work.ts";
 
@@ -30,54 +31,45 @@ export class Inbound {
     this.#local = local;
   }
 
-  /** Deals with one message. */
-  receive(from: Origin, item: MessageItem): void {
+  /** Deals with one message, which came in frame number `frame`. */
+  receive(peer: Peer, frame: number, item: MessageItem): void {
     const host = this.#local.hosts.get(item.entity);
     const shard = host && this.#shards.serving(item.shard);
     if (host === undefined || shard === undefined || isStale(item.epoch, shard.cleanSince)) {
-      return this.#redirect(from, item, HOLD_MS);
+      return this.#redirect(peer, item, { frame, retryMs: HOLD_MS });
     }
-    const counter = shard.counter(from.peer.incarnation, item.channel);
+    const counter = shard.counter(peer.incarnation, item.channel);
     const admission = counter === undefined ? "duplicate" : admit(counter.last, item.sequence);
-    if (admission === "gap") return this.#redirect(from, item, 0);
+    if (admission === "gap") return this.#redirect(peer, item, { frame, retryMs: 0 });
     if (counter === undefined || admission === "duplicate") return;
     counter.last = item.sequence;
-    this.#accept(from.peer, item, { host, id: item.id, shard });
+    this.#accept(peer, item, { host, id: item.id, shard });
   }
 
   #accept(peer: Peer, item: MessageItem, place: Place): void {
-    const { entity, call, oneWay, timeoutMs, body } = item;
-    let message: unknown;
-    try {
-      message = decodeValue(body);
-    } catch (error) {
-      const reason = String(error);
-      return answerFailure(peer, call, new CatgaError("MALFORMED", { what: "payload", reason }));
-    }
-    const type = String((message as { type?: unknown } | undefined)?.type);
+    const { entity, call, timeoutMs, message } = item;
+    const type = String((message as { type?: unknown } | null)?.type);
     const spec = place.host.definition.messages.get(type);
     if (spec === undefined) {
       const unknown = new CatgaError("UNKNOWN_MESSAGE", { entity, message: type });
       return answerFailure(peer, call, unknown);
     }
-    const nowMs = this.#context.clock.nowMs();
-    const deadlineMs = oneWay ? Number.POSITIVE_INFINITY : nowMs + timeoutMs;
-    this.#local.deliver(place, new InboundWork(peer, item, { spec, message, deadlineMs }));
+    const deadlineMs =
+      timeoutMs < 0 ? Number.POSITIVE_INFINITY : this.#context.slices.nowMs + timeoutMs;
+    this.#local.deliver(place, new InboundWork(peer, item, { spec, deadlineMs }));
   }
 
-  #redirect({ peer, frame }: Origin, item: MessageItem, retryMs: number): void {
+  #redirect(peer: Peer, item: MessageItem, how: { frame: number; retryMs: number }): void {
     const { shard, channel, sequence, entity } = item;
     const { view } = this.#context;
     const group = view.groupOf(entity) ?? entity;
     const entry = view.entry(shardKey(group, shard));
-    const body = entry === undefined ? "" : JSON.stringify(entry);
-    const redirect = { shard, channel, sequence, frame, retryMs, group, body };
-    peer.add(encodeRedirect({ kind: "redirect", ...redirect }));
+    peer.outbox().addRedirect({ group, shard, channel, sequence, ...how, entry });
   }
 }
 
 function answerFailure(peer: Peer, call: number, { code, details }: CatgaError): void {
-  peer.add(encodeAnswer({ kind: "failure", call, body: JSON.stringify({ code, details }) }));
+  peer.outbox().addFailure({ call, code, details });
 }
 
 /** A message of another node in a mailbox. */
@@ -88,11 +80,11 @@ class InboundWork implements Work {
   readonly #peer: Peer;
   readonly #item: MessageItem;
 
-  constructor(peer: Peer, item: MessageItem, work: Pick<Work, "spec" | "message" | "deadlineMs">) {
+  constructor(peer: Peer, item: MessageItem, work: Pick<Work, "spec" | "deadlineMs">) {
     this.#peer = peer;
     this.#item = item;
     this.spec = work.spec;
-    this.message = work.message;
+    this.message = item.message;
     this.deadlineMs = work.deadlineMs;
   }
 
@@ -105,14 +97,14 @@ class InboundWork implements Work {
   }
 
   succeed(value: unknown): void {
-    if (this.#item.oneWay) return;
-    let body: string;
+    if (this.#item.timeoutMs < 0) return;
+    let copy: unknown;
     try {
-      body = encodeValue(value);
+      copy = copyValue(value);
     } catch (error) {
       return this.fail(replyError(this.#subject, error));
     }
-    this.#peer.add(encodeAnswer({ kind: "reply", call: this.#item.call, body }));
+    this.#peer.outbox(charsMaxOfLastCopy()).addReply(this.#item.call, copy);
   }
 
   fail(error: CatgaError): void {

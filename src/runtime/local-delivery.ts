@@ -1,6 +1,6 @@
 /** Brings messages to the mailboxes of this node, whoever sent them. */
 import { CatgaError } from "../base/errors.ts";
-import { copyValue, decodeValue } from "../protocol/codec.ts";
+import { copyValue } from "../protocol/codec.ts";
 import type { MessageSpec } from "./definition.ts";
 import { replyError } from "./encodable.ts";
 import { EntityHost, type HostExits } from "./entity-host.ts";
@@ -59,40 +59,30 @@ export class LocalDelivery {
     if (spec === undefined) {
       return call.fail(new CatgaError("UNKNOWN_MESSAGE", { entity, message: type }));
     }
-    this.redeliver(host, id, new HomeboundWork(call, spec));
+    this.redeliver(host, id, homebound(call, spec));
     if (call.oneWay) call.succeed(undefined);
   }
 }
 
-/** A call that was meant for another node in a mailbox of this one. */
-class HomeboundWork implements Work {
-  readonly spec: MessageSpec;
-  readonly message: unknown;
-  readonly deadlineMs: number;
-  readonly #call: RemoteCall;
-
-  constructor(call: RemoteCall, spec: MessageSpec) {
-    this.#call = call;
-    this.spec = spec;
-    this.message = decodeValue(call.body);
-    this.deadlineMs = call.oneWay ? Number.POSITIVE_INFINITY : call.deadlineMs;
-  }
-
-  begin(): boolean {
-    this.#call.executed = "maybe";
-    return this.#call.oneWay || !this.#call.isSettled;
-  }
-
-  succeed(value: unknown): void {
-    if (this.#call.isSettled) return;
-    try {
-      this.#call.succeed(copyValue(value));
-    } catch (error) {
-      this.#call.fail(replyError(this.#call.subject, error));
-    }
-  }
-
-  fail(error: CatgaError): void {
-    this.#call.fail(error);
-  }
+/** A call that was meant for another node, for a mailbox of this one. */
+function homebound(call: RemoteCall, spec: MessageSpec): Work {
+  const { message, oneWay, subject } = call;
+  return {
+    spec,
+    message,
+    deadlineMs: oneWay ? Number.POSITIVE_INFINITY : call.deadlineMs,
+    begin() {
+      call.executed = "maybe";
+      return oneWay || !call.isSettled;
+    },
+    succeed(value) {
+      if (call.isSettled) return;
+      try {
+        call.succeed(copyValue(value));
+      } catch (error) {
+        call.fail(replyError(subject, error));
+      }
+    },
+    fail: (error) => call.fail(error),
+  };
 }

@@ -7,6 +7,7 @@
  */
 import { CatgaError } from "../base/errors.ts";
 import { VIRTUAL_NODES } from "../base/limits.ts";
+import { processId, runtimeOf } from "../base/runtime.ts";
 import { grantedLease, type Lease, type LeaseEvent, stepLease } from "../ownership/lease.ts";
 import type { CasResult, Entry } from "../protocol/ledger.ts";
 import {
@@ -14,7 +15,6 @@ import {
   genesisKey,
   type IdRecord,
   idKey,
-  type LoadFigures,
   type MetaRecord,
   sessionKey,
   type SessionRecord,
@@ -22,18 +22,6 @@ import {
 import { LoadMeter } from "./load-meter.ts";
 import type { NodeContext } from "./node-context.ts";
 import type { RecordWriter } from "./record-writer.ts";
-
-/** What a node says of itself when it joins. */
-export interface Introduction {
-  readonly node: string;
-  readonly address: string;
-  readonly entities: readonly string[];
-  readonly shardCount: number;
-  readonly weight: number;
-  readonly endpoint: string | null;
-  readonly runtime: string;
-  readonly processId: number;
-}
 
 type Ended = "left" | "dead";
 
@@ -58,19 +46,21 @@ export class Membership {
   }
 
   /**
-   * Joins; resolves to the group of the node's entities.
+   * Joins as a node that is reached at `address`; resolves to the group of its entities.
    *
    * @throws {CatgaError} SETTINGS_DIFFER, NODE_ID_TAKEN, ENTITY_SETS_DIFFER
    */
-  async join(introduction: Introduction): Promise<string | undefined> {
-    const { node, entities, shardCount } = introduction;
+  async join(address: string): Promise<string | undefined> {
+    const { shardCount, nodeId, entities } = this.#context.options;
     await this.#agreeOnSettings({ shardCount, virtualNodes: VIRTUAL_NODES });
-    await this.#takeId(node);
-    const group = entities.length === 0 ? undefined : await this.#joinGroup(entities);
-    await this.#register(introduction, group ?? null);
-    if (this.#isTwin(node)) {
+    await this.#takeId(nodeId);
+    const names = entities.map(({ name }) => name).sort();
+    const group = names.length === 0 ? undefined : await this.#joinGroup(names);
+    await this.#register(address, group ?? null);
+    // Two nodes may take an id at the same moment: the record names the one that keeps it.
+    if (this.#holderOf(nodeId) !== this.#context.self) {
       await this.leave("left");
-      throw new CatgaError("NODE_ID_TAKEN", { node });
+      throw new CatgaError("NODE_ID_TAKEN", { node: nodeId });
     }
     if (group !== undefined) await this.#bootstrap(group);
     this.#tick();
@@ -107,34 +97,22 @@ export class Membership {
   async #takeId(node: string): Promise<void> {
     const { view, self } = this.#context;
     const key = idKey(node);
-    let expected = view.entry(key)?.revision ?? 0;
-    let holder = (view.entry(key)?.value as IdRecord | undefined)?.incarnation;
     for (;;) {
-      if (holder !== undefined && view.isAlive(holder)) break;
+      const holder = this.#holderOf(node);
+      if (holder !== undefined && view.isAlive(holder)) {
+        throw new CatgaError("NODE_ID_TAKEN", { node });
+      }
+      const expected = view.entry(key)?.revision ?? 0;
       const result = await this.#writer.writeAsync({ key, expected, value: { incarnation: self } });
       if (result.ok) return;
-      expected = result.current?.revision ?? 0;
-      holder = (result.current?.value as IdRecord | undefined)?.incarnation;
     }
-    throw new CatgaError("NODE_ID_TAKEN", { node });
   }
 
-  /** Two nodes may take an id at the same moment; the one that registered first keeps it. */
-  #sample(): LoadFigures {
-    return this.#load.sample(this.#context.clock.nowMs());
+  #holderOf(node: string): string | undefined {
+    return (this.#context.view.entry(idKey(node))?.value as IdRecord | undefined)?.incarnation;
   }
 
-  #isTwin(node: string): boolean {
-    const { view, self } = this.#context;
-    for (const [incarnation, { record, revision }] of view.sessions) {
-      if (incarnation === self || record.node !== node || !view.isAlive(incarnation)) continue;
-      if (revision < this.#revision) return true;
-    }
-    return false;
-  }
-
-  async #joinGroup(entities: readonly string[]): Promise<string> {
-    const ours = [...entities].sort();
+  async #joinGroup(ours: readonly string[]): Promise<string> {
     const group = ours[0]!;
     for (;;) {
       const known = this.#context.view.entry("groups");
@@ -154,41 +132,29 @@ export class Membership {
     for (const [group, names] of Object.entries(groups)) {
       if (!overlap(names, ours)) continue;
       if (names.join() === ours.join()) return group;
-      const { sessions } = this.#context.view;
-      const hosts = [...sessions].filter(
-        ([incarnation, { record }]) =>
-          record.group === group && this.#context.view.isAlive(incarnation),
+      const { view } = this.#context;
+      const isHosted = [...view.sessions].some(
+        ([incarnation, { record }]) => record.group === group && view.isAlive(incarnation),
       );
-      if (hosts.length === 0) continue;
+      if (!isHosted) continue;
       const details = { ours: ours.join(", "), theirs: names.join(", ") };
       throw new CatgaError("ENTITY_SETS_DIFFER", details);
     }
     return undefined;
   }
 
-  async #register(introduction: Introduction, group: string | null): Promise<void> {
+  async #register(address: string, group: string | null): Promise<void> {
     const { clock, self, options } = this.#context;
-    const { node, address, weight, endpoint, runtime, processId } = introduction;
+    const { nodeId: node, weight, endpoint = null } = options;
+    const { name, version } = runtimeOf();
     const sentMs = clock.nowMs();
-    const session: SessionRecord = {
-      state: "up",
-      heartbeat: 0,
-      node,
-      address,
-      group,
-      weight,
-      endpoint,
-      runtime,
-      processId,
-      load: this.#sample(),
-    };
-    const result = await this.#writer.writeAsync({
-      key: sessionKey(self),
-      expected: 0,
-      value: session,
-    });
+    const fixed = { node, address, group, weight, endpoint, processId: processId() };
+    const runtime = `${name} ${version}`;
+    const load = this.#load.sample(sentMs);
+    const value: SessionRecord = { state: "up", heartbeat: 0, ...fixed, runtime, load };
+    const result = await this.#writer.writeAsync({ key: sessionKey(self), expected: 0, value });
     if (!result.ok) throw new CatgaError("NODE_ID_TAKEN", { node });
-    this.#session = session;
+    this.#session = value;
     this.#revision = result.revision;
     this.#hold(grantedLease(sentMs, options.times));
   }
@@ -229,7 +195,11 @@ export class Membership {
   #renew(operation: number): void {
     const session = this.#session!;
     const { heartbeat } = session;
-    this.#session = { ...session, heartbeat: heartbeat + 1, load: this.#sample() };
+    this.#session = {
+      ...session,
+      heartbeat: heartbeat + 1,
+      load: this.#load.sample(this.#context.clock.nowMs()),
+    };
     this.#write(this.#session, (result) => {
       this.#step(result.ok ? { kind: "renewed", operation } : { kind: "refused" });
     });

@@ -5,14 +5,14 @@
  * node; that is where the throughput across processes comes from.
  */
 import type { Link, LinkListener, LinkPeer } from "../ports/link.ts";
-import { decodeFrame, decodeItem, type RedirectItem } from "../protocol/frame.ts";
+import { decodeFrame, type Frame, readItems, type RedirectItem } from "../protocol/frame.ts";
 import type { Entry } from "../protocol/ledger.ts";
 import { Channel, type ChannelOwner, type Route } from "./channel.ts";
 import { parseControl } from "./control.ts";
 import type { Inbound } from "./inbound.ts";
 import type { LocalDelivery } from "./local-delivery.ts";
 import type { NodeContext } from "./node-context.ts";
-import { type Origin, Peer, type PeerOwner } from "./peer.ts";
+import { Peer, type PeerOwner } from "./peer.ts";
 import type { RemoteCall } from "./remote-call.ts";
 import type { Shards } from "./shards.ts";
 
@@ -80,7 +80,7 @@ export class Mesh implements LinkListener, PeerOwner, ChannelOwner {
     this.#peers.delete(incarnation);
     this.#starved.delete(peer);
     peer.close();
-    for (const channel of this.#allChannels()) channel.lost(peer);
+    this.pumpAll();
   }
 
   /** The owner of a shard changed. */
@@ -114,25 +114,21 @@ export class Mesh implements LinkListener, PeerOwner, ChannelOwner {
     return this.peer(from).receive(frame);
   }
 
-  receiveItem(from: Origin, head: string, body: string): boolean {
-    const item = decodeItem(head, body);
-    switch (item?.kind) {
-      case "message":
-        this.#parts.inbound.receive(from, item);
-        return true;
-      case "reply":
-      case "failure":
-        return this.context.calls.answered(item);
-      case "redirect":
-        return this.#redirected(from.peer, item);
-      case "control": {
-        const message = parseControl(item.body);
-        if (message !== undefined) this.#parts.shards.control(from.peer.incarnation, message);
+  receiveItems(peer: Peer, frame: Frame): boolean {
+    const { inbound, shards } = this.#parts;
+    const { calls, slices } = this.context;
+    slices.read();
+    return readItems(frame, {
+      message: (item) => inbound.receive(peer, frame.number, item),
+      reply: (call, value) => calls.replied(call, value),
+      failure: (item) => calls.failed(item),
+      redirect: (item) => this.#redirected(peer, item),
+      control: (value) => {
+        const message = parseControl(value);
+        if (message !== undefined) shards.control(peer.incarnation, message);
         return message !== undefined;
-      }
-      default:
-        return false;
-    }
+      },
+    });
   }
 
   sendFrame(to: LinkPeer, frame: Uint8Array): void {
@@ -178,16 +174,10 @@ export class Mesh implements LinkListener, PeerOwner, ChannelOwner {
     return this.#parts.shards.acceptedHere(shard, channel);
   }
 
-  #redirected(peer: Peer, item: RedirectItem): boolean {
-    if (item.body !== "") {
-      try {
-        this.#parts.learn(JSON.parse(item.body) as Entry);
-      } catch {
-        return false; // No JSON: malformed.
-      }
-    }
+  #redirected(peer: Peer, item: RedirectItem): void {
+    const { entry } = item;
+    if (typeof entry === "object" && entry !== null) this.#parts.learn(entry as Entry);
     this.#channels.get(item.group)?.[item.shard]?.redirected(item, peer);
-    return true;
   }
 
   *#allChannels(): Iterable<Channel> {

@@ -8,11 +8,9 @@
 import { CatgaError } from "../base/errors.ts";
 import { loadHash } from "../base/hash.ts";
 import { SETTLE_MS } from "../base/limits.ts";
-import { processId, runtimeOf } from "../base/runtime.ts";
 import type { ViewChange } from "../ownership/view.ts";
 import type { AuthorityListener, Snapshot } from "../ports/authority.ts";
 import type { Ports } from "../ports/driver.ts";
-import { encodeControl } from "../protocol/frame.ts";
 import { incarnationOf } from "../protocol/ids.ts";
 import type { Entry } from "../protocol/ledger.ts";
 import type { LoadFigures, SessionRecord } from "../protocol/records.ts";
@@ -68,7 +66,7 @@ export class Node implements AuthorityListener {
     this.#writer = new RecordWriter(context, ports.authority, (entry) => this.changed([entry]));
     this.#membership = new Membership(context, this.#writer, () => this.#fence());
     this.#shards = new Shards(context, this.#writer, (to, message) => {
-      if (context.view.isAlive(to)) this.#mesh.peer(to).add(encodeControl(message));
+      if (context.view.isAlive(to)) this.#mesh.peer(to).outbox().addControl(message);
     });
     const shards = this.#shards;
     this.#local = new LocalDelivery(context, shards, (request) => refTo(this.router, request));
@@ -146,21 +144,10 @@ export class Node implements AuthorityListener {
   }
 
   async #join(): Promise<void> {
-    const { nodeId, entities, shardCount, weight, endpoint } = this.#context.options;
     const { authority, link } = this.#ports;
     const address = await link.open(this.#context.self, this.#mesh);
     this.resynced(await authority.open(this));
-    const { name, version } = runtimeOf();
-    const group = await this.#membership.join({
-      node: nodeId,
-      address,
-      entities: entities.map((entity) => entity.name),
-      shardCount,
-      weight,
-      endpoint: endpoint ?? null,
-      runtime: `${name} ${version}`,
-      processId: processId(),
-    });
+    const group = await this.#membership.join(address);
     if (group !== undefined) this.#shards.serve(group);
   }
 
@@ -253,7 +240,6 @@ export class Node implements AuthorityListener {
       this.#shards.forgetSender(incarnation);
       // Its shards have no owner: no time to lose.
       this.#shards.rebalance();
-      this.#mesh.pumpAll();
     } else {
       this.#settle();
     }

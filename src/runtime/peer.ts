@@ -9,7 +9,8 @@
  * was not redirected has been accepted.
  */
 import {
-  BATCH_BYTES_MAX,
+  BATCH_CHARS_MAX,
+  BATCH_ITEMS_MAX,
   PEER_WINDOW_BYTES,
   RETRANSMIT_MS,
   RETRANSMIT_MS_MAX,
@@ -17,7 +18,7 @@ import {
 import { Queue } from "../base/queue.ts";
 import { WheelEntry } from "../base/timer-wheel.ts";
 import type { LinkPeer } from "../ports/link.ts";
-import { encodeFrame, type Frame } from "../protocol/frame.ts";
+import { Batch, encodeFrame, type Frame, type MessageItem } from "../protocol/frame.ts";
 import type { NodeContext } from "./node-context.ts";
 
 /** A message that wants to know when the other side has accepted it. */
@@ -27,29 +28,22 @@ export interface Acknowledged {
   accepted(peer: Peer): void;
 }
 
-/** Where an item comes from. */
-export interface Origin {
-  readonly peer: Peer;
-  /** The number of the frame that carried it. */
-  readonly frame: number;
-}
-
-interface SentFrame {
-  readonly number: number;
-  readonly lines: string;
-  readonly messages: readonly Acknowledged[];
-}
-
 /** What surrounds a stream. */
 export interface PeerOwner {
   readonly context: NodeContext;
   /** Calls `run` at the end of the current burst of work. */
   atEndOfBurst(run: () => void): void;
   sendFrame(to: LinkPeer, frame: Uint8Array): void;
-  /** Deals with one item of a frame; `false` when it makes no sense. */
-  receiveItem(from: Origin, head: string, body: string): boolean;
+  /** Deals with the items of a frame; `false` when one makes no sense. */
+  receiveItems(peer: Peer, frame: Frame): boolean;
   /** There is room in the window again. */
   roomAgain(peer: Peer): void;
+}
+
+interface SentFrame {
+  readonly number: number;
+  readonly items: string;
+  readonly messages: readonly Acknowledged[];
 }
 
 /** See the file's header. */
@@ -57,7 +51,7 @@ export class Peer extends WheelEntry implements LinkPeer {
   readonly incarnation: string;
   address: string;
   readonly #owner: PeerOwner;
-  #lines = "";
+  #batch = new Batch();
   #messages: Acknowledged[] = [];
   readonly #unacknowledged = new Queue<SentFrame>();
   #unacknowledgedChars = 0;
@@ -77,40 +71,36 @@ export class Peer extends WheelEntry implements LinkPeer {
 
   /** False while the other side has not acknowledged as much as may be under way. */
   get hasRoom(): boolean {
-    return this.#unacknowledgedChars + this.#lines.length < PEER_WINDOW_BYTES;
+    return this.#unacknowledgedChars < PEER_WINDOW_BYTES;
   }
 
   /** True when everything that was sent has been dealt with by the other side. */
   get isIdle(): boolean {
-    return this.#lines === "" && this.#unacknowledged.size === 0;
+    return this.#batch.count === 0 && this.#unacknowledged.size === 0;
   }
 
-  /** The number of the frame that the next item will travel in. */
-  get currentFrame(): number {
-    return this.#nextFrame;
+  /** Sends a message at the end of the burst, at once when the batch has grown large. */
+  addMessage(message: MessageItem & Acknowledged, charsMax: number): void {
+    const batch = this.outbox(charsMax);
+    message.frame = this.#nextFrame;
+    this.#messages.push(message);
+    batch.addMessage(message);
   }
 
-  /** Adds an item (two lines) to the frame that leaves at the end of the burst. */
-  add(lines: string, message?: Acknowledged): void {
-    if (this.#isClosed) return;
-    this.#lines = this.#lines === "" ? lines : `${this.#lines}\n${lines}`;
-    if (message !== undefined) {
-      message.frame = this.#nextFrame;
-      this.#messages.push(message);
-    }
-    if (this.#lines.length >= BATCH_BYTES_MAX) this.#flush();
-    else this.#flushSoon();
+  /** What leaves at the end of the burst; items may be added at once, not later. */
+  outbox(charsMax = 0): Batch {
+    const { count, charsMax: chars } = this.#batch;
+    if (count >= BATCH_ITEMS_MAX || chars >= BATCH_CHARS_MAX) this.#flush();
+    this.#batch.charsMax += charsMax;
+    this.#flushSoon();
+    return this.#batch;
   }
 
   /** Takes in what came from the other side; `false` when it makes no sense. */
   receive(frame: Frame): boolean {
     if (this.#isClosed) return true;
     if (frame.number === this.#processed + 1) {
-      const { lines } = frame;
-      const from = { peer: this, frame: frame.number };
-      for (let i = 1; i < lines.length; i += 2) {
-        if (!this.#owner.receiveItem(from, lines[i]!, lines[i + 1]!)) return false;
-      }
+      if (!this.#owner.receiveItems(this, frame)) return false;
       this.#processed = frame.number;
     }
     // One that was sent again is acknowledged again; one behind a gap waits for its turn.
@@ -125,8 +115,8 @@ export class Peer extends WheelEntry implements LinkPeer {
   /** Sends everything again that was not acknowledged: the connection is new. */
   resend(): void {
     for (let i = 0; i < this.#unacknowledged.size; i++) {
-      const { number, lines } = this.#unacknowledged.at(i)!;
-      this.#send(number, lines);
+      const { number, items } = this.#unacknowledged.at(i)!;
+      this.#send(number, items);
     }
   }
 
@@ -135,7 +125,7 @@ export class Peer extends WheelEntry implements LinkPeer {
     if (this.#isClosed || this.#unacknowledged.size === 0) return;
     this.#retransmitMs = Math.min(this.#retransmitMs * 2, RETRANSMIT_MS_MAX);
     this.resend();
-    this.#owner.context.wheel.add(this, this.#owner.context.wheel.nowMs + this.#retransmitMs);
+    this.#watch();
   }
 
   /** The other side is gone for good; messages under way are the business of their channels. */
@@ -156,26 +146,30 @@ export class Peer extends WheelEntry implements LinkPeer {
 
   #flush(): void {
     if (this.#isClosed) return;
-    if (this.#lines === "") {
+    if (this.#batch.count === 0) {
       if (this.#owesAcknowledgement) this.#send(0, "");
       return;
     }
-    const sent = { number: this.#nextFrame++, lines: this.#lines, messages: this.#messages };
-    this.#lines = "";
+    const items = this.#batch.encode();
+    const sent = { number: this.#nextFrame++, items, messages: this.#messages };
+    this.#batch = new Batch();
     this.#messages = [];
-    this.#unacknowledgedChars += sent.lines.length;
-    if (this.#unacknowledged.size === 0) {
-      this.#owner.context.wheel.add(this, this.#owner.context.wheel.nowMs + this.#retransmitMs);
-    }
+    this.#unacknowledgedChars += items.length;
+    if (this.#unacknowledged.size === 0) this.#watch();
     this.#unacknowledged.push(sent);
-    this.#send(sent.number, sent.lines);
+    this.#send(sent.number, items);
   }
 
-  #send(number: number, lines: string): void {
+  #send(number: number, items: string): void {
     this.#owesAcknowledgement = false;
-    const generation = this.#owner.context.generation;
+    const { generation } = this.#owner.context;
     const head = { generation, number, acknowledged: this.#processed, to: this.incarnation };
-    this.#owner.sendFrame(this, encodeFrame(head, lines));
+    this.#owner.sendFrame(this, encodeFrame(head, items));
+  }
+
+  #watch(): void {
+    const { wheel } = this.#owner.context;
+    wheel.add(this, wheel.nowMs + this.#retransmitMs);
   }
 
   #acknowledge(number: number): void {
@@ -183,16 +177,15 @@ export class Peer extends WheelEntry implements LinkPeer {
     for (let sent = this.#unacknowledged.at(0); sent !== undefined;) {
       if (sent.number > number) break;
       this.#unacknowledged.shift();
-      this.#unacknowledgedChars -= sent.lines.length;
+      this.#unacknowledgedChars -= sent.items.length;
       // A message that was redirected and sent again belongs to a later frame.
       for (const each of sent.messages) if (each.frame === sent.number) each.accepted(this);
       sent = this.#unacknowledged.at(0);
     }
     if (this.#unacknowledged.size === size) return;
-    const { wheel } = this.#owner.context;
     this.#retransmitMs = RETRANSMIT_MS;
-    wheel.remove(this);
-    if (this.#unacknowledged.size > 0) wheel.add(this, wheel.nowMs + this.#retransmitMs);
+    this.#owner.context.wheel.remove(this);
+    if (this.#unacknowledged.size > 0) this.#watch();
     this.#owner.roomAgain(this);
   }
 }

@@ -1,14 +1,16 @@
 /** A call whose handler runs, or may run, on another node; and the table of all that are open. */
 import { CatgaError, isErrorCode } from "../base/errors.ts";
 import { CALL_TIMEOUT_MS } from "../base/limits.ts";
+import { charsMaxOfLastCopy } from "../base/plain.ts";
 import type { TimerWheel } from "../base/timer-wheel.ts";
-import { decodeValue } from "../protocol/codec.ts";
-import type { AnswerItem } from "../protocol/frame.ts";
 import { Call, detailsOf, type Sending } from "./call.ts";
 
 /** See the file's header. */
 export class RemoteCall extends Call {
-  readonly body: string;
+  /** A copy that belongs to the call. */
+  readonly message: unknown;
+  /** An upper bound for its length as JSON. */
+  readonly charsMax: number = charsMaxOfLastCopy();
   readonly oneWay: boolean;
   readonly deadlineMs: number;
   /** Its number in the table, which the answer names. */
@@ -17,9 +19,9 @@ export class RemoteCall extends Call {
   acceptedBy: string | undefined;
   readonly #calls: Calls;
 
-  constructor(sending: Sending, body: string, calls: Calls) {
+  constructor(sending: Sending, message: unknown, calls: Calls) {
     super(sending, sending.timeoutMs ?? CALL_TIMEOUT_MS);
-    this.body = body;
+    this.message = message;
     this.oneWay = sending.oneWay;
     this.deadlineMs = Math.min(sending.boundMs, calls.nowMs + this.timeoutMs);
     this.#calls = calls;
@@ -71,17 +73,19 @@ export class Calls {
     this.#open.delete(call.number);
   }
 
-  /** Takes an answer in; one that nobody waits for is dropped. `false` when it makes no sense. */
-  answered(item: AnswerItem): boolean {
+  /** Takes an answer in; one that nobody waits for is dropped. */
+  replied(number: number, value: unknown): void {
+    this.#open.get(number)?.succeed(value);
+  }
+
+  /** Takes an error in, as `{ code, details }`; what a newer version may send becomes a failure. */
+  failed(item: { readonly call: number; readonly code: string; readonly details: object }): void {
     const call = this.#open.get(item.call);
-    try {
-      const value = decodeValue(item.body);
-      if (item.kind === "reply") call?.succeed(value);
-      else call?.fail(errorOf(value));
-      return true;
-    } catch {
-      return false; // The stream's peer sent no JSON: its frame is malformed.
-    }
+    if (call === undefined) return;
+    if (isErrorCode(item.code)) return call.fail(new CatgaError(item.code, item.details as never));
+    const text = `the owner answered with the unknown code "${item.code}"`;
+    const details = { ...detailsOf(call.subject), name: "Error", text };
+    call.fail(new CatgaError("HANDLER_FAILED", details));
   }
 
   /** The node `incarnation` is gone: what it had accepted may or may not have run. */
@@ -101,14 +105,4 @@ export class Calls {
 /** The error of a call that may have run, and whose answer will not come. */
 export function outcomeUnknown({ subject }: RemoteCall, reason: string): CatgaError {
   return new CatgaError("OUTCOME_UNKNOWN", { ...detailsOf(subject), reason });
-}
-
-/** Rebuilds an error from `{ code, details }`; what a newer version may send becomes a failure. */
-function errorOf(value: unknown): CatgaError {
-  const { code, details } = (value ?? {}) as { code?: unknown; details?: unknown };
-  if (isErrorCode(code) && typeof details === "object" && details !== null) {
-    return new CatgaError(code, details as never);
-  }
-  const text = `the owner answered with the unknown code ${JSON.stringify(code)}`;
-  return new CatgaError("HANDLER_FAILED", { entity: "?", message: "?", name: "Error", text });
 }

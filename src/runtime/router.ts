@@ -7,7 +7,7 @@
  * shard comes home while some of them travel.
  */
 import { CatgaError } from "../base/errors.ts";
-import { copyValue, encodeValue } from "../protocol/codec.ts";
+import { copyValue } from "../protocol/codec.ts";
 import { checkEntityId } from "../protocol/ids.ts";
 import type { Activation } from "./activation.ts";
 import type { Sending } from "./call.ts";
@@ -71,7 +71,7 @@ export class Router {
   #sendHere(host: EntityHost, activation: Activation, sending: Sending): Promise<unknown> {
     const spec = host.definition.messages.get(sending.type);
     if (spec === undefined) throw unknownMessage(sending);
-    const message = encodable(sending, copyValue);
+    const message = copyOf(sending);
     if (sending.oneWay) {
       const tell = new LocalTell(sending, { spec, message }, this.#context.log);
       if (activation.post(tell) === "full") throw host.mailboxFull(sending.id);
@@ -90,16 +90,16 @@ export class Router {
     checkEntityId(id);
     const group = this.#context.view.groupOf(entity);
     if (group === undefined) throw new CatgaError("UNKNOWN_ENTITY", { entity });
-    const call = new RemoteCall(sending, encodable(sending, encodeValue), this.#context.calls);
+    const call = new RemoteCall(sending, copyOf(sending), this.#context.calls);
     if (signal !== undefined) call.cancelWith(signal);
     this.#parts.mesh.channel(group, this.#context.shardOf(entity, id)).push(call);
     return call.promise();
   }
 }
 
-function encodable<T>(sending: Sending, convert: (message: unknown) => T): T {
+function copyOf(sending: Sending): unknown {
   try {
-    return convert(sending.message);
+    return copyValue(sending.message);
   } catch (error) {
     throw payloadError(sending, error);
   }

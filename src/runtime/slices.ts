@@ -33,6 +33,12 @@ export class Slices {
     this.nowMs = clock.nowMs();
   }
 
+  /** Reads the clock for what follows on this stack. */
+  read(): number {
+    this.nowMs = this.#clock.nowMs();
+    return this.nowMs;
+  }
+
   /**
    * True when a turn may start now; it reads the clock, once for each turn. Every `true` is
    * followed by one {@link leave}, when the synchronous part of the turn has ended.
