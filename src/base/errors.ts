@@ -57,7 +57,7 @@ const CODES: { readonly [C in ErrorCode]: CodeSpec<ErrorDetails[C]> } = {
     "no",
     (d) =>
       `Cannot join cluster "${d.ours}" at ${d.address}: cluster "${d.theirs}" answers there; ` +
-      `choose another name or ${OTHER_PORT}`,
+      `give all nodes another name, or a port by transport "tcp://127.0.0.1:<port>"`,
   ],
   CLUSTER_STOPPED: ["no", (d) => `Cannot use the cluster on node "${d.node}": it has stopped`],
   ENTITY_SETS_DIFFER: [
@@ -87,7 +87,7 @@ const CODES: { readonly [C in ErrorCode]: CodeSpec<ErrorDetails[C]> } = {
     "no",
     (d) => `Cannot send "${d.message}" to "${d.entity}": ${d.path} is ${d.found}`,
   ],
-  PORT_TAKEN: ["no", (d) => `Cannot listen or join at ${d.address}: ${d.reason}; ${OTHER_PORT}`],
+  PORT_TAKEN: ["no", (d) => `Cannot use ${d.address}: ${d.reason}`],
   PROTOCOL_MISMATCH: [
     "no",
     (d) =>
@@ -116,8 +116,6 @@ const CODES: { readonly [C in ErrorCode]: CodeSpec<ErrorDetails[C]> } = {
   UNSAFE_SECRET: ["no", (d) => `Cannot trust the secret file "${d.path}": ${d.reason}`],
   WRONG_SECRET: ["no", (d) => `Cannot talk to ${d.address}: the two sides have different secrets`],
 };
-
-const OTHER_PORT = `give all nodes a free port with transport "tcp://127.0.0.1:<port>"`;
 
 interface Subject {
   readonly entity: string;

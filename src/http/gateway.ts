@@ -35,6 +35,10 @@ const MESSAGE_PATH = "/entities/:name/:id/:type";
 const OWNER_PATH = "/cluster/owner/:name/:id";
 const CLUSTER_PATHS = ["/cluster/nodes", OWNER_PATH, "/healthz/live"];
 
+interface Kept {
+  readonly Variables: { signal: AbortSignal };
+}
+
 const HEADERS = {
   contentSecurityPolicy: { defaultSrc: ["'none'"], frameAncestors: ["'none'"] },
   // It binds whole domains: whoever ends TLS decides on it.
@@ -63,9 +67,9 @@ export function gateway(cluster: GatewayCluster, options: GatewayOptions): Hono 
 }
 
 function addEntityRoutes(app: Hono, cluster: GatewayCluster, exposed: Exposed): void {
-  app.post(MESSAGE_PATH, limitBody(), async (c) => {
+  app.post(MESSAGE_PATH, keepSignal, limitBody(), async (c) => {
     const { entity, id, type } = messageTargetOf(c.req, exposed);
-    const { signal } = c.req.raw;
+    const signal = c.get("signal");
     const message = { ...(await payloadOfBody(c.req)), type };
     const ref = cluster.entity(entity, id);
     if (!prefersAsync(c)) return reply(c, await ref.send(message, { signal }));
@@ -104,6 +108,12 @@ function addClusterRoutes(app: Hono, cluster: GatewayCluster, exposed: Exposed):
 /** Answers are moments of a state that changes: no cache between may keep one. */
 function neverStored(c: Context, next: () => Promise<void>): Promise<void> {
   c.header("Cache-Control", "no-store");
+  return next();
+}
+
+/** A body without a length is read into another request, and on Node.js that one never aborts. */
+function keepSignal(c: Context<Kept>, next: () => Promise<void>): Promise<void> {
+  c.set("signal", c.req.raw.signal);
   return next();
 }
 

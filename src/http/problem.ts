@@ -89,7 +89,7 @@ export function answerError(thrown: Error, c: Context, log: Logger | undefined):
     if (status === 500) logFailure(thrown, c, log);
     return answerProblem(c, thrown, status);
   }
-  if (c.req.raw.signal.aborted) {
+  if (isCutOff(thrown, c)) {
     const details = { what: "request", reason: "it ended early" };
     return answerProblem(c, new CatgaError("MALFORMED", details, { cause: thrown }), 400);
   }
@@ -107,6 +107,11 @@ export function answerProblem(
   const retryable = error.executed === "no" && PASSING.includes(status);
   const [, title] = faceOf(error);
   return answer(c, { code: error.code, face: [status, title], detail, retryable });
+}
+
+/** The runtimes disagree on what comes first: the end of the body, or that of the request. */
+function isCutOff(thrown: Error, c: Context): boolean {
+  return c.req.raw.signal.aborted || ("code" in thrown && thrown.code === "ECONNRESET");
 }
 
 interface Answer extends Pick<Problem, "code" | "detail" | "retryable"> {
@@ -135,7 +140,7 @@ function faceOf(error: CatgaError): Face {
 }
 
 function hidden(c: Context): string {
-  return `Cannot finish the request: it failed inside, see request ${c.get("requestId")} in the log`;
+  return `Cannot finish the request: see request ${c.get("requestId")} in the log`;
 }
 
 function logFailure(error: Error, c: Context, log: Logger | undefined): void {

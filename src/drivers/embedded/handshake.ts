@@ -34,7 +34,9 @@ type Json = Readonly<Record<string, unknown>>;
 type Outcome = "done" | "more" | { readonly refused: Error };
 
 const HANDSHAKE_BYTES_MAX = 4_096;
-const NO_CATGA = "something that is not a catga node listens there";
+const NO_CATGA =
+  "something else listens there; give all nodes a free port by transport " +
+  '"tcp://127.0.0.1:<port>"';
 
 /**
  * Connects to `port` of this machine and introduces itself.

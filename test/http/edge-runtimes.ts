@@ -1,0 +1,77 @@
+/**
+ * Starts a node with an edge and asks it over sockets; for runtimes without a test framework.
+ *
+ *   node test/http/edge-runtimes.ts
+ *   deno run -A test/http/edge-runtimes.ts
+ *   bun test/http/edge-runtimes.ts
+ *
+ * It prints one line and exits with 0, or fails.
+ */
+import { deepEqual, equal, rejects } from "node:assert/strict";
+import { once } from "node:events";
+import { connect } from "node:net";
+import process from "node:process";
+import { Hono } from "hono";
+import { gateway, listen } from "../../src/http/index.ts";
+import { Cluster, command, defineEntity, isCatgaError, query } from "../../src/index.ts";
+
+const Account = defineEntity("account", {
+  messages: { deposit: command<{ amount: number }, number>(), balance: query<void, number>() },
+  state: () => ({ balance: 0 }),
+  handlers: {
+    deposit: (ctx, { amount }) => (ctx.state.balance += amount),
+    balance: (ctx) => ctx.state.balance,
+  },
+});
+
+const cluster = await Cluster.start({ transport: "memory", entities: [Account] });
+const app = new Hono().route("/", gateway(cluster, { expose: [Account] }));
+const { url, port, close } = await listen(app, { port: 0 });
+
+const path = `${url}/entities/account/a%2Fb`;
+const headers = { "Content-Type": "application/json" };
+const deposit = { method: "POST", headers, body: '{"amount":10}' };
+const deposited = await fetch(`${path}/deposit`, deposit);
+deepEqual([deposited.status, await deposited.json()], [200, 10]);
+
+const told = await fetch(`${path}/deposit`, {
+  ...deposit,
+  headers: { ...headers, Prefer: "respond-async" },
+});
+deepEqual([told.status, await told.text()], [202, ""]);
+
+const balance = await fetch(`${path}/balance`);
+deepEqual([balance.status, await balance.json()], [200, 20]);
+
+const body = new Blob([new Uint8Array(300_000)]).stream();
+const endless = { ...deposit, body, duplex: "half" };
+const large = await fetch(`${path}/deposit`, endless);
+deepEqual([large.status, await codeOf(large)], [413, "TOO_LARGE"]);
+
+const unknown = await fetch(`${url}/entities/constructor/1/toString`);
+equal(unknown.headers.get("Content-Type"), "application/problem+json");
+deepEqual([unknown.status, await codeOf(unknown)], [404, "UNKNOWN_ENTITY"]);
+
+await rejects(listen(app, { port }), (error) => isCatgaError(error, "PORT_TAKEN"));
+
+// Neither a connection that says nothing nor one in the middle of a request holds up the end.
+for (const text of ["", "GET / HTTP/1.1\r\nHost: a\r\n"]) {
+  const socket = connect(port, "127.0.0.1");
+  await once(socket, "connect");
+  socket.write(text);
+}
+const beganMs = performance.now();
+await close();
+const closedMs = performance.now() - beganMs;
+equal(closedMs < 3_000, true, `close() took ${closedMs} ms`);
+await rejects(fetch(`${url}/healthz/live`));
+await cluster.stop();
+
+const { bun, deno, node } = process.versions as Record<string, string | undefined>;
+const runtime = bun ? `Bun ${bun}` : deno ? `Deno ${deno}` : `Node.js ${node}`;
+console.log(`The edge serves on ${runtime}`);
+process.exit(0);
+
+async function codeOf(response: Response): Promise<unknown> {
+  return ((await response.json()) as { code: unknown }).code;
+}
