@@ -31,11 +31,13 @@ export function createRing<N extends RingNode>(
 ): Ring<N> {
   const nodes = [...members].sort((a, b) => (a.name < b.name ? -1 : 1));
   const targets = new Uint16Array(shardCount);
-  if (nodes.length === 0) return { nodes, targets };
+  if (nodes.length < 2) return { nodes, targets };
   const points = pointsOf(nodes, hash);
   const room = capacities(nodes, shardCount);
+  // Keys are spread over the shards by a hash already: shards may stand at even distances.
+  const spacing = (2 ** 32 / shardCount) * INDEX_SPAN;
   for (let shard = 0; shard < shardCount; shard++) {
-    let at = firstAtOrAfter(points, hash(`shard/${shard}`) * INDEX_SPAN);
+    let at = firstAtOrAfter(points, shard * spacing);
     while (room[points[at]! % INDEX_SPAN] === 0) at = (at + 1) % points.length;
     const node = points[at]! % INDEX_SPAN;
     room[node]!--;

@@ -29,7 +29,7 @@ export type ViewChange =
 type SessionState = SessionRecord["state"] | undefined;
 
 interface GroupView {
-  genesis: ShardRecord | undefined;
+  genesis: Versioned<ShardRecord> | undefined;
   readonly shards: Map<number, Versioned<ShardRecord>>;
 }
 
@@ -59,9 +59,13 @@ export class View {
   shard(group: string, shard: number): Versioned<ShardRecord> | undefined {
     const view = this.#groups.get(group);
     if (view === undefined) return undefined;
-    const own = view.shards.get(shard);
-    if (own !== undefined) return own;
-    return view.genesis === undefined ? undefined : { revision: 0, record: view.genesis };
+    return view.shards.get(shard) ?? view.genesis;
+  }
+
+  /** Who owns every shard of `group`, as long as none of them was ever written. */
+  soleOwner(group: string): string | undefined {
+    const view = this.#groups.get(group);
+    return view?.shards.size === 0 ? (view.genesis?.record.owner ?? undefined) : undefined;
   }
 
   /** True for a node that may act: up or leaving. */
@@ -98,7 +102,8 @@ export class View {
         return { kind: "shard", group: key.group, shard: key.shard };
       }
       case "genesis":
-        this.#group(key.group).genesis = entry.value as ShardRecord;
+        // A shard without a record of its own has never been written: its revision is 0.
+        this.#group(key.group).genesis = { revision: 0, record: entry.value as ShardRecord };
         return { kind: "genesis", group: key.group };
       case "groups":
         this.#groupOfEntity = byEntity(entry.value as GroupsRecord);

@@ -86,7 +86,7 @@ export class Node implements AuthorityListener {
     const self = incarnationOf(nodeId, clock.wallMs(), random);
     const hash = await loadHash();
     const { timeoutMs: leaseMs } = times;
-    const link = { cluster, incarnation: self, secret, leaseMs, clock, random };
+    const link = { cluster, incarnation: self, secret, leaseMs, clock, hash, random };
     const ports = await driver.connect(link);
     const node = new Node(new NodeContext(options, self, hash), ports, refTo);
     try {

@@ -30,8 +30,12 @@ export class Shards {
   readonly #writer: RecordWriter;
   readonly #control: SendControl;
   #group = "";
-  #shards: readonly OwnedShard[] = [];
-  #targets: readonly (string | undefined)[] = [];
+  /** By number; made when there is something to do with a shard, so that an idle node is small. */
+  readonly #shards: (OwnedShard | undefined)[] = [];
+  /** Who should own a shard, if anybody can. */
+  #targetOf: (number: number) => string | undefined = () => undefined;
+  /** How many nodes could own shards. */
+  #heirs = 0;
   #released: (() => void) | undefined;
   #isLeaving = false;
   #underway = 0;
@@ -46,21 +50,19 @@ export class Shards {
   /** Begins to serve shards of `group`; before that this node has none. */
   serve(group: string): void {
     this.#group = group;
-    const { shardCount: length } = this.#context.options;
-    this.#shards = Array.from({ length }, (_, number) => new OwnedShard(number));
     this.rebalance();
   }
 
   /** The shard, if this node may serve it at this moment. */
   serving(number: number): OwnedShard | undefined {
-    const shard = this.#shards[number];
+    let shard = this.#shards[number];
+    if (shard === undefined && this.#isOwned(number)) this.#look((shard = this.#at(number)));
     return shard?.accepting === true && this.#context.leaseHolds ? shard : undefined;
   }
 
   /** Remembers this node's own channel to a shard, if the shard is of this group. */
   leaveBy(channel: Channel): void {
-    const shard = channel.group === this.#group ? this.#shards[channel.shard] : undefined;
-    if (shard !== undefined) shard.outbound = channel;
+    if (channel.group === this.#group) this.#at(channel.shard).outbound = channel;
   }
 
   /** The highest number of this node's own channel that a shard here has accepted. */
@@ -86,32 +88,40 @@ export class Shards {
     const { view, options, hash } = this.#context;
     const targets = view.targets(this.#group);
     const ring = createRing(targets, options.shardCount, hash);
-    this.#targets = Array.from(ring.targets, (index) => ring.nodes[index]?.incarnation);
+    this.#targetOf = (number) => ring.nodes[ring.targets[number]!]?.incarnation;
+    this.#heirs = targets.length;
     this.lookAll();
-    if (this.#isLeaving && targets.length === 0) this.#drainAll();
+    if (this.#isLeaving && this.#heirs === 0) this.#drainAll();
   }
 
   /** Looks at every shard again. */
   lookAll(): void {
-    for (const shard of this.#shards) this.#look(shard);
+    const { options, view, self } = this.#context;
+    if (this.#group === "") return;
+    // A node that is alone has nothing to give and nothing to claim.
+    const isAlone = this.#heirs === 1 && view.soleOwner(this.#group) === self;
+    const count = isAlone ? this.#shards.length : options.shardCount;
+    for (let number = 0; number < count; number++) {
+      const isTouched = this.#shards[number] !== undefined;
+      if (isTouched || this.#concerns(number)) this.#look(this.#at(number));
+    }
   }
 
   /** The record of a shard changed. */
   recordChanged(group: string, number: number): void {
-    const shard = group === this.#group ? this.#shards[number] : undefined;
-    if (shard !== undefined) this.#look(shard);
+    if (group === this.#group) this.#look(this.#at(number));
   }
 
   /** The session of `sender` is over. */
   forgetSender(sender: string): void {
-    for (const shard of this.#shards) shard.forgetSender(sender);
+    for (const shard of this.#shards) shard?.forgetSender(sender);
   }
 
   /** A message of the handoff protocol. */
   control(from: string, message: ControlMessage): void {
-    const shard = this.#shards[message.shard];
-    if (shard === undefined || message.group !== this.#group) return;
-    const { handoff } = message;
+    const { handoff, group } = message;
+    if (group !== this.#group || message.shard >= this.#context.options.shardCount) return;
+    const shard = this.#at(message.shard);
     if (message.kind !== "transfer") return this.#step(shard, { kind: message.kind, handoff });
     const refuses = this.#isLeaving || !this.#context.leaseHolds;
     if (refuses) return this.#answer(from, shard, { kind: "refused", handoff });
@@ -120,12 +130,28 @@ export class Shards {
     if (shard.state !== before) shard.stage(message.counters);
   }
 
+  #at(number: number): OwnedShard {
+    return (this.#shards[number] ??= new OwnedShard(number));
+  }
+
+  #isOwned(number: number): boolean {
+    return this.#context.view.shard(this.#group, number)?.record.owner === this.#context.self;
+  }
+
+  /** There is something to do with a shard that was not touched yet: give it away, or claim it. */
+  #concerns(number: number): boolean {
+    const { view, self } = this.#context;
+    const owner = view.shard(this.#group, number)?.record.owner ?? "";
+    const isTarget = this.#targetOf(number) === self;
+    return owner === self ? !isTarget : isTarget && !view.isAlive(owner);
+  }
+
   #look(shard: OwnedShard): void {
     const { view, self } = this.#context;
     const current = view.shard(this.#group, shard.number);
     const owner = current?.record.owner ?? null;
     const ownerAlive = owner !== null && view.isAlive(owner);
-    const target = this.#targets[shard.number];
+    const target = this.#targetOf(shard.number);
     if (shard.state.kind === "active" && target !== self && !this.#maySeal(shard)) return;
     this.#step(shard, { kind: "look", self, current, ownerAlive, target });
   }
@@ -151,7 +177,7 @@ export class Shards {
   /** Nobody is left to take a shard: its entities end here. */
   #drainAll(): void {
     for (const shard of this.#shards) {
-      if (shard.state.kind !== "active") continue;
+      if (shard?.state.kind !== "active") continue;
       shard.accepting = false;
       for (const activation of shard.activations) activation.drain("shutdown");
       shard.whenEmpty(() => this.#checkReleased());
@@ -160,10 +186,10 @@ export class Shards {
 
   #checkReleased(): void {
     if (this.#released === undefined) return;
-    const hasHeirs = this.#targets.some((target) => target !== undefined);
-    const isDone = this.#shards.every(({ state, activations }) =>
-      hasHeirs ? state.kind === "none" : activations.size === 0,
-    );
+    const isHeld = (shard: OwnedShard | undefined): boolean =>
+      shard !== undefined &&
+      (this.#heirs > 0 ? shard.state.kind !== "none" : shard.activations.size > 0);
+    const isDone = !this.#shards.some(isHeld);
     if (isDone) this.#released();
   }
 
@@ -236,7 +262,7 @@ export class Shards {
     shard.adopt(handoff === undefined ? "nothing" : "staged");
     shard.accepting = true;
     shard.outbound?.pump();
-    if (this.#targets[shard.number] !== this.#context.self) this.#lookAllLater(0);
+    if (this.#targetOf(shard.number) !== this.#context.self) this.#lookAllLater(0);
   }
 
   #close(shard: OwnedShard): void {

@@ -1,5 +1,4 @@
 /** The embedded driver: several processes on one machine, and no broker. */
-import { loadHash } from "../../base/hash.ts";
 import type { Driver } from "../../ports/driver.ts";
 import { HubAuthority } from "./authority.ts";
 import { TcpLink } from "./link.ts";
@@ -13,9 +12,9 @@ const PORT_SPAN = 12_768;
 export function embedded(options: { readonly port?: number } = {}): Driver {
   return {
     name: "embedded",
-    async connect({ cluster, incarnation, secret: given, leaseMs, clock }) {
-      const port = options.port ?? PORT_MIN + ((await loadHash())(cluster) % PORT_SPAN);
-      const secret = given ?? (await loadSecret(cluster));
+    async connect({ cluster, incarnation, secret: given, leaseMs, clock, hash }) {
+      const port = options.port ?? PORT_MIN + (hash(cluster) % PORT_SPAN);
+      const secret = given ?? loadSecret(cluster);
       const membership = { cluster, secret };
       const access = { port, membership, self: incarnation, clock, leaseMs };
       return {
