@@ -1,0 +1,54 @@
+/**
+ * From the call of `Cluster.start()` to the first answer, in fresh processes that have loaded
+ * everything: the first node of a new cluster, and one that joins two others. One process after the
+ * other; the figure is the median, p99 stands for the slowest. There is no floor.
+ */
+import { runtimeOf } from "../../src/base/runtime.ts";
+import { say, startHelper } from "../child.ts";
+import { atMost, type Figure } from "../figure.ts";
+import { effort } from "../measure/effort.ts";
+import { median } from "../measure/statistics.ts";
+import { newClusterName, useOwnSecretFolder } from "../processes/cluster-name.ts";
+
+const GOAL_MS = 100;
+
+useOwnSecretFolder();
+const { processes } = effort();
+const { name, version } = runtimeOf();
+
+/** Starts a node of `cluster`, which leaves in good order when it has had its first answer. */
+async function startMs(cluster: string): Promise<number> {
+  await using starter = startHelper("processes/starter.ts", cluster);
+  const { tookMs } = (await starter.next()) as { readonly tookMs: number };
+  return tookMs;
+}
+
+function report(what: string, tookMs: readonly number[]): void {
+  const ops = median(tookMs);
+  say({
+    name: what,
+    runtime: `${name} ${version}`,
+    unit: "ms",
+    ops,
+    p50Us: ops * 1_000,
+    p99Us: Math.max(...tookMs) * 1_000,
+    n: tookMs.length,
+    floor: null,
+    ratio: null,
+    goals: [atMost(ops, GOAL_MS, "ms")],
+  } satisfies Figure);
+}
+
+const first: number[] = [];
+for (let i = 0; i < processes; i++) first.push(await startMs(newClusterName()));
+report("start to first answer, first node", first);
+
+const cluster = newClusterName();
+await using one = startHelper("processes/member.ts", cluster, "owner");
+await one.next();
+await using two = startHelper("processes/member.ts", cluster, "owner");
+await two.next();
+
+const joining: number[] = [];
+for (let i = 0; i < processes; i++) joining.push(await startMs(cluster));
+report("start to first answer, third node", joining);

@@ -1,0 +1,45 @@
+/** What a case reports: one figure, beside the floor that was measured in the same run. */
+
+/** One printed line, and with `--json` one object. */
+export interface Figure {
+  readonly name: string;
+  /** Name and version, for example `bun 1.4.5`. */
+  readonly runtime: string;
+  /** What `ops` and `floor` count; operations per second unless said. */
+  readonly unit: "/s" | "µs" | "ms" | "MB" | "bytes";
+  /** The figure itself, in `unit`: the median of all rounds. */
+  readonly ops: number;
+  /** Microseconds of one operation at this load; null where there is no such thing. */
+  readonly p50Us: number | null;
+  readonly p99Us: number | null;
+  /** How many operations, processes or entities the figure stands on. */
+  readonly n: number;
+  /** The same for the least that could do the job, in `unit`; null where there is none. */
+  readonly floor: number | null;
+  /** `ops / floor`: the median of the ratios of neighbouring rounds, not the ratio of the medians. */
+  readonly ratio: number | null;
+  readonly goals: readonly Goal[];
+}
+
+/** What a figure is meant to reach. A goal that is missed is said and fails nothing. */
+export interface Goal {
+  readonly goal: string;
+  readonly isReached: boolean;
+}
+
+/** A goal with a bound below. */
+export function atLeast(value: number, bound: number, unit: string): Goal {
+  return { goal: `≥ ${written(bound)} ${unit}`, isReached: value >= bound };
+}
+
+/** A goal with a bound above. */
+export function atMost(value: number, bound: number, unit: string): Goal {
+  return { goal: `≤ ${written(bound)} ${unit}`, isReached: value <= bound };
+}
+
+/** A number for people: three places at most, thousands apart. */
+export function written(value: number): string {
+  const places = value < 10 ? 2 : value < 1_000 ? 1 : 0;
+  const rounded = Number(value.toFixed(places));
+  return rounded.toLocaleString("en-US", { maximumFractionDigits: places });
+}

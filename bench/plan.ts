@@ -1,0 +1,37 @@
+/** The parts of the bench and the processes each consists of, in the order they run. */
+
+/** A process to run: a file of `bench` and what it is told. */
+export interface Case {
+  readonly file: string;
+  readonly args: readonly string[];
+}
+
+/** A part, as it is named on the command line. */
+export type Part = keyof typeof PLAN;
+
+const PLAN = {
+  codec: [{ file: "cases/codec.ts", args: [] }],
+  local: ["send", "tell", "send-async", "query", "sync-floor"].map((name) => ({
+    file: "cases/local.ts",
+    args: [name],
+  })),
+  embedded: [{ file: "cases/embedded.ts", args: [] }],
+  memory: [
+    { file: "cases/memory-idle.ts", args: [] },
+    { file: "cases/memory-entities.ts", args: [] },
+  ],
+  start: [{ file: "cases/start.ts", args: [] }],
+} satisfies Readonly<Record<string, readonly Case[]>>;
+
+/** All parts. */
+export const PARTS = Object.keys(PLAN) as Part[];
+
+/** What `part` consists of. */
+export function casesOf(part: Part): readonly Case[] {
+  return PLAN[part];
+}
+
+/** True for the name of a part. */
+export function isPart(name: string): name is Part {
+  return Object.hasOwn(PLAN, name);
+}

@@ -1,0 +1,22 @@
+/**
+ * The floor of a node at rest: a process that has loaded the libraries which a node with the edge
+ * loads, has the hash function ready as every node has, and does nothing. Says what memory it takes
+ * and ends.
+ */
+import "node:crypto";
+import "node:fs/promises";
+import "node:net";
+import "node:os";
+import { Hono } from "hono";
+import { bodyLimit } from "hono/body-limit";
+import { requestId } from "hono/request-id";
+import { secureHeaders } from "hono/secure-headers";
+import xxhash from "xxhash-wasm";
+import { runtimeOf } from "../../src/base/runtime.ts";
+import { say } from "../child.ts";
+import { settledMemory } from "../measure/memory.ts";
+
+// The server of Bun is part of Bun.
+if (runtimeOf().name !== "bun") await import("@hono/node-server");
+const libraries = [Hono, bodyLimit, requestId, secureHeaders, await xxhash()];
+say({ ...(await settledMemory()), libraries: libraries.length });
