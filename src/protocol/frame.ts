@@ -25,7 +25,7 @@ export interface MessageItem {
   /** The sender's number for the call, for the answer. */
   readonly call: number;
   /** What was left of the deadline when the message was sent; -1 for a one-way message. */
-  readonly timeoutMs: number;
+  readonly leftMs: number;
   readonly entity: string;
   readonly id: string;
   readonly message: unknown;
@@ -99,8 +99,8 @@ export class Batch {
   /** Adds a message; `message` in it must be plain data that nobody changes. */
   addMessage(item: MessageItem): void {
     this.count++;
-    const { shard, epoch, channel, sequence, call, timeoutMs } = item;
-    this.#messages.push(shard, epoch, channel, sequence, call, timeoutMs);
+    const { shard, epoch, channel, sequence, call, leftMs } = item;
+    this.#messages.push(shard, epoch, channel, sequence, call, leftMs);
     this.#messages.push(item.entity, item.id, item.message);
   }
 
@@ -187,10 +187,10 @@ export function readItems({ items }: Frame, reader: ItemReader): boolean {
 function readMessages(values: unknown[], reader: ItemReader): boolean {
   for (let i = 0; i < values.length; i += MESSAGE_VALUES) {
     for (let j = 0; j < 5; j++) if (!isWhole(values[i + j])) return false;
-    const timeoutMs = values[i + 5];
+    const leftMs = values[i + 5];
     const entity = values[i + 6];
     const id = values[i + 7];
-    if (typeof timeoutMs !== "number") return false;
+    if (typeof leftMs !== "number") return false;
     if (typeof entity !== "string" || typeof id !== "string") return false;
     reader.message({
       shard: values[i] as number,
@@ -198,7 +198,7 @@ function readMessages(values: unknown[], reader: ItemReader): boolean {
       channel: values[i + 2] as number,
       sequence: values[i + 3] as number,
       call: values[i + 4] as number,
-      timeoutMs,
+      leftMs,
       entity,
       id,
       message: values[i + 8],

@@ -37,7 +37,8 @@ export class Call extends WheelEntry {
   #state: "open" | "done" | "failed" = "open";
   /** The answer or the error. */
   #outcome: unknown;
-  #settle: (() => void) | undefined;
+  #resolve: ((value: unknown) => void) | undefined;
+  #reject: ((error: unknown) => void) | undefined;
   #cleanUp: (() => void) | undefined;
 
   constructor(subject: Subject, timeoutMs: number) {
@@ -88,10 +89,8 @@ export class Call extends WheelEntry {
     if (this.#state === "done") return Promise.resolve(this.#outcome);
     if (this.#state === "failed") return Promise.reject(this.#outcome as Error);
     return new Promise((resolve, reject) => {
-      this.#settle = () => {
-        if (this.#state === "done") resolve(this.#outcome);
-        else reject(this.#outcome as Error);
-      };
+      this.#resolve = resolve;
+      this.#reject = reject;
     });
   }
 
@@ -102,6 +101,7 @@ export class Call extends WheelEntry {
     this.#outcome = outcome;
     this.#cleanUp?.();
     this.settled();
-    this.#settle?.();
+    if (this.#state === "done") this.#resolve?.(outcome);
+    else this.#reject?.(outcome);
   }
 }

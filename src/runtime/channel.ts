@@ -7,11 +7,11 @@ import { CHANNEL_WINDOW, WAITING_SENDS_MAX } from "../base/limits.ts";
 import { Queue } from "../base/queue.ts";
 import { recover } from "../ownership/channel.ts";
 import type { Versioned } from "../ownership/view.ts";
-import type { MessageItem, RedirectItem } from "../protocol/frame.ts";
+import type { RedirectItem } from "../protocol/frame.ts";
 import type { ShardRecord } from "../protocol/records.ts";
 import type { NodeContext } from "./node-context.ts";
-import type { Acknowledged, Peer } from "./peer.ts";
-import { outcomeUnknown, type RemoteCall } from "./remote-call.ts";
+import type { Peer } from "./peer.ts";
+import { type Lane, outcomeUnknown, type RemoteCall } from "./remote-call.ts";
 
 /** What surrounds a channel. */
 export interface ChannelOwner {
@@ -32,46 +32,8 @@ export type Route =
   | { readonly kind: "here"; readonly owned: Versioned<ShardRecord> }
   | { readonly kind: "nowhere" };
 
-/** A message with its number, until it is accepted. */
-class Outbound implements Acknowledged, MessageItem {
-  readonly shard: number;
-  readonly channel: number;
-  readonly sequence: number;
-  readonly call: number;
-  readonly entity: string;
-  readonly id: string;
-  readonly message: unknown;
-  epoch = 0;
-  timeoutMs = -1;
-  frame = 0;
-  /** Where it was sent last; nothing when that node is known not to have accepted it. */
-  sentTo: Peer | undefined;
-  isAccepted = false;
-  readonly origin: RemoteCall;
-  readonly #from: Channel;
-
-  constructor(origin: RemoteCall, from: Channel, sequence: number) {
-    this.shard = from.shard;
-    this.channel = from.number;
-    this.sequence = sequence;
-    this.call = origin.number;
-    this.entity = origin.subject.entity;
-    this.id = origin.subject.id;
-    this.message = origin.message;
-    this.origin = origin;
-    this.#from = from;
-  }
-
-  accepted(peer: Peer): void {
-    if (this.sentTo !== peer) return;
-    this.isAccepted = true;
-    this.origin.accepted(peer.incarnation);
-    this.#from.settle();
-  }
-}
-
 /** See the file's header. */
-export class Channel {
+export class Channel implements Lane {
   readonly group: string;
   readonly shard: number;
   /** Rises when the shard's counters are lost and numbering has to begin anew. */
@@ -82,7 +44,7 @@ export class Channel {
   /** Where messages go, until news may have changed it. */
   #peer: Peer | undefined;
   /** Numbered and not accepted. */
-  readonly #numbered = new Queue<Outbound>();
+  readonly #numbered = new Queue<RemoteCall>();
   /** Not numbered yet, so free to go anywhere. */
   readonly #unsent = new Queue<RemoteCall>();
   #mustResend = false;
@@ -105,9 +67,14 @@ export class Channel {
       const what = `messages for shard ${this.shard}`;
       return call.fail(new CatgaError("OVERLOADED", { what, limit: WAITING_SENDS_MAX }));
     }
+    const peer = this.#peer;
+    // The usual case: nothing waits, and the way is known and free.
+    if (peer !== undefined && this.#unsent.size === 0 && this.#isFree(peer)) {
+      return this.#number(call, peer);
+    }
     this.#unsent.push(call);
-    if (this.#peer === undefined) this.pump();
-    else this.#sendTo(this.#peer);
+    if (peer === undefined) this.pump();
+    else this.#sendTo(peer);
   }
 
   /** Looks where the shard is now, and sends what may be sent. */
@@ -138,22 +105,28 @@ export class Channel {
     this.pump();
   }
 
-  /** Messages at the head were accepted. */
   settle(): void {
-    while (this.#numbered.at(0)?.isAccepted === true) this.#numbered.shift();
+    while (this.#numbered.at(0)?.acceptedBy !== undefined) this.#numbered.shift();
     if (this.#unsent.size > 0) this.pump();
   }
 
+  #isFree(peer: Peer): boolean {
+    return this.#numbered.size < CHANNEL_WINDOW && peer.hasRoom;
+  }
+
   #sendTo(peer: Peer): void {
-    while (this.#numbered.size < CHANNEL_WINDOW && peer.hasRoom) {
+    while (this.#isFree(peer)) {
       const call = this.#unsent.shift();
       if (call === undefined) return;
-      if (call.isSettled) continue;
-      const message = new Outbound(call, this, ++this.#sequence);
-      this.#numbered.push(message);
-      this.#send(message, peer);
+      if (!call.isSettled) this.#number(call, peer);
     }
     if (!peer.hasRoom) this.#owner.waitForRoom(this, peer);
+  }
+
+  #number(call: RemoteCall, peer: Peer): void {
+    call.join(this, ++this.#sequence);
+    this.#numbered.push(call);
+    this.#send(call, peer);
   }
 
   #learn(record: ShardRecord): void {
@@ -173,9 +146,9 @@ export class Channel {
     this.#sequence = 0;
     this.#mustResend = false;
     const waiting = this.#unsent.drain();
-    for (const { origin, sentTo } of this.#numbered.drain()) {
-      if (sentTo === undefined) this.#unsent.push(origin);
-      else origin.fail(outcomeUnknown(origin, "the owner's node died"));
+    for (const call of this.#numbered.drain()) {
+      if (call.sentTo === undefined) this.#unsent.push(call);
+      else call.fail(outcomeUnknown(call, "the owner's node died"));
     }
     for (const call of waiting) this.#unsent.push(call);
   }
@@ -184,27 +157,27 @@ export class Channel {
     this.#mustResend = false;
     for (let i = 0; i < this.#numbered.size; i++) {
       const message = this.#numbered.at(i)!;
-      if (message.sentTo === undefined && !message.isAccepted) this.#send(message, peer);
+      if (message.sentTo === undefined && message.acceptedBy === undefined)
+        this.#send(message, peer);
     }
   }
 
-  #send(message: Outbound, peer: Peer): void {
-    const { origin } = message;
-    message.sentTo = peer;
-    message.epoch = this.#epoch;
-    if (!origin.oneWay) {
-      const leftMs = origin.deadlineMs - this.#owner.context.clock.nowMs();
-      message.timeoutMs = Math.max(0, Math.ceil(leftMs));
+  #send(call: RemoteCall, peer: Peer): void {
+    call.sentTo = peer;
+    call.epoch = this.#epoch;
+    call.executed = "maybe";
+    if (!call.oneWay) {
+      const leftMs = call.deadlineMs - this.#owner.context.clock.nowMs();
+      call.leftMs = Math.max(0, Math.ceil(leftMs));
     }
-    origin.executed = "maybe";
-    peer.addMessage(message, origin.charsMax);
+    peer.addMessage(call, call.charsMax);
   }
 
   /** The counters came here with the shard: they tell what its last owner had accepted. */
   #deliverHere(): void {
     const last = this.#owner.acceptedHere(this.shard, this.number);
-    for (const { origin, sequence } of this.#numbered.drain()) {
-      if (sequence > last) this.#owner.deliverHere(origin);
+    for (const call of this.#numbered.drain()) {
+      if (call.sequence > last) this.#owner.deliverHere(call);
     }
     for (const call of this.#unsent.drain()) {
       if (!call.isSettled) this.#owner.deliverHere(call);

@@ -47,15 +47,14 @@ export class Inbound {
   }
 
   #accept(peer: Peer, item: MessageItem, place: Place): void {
-    const { entity, call, timeoutMs, message } = item;
+    const { entity, call, leftMs, message } = item;
     const type = String((message as { type?: unknown } | null)?.type);
     const spec = place.host.definition.messages.get(type);
     if (spec === undefined) {
       const unknown = new CatgaError("UNKNOWN_MESSAGE", { entity, message: type });
       return answerFailure(peer, call, unknown);
     }
-    const deadlineMs =
-      timeoutMs < 0 ? Number.POSITIVE_INFINITY : this.#context.slices.nowMs + timeoutMs;
+    const deadlineMs = leftMs < 0 ? Number.POSITIVE_INFINITY : this.#context.slices.nowMs + leftMs;
     this.#local.deliver(place, new InboundWork(peer, item, { spec, deadlineMs }));
   }
 
@@ -90,14 +89,14 @@ class InboundWork implements Work {
 
   begin(nowMs: number): boolean {
     if (nowMs < this.deadlineMs) return true;
-    const { timeoutMs } = this.#item;
+    const { leftMs: timeoutMs } = this.#item;
     const details = { ...detailsOf(this.#subject), timeoutMs, executed: "no" } as const;
     this.fail(new CatgaError("CALL_TIMEOUT", details));
     return false;
   }
 
   succeed(value: unknown): void {
-    if (this.#item.timeoutMs < 0) return;
+    if (this.#item.leftMs < 0) return;
     let copy: unknown;
     try {
       copy = copyValue(value);

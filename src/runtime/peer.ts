@@ -19,14 +19,8 @@ import { Queue } from "../base/queue.ts";
 import { WheelEntry } from "../base/timer-wheel.ts";
 import type { LinkPeer } from "../ports/link.ts";
 import { Batch, encodeFrame, type Frame, type MessageItem } from "../protocol/frame.ts";
+import type { Acknowledged } from "./acknowledged.ts";
 import type { NodeContext } from "./node-context.ts";
-
-/** A message that wants to know when the other side has accepted it. */
-export interface Acknowledged {
-  /** The frame that carries it. */
-  frame: number;
-  accepted(peer: Peer): void;
-}
 
 /** What surrounds a stream. */
 export interface PeerOwner {

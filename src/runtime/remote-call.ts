@@ -3,10 +3,26 @@ import { CatgaError, isErrorCode } from "../base/errors.ts";
 import { CALL_TIMEOUT_MS } from "../base/limits.ts";
 import { charsMaxOfLastCopy } from "../base/plain.ts";
 import type { TimerWheel } from "../base/timer-wheel.ts";
+import type { MessageItem } from "../protocol/frame.ts";
 import { Call, detailsOf, type Sending } from "./call.ts";
+import type { Acknowledged } from "./acknowledged.ts";
 
-/** See the file's header. */
-export class RemoteCall extends Call {
+/** Where a numbered message belongs. */
+export interface Lane {
+  readonly shard: number;
+  /** Which of this node's channels to the shard. */
+  readonly number: number;
+  /** Messages at the head of the channel were accepted. */
+  settle(): void;
+}
+
+/**
+ * See the file's header. The call is its own place in the channel and in the frame that carries it:
+ * one object for each message on its way.
+ */
+export class RemoteCall extends Call implements MessageItem, Acknowledged {
+  readonly entity: string;
+  readonly id: string;
   /** A copy that belongs to the call. */
   readonly message: unknown;
   /** An upper bound for its length as JSON. */
@@ -14,24 +30,46 @@ export class RemoteCall extends Call {
   readonly oneWay: boolean;
   readonly deadlineMs: number;
   /** Its number in the table, which the answer names. */
-  readonly number: number;
+  readonly call: number;
+  shard = 0;
+  channel = 0;
+  /** Its number in the channel, 0 before it has one. */
+  sequence = 0;
+  epoch = 0;
+  leftMs = -1;
+  frame = 0;
+  /** Where it was sent last; nothing when that node is known not to have accepted it. */
+  sentTo: object | undefined;
   /** The node whose mailbox has the message. */
   acceptedBy: string | undefined;
+  #lane: Lane | undefined;
   readonly #calls: Calls;
 
   constructor(sending: Sending, message: unknown, calls: Calls) {
     super(sending, sending.timeoutMs ?? CALL_TIMEOUT_MS);
+    this.entity = sending.entity;
+    this.id = sending.id;
     this.message = message;
     this.oneWay = sending.oneWay;
     this.deadlineMs = Math.min(sending.boundMs, calls.nowMs + this.timeoutMs);
     this.#calls = calls;
-    this.number = calls.add(this);
+    this.call = calls.add(this);
   }
 
-  /** The owner's mailbox has the message. */
-  accepted(incarnation: string): void {
-    this.acceptedBy = incarnation;
+  /** Gives the message its number in a channel. */
+  join(lane: Lane, sequence: number): void {
+    this.#lane = lane;
+    this.shard = lane.shard;
+    this.channel = lane.number;
+    this.sequence = sequence;
+  }
+
+  /** The node at the other end has it in its mailbox. */
+  accepted(by: { readonly incarnation: string }): void {
+    if (this.sentTo !== by) return;
+    this.acceptedBy = by.incarnation;
     if (this.oneWay) this.succeed(undefined);
+    this.#lane?.settle();
   }
 
   protected override settled(): void {
@@ -39,11 +77,20 @@ export class RemoteCall extends Call {
   }
 }
 
-/** Calls that wait for an answer of another node. */
+/** More calls than this are never open at once; the factor between a call's number and its slot. */
+const SLOTS = 2 ** 20;
+
+/**
+ * Calls that wait for an answer of another node.
+ *
+ * They stand in slots that are used again, and a call's number is its slot and how often that was
+ * used: a Map of numbers that come and go in their order leaves V8 long chains of dead tables.
+ */
 export class Calls {
   readonly #wheel: TimerWheel;
-  readonly #open = new Map<number, RemoteCall>();
-  #lastNumber = 0;
+  readonly #slots: (RemoteCall | undefined)[] = [];
+  readonly #uses: number[] = [];
+  readonly #free: number[] = [];
 
   constructor(wheel: TimerWheel) {
     this.#wheel = wheel;
@@ -56,31 +103,35 @@ export class Calls {
 
   /** Calls that are open. */
   get size(): number {
-    return this.#open.size;
+    return this.#slots.length - this.#free.length;
   }
 
   /** Registers `call` under a new number, with its deadline. */
   add(call: RemoteCall): number {
-    const number = ++this.#lastNumber;
-    this.#open.set(number, call);
+    const slot = this.#free.pop() ?? this.#slots.length;
+    const use = (this.#uses[slot] ?? 0) + 1;
+    this.#uses[slot] = use;
+    this.#slots[slot] = call;
     this.#wheel.add(call, call.deadlineMs);
-    return number;
+    return use * SLOTS + slot;
   }
 
   /** Forgets `call`. */
   remove(call: RemoteCall): void {
     this.#wheel.remove(call);
-    this.#open.delete(call.number);
+    const slot = call.call % SLOTS;
+    this.#slots[slot] = undefined;
+    this.#free.push(slot);
   }
 
   /** Takes an answer in; one that nobody waits for is dropped. */
   replied(number: number, value: unknown): void {
-    this.#open.get(number)?.succeed(value);
+    this.#get(number)?.succeed(value);
   }
 
   /** Takes an error in, as `{ code, details }`; what a newer version may send becomes a failure. */
   failed(item: { readonly call: number; readonly code: string; readonly details: object }): void {
-    const call = this.#open.get(item.call);
+    const call = this.#get(item.call);
     if (call === undefined) return;
     if (isErrorCode(item.code)) return call.fail(new CatgaError(item.code, item.details as never));
     const text = `the owner answered with the unknown code "${item.code}"`;
@@ -90,15 +141,20 @@ export class Calls {
 
   /** The node `incarnation` is gone: what it had accepted may or may not have run. */
   lost(incarnation: string): void {
-    for (const call of this.#open.values()) {
-      if (call.acceptedBy !== incarnation) continue;
+    for (const call of this.#slots) {
+      if (call?.acceptedBy !== incarnation) continue;
       call.fail(outcomeUnknown(call, "the owner's node died"));
     }
   }
 
   /** Fails every open call: this node stops. */
   fail(error: (call: RemoteCall) => Error): void {
-    for (const call of this.#open.values()) call.fail(error(call));
+    for (const call of this.#slots) call?.fail(error(call));
+  }
+
+  #get(number: number): RemoteCall | undefined {
+    const call = this.#slots[number % SLOTS];
+    return call?.call === number ? call : undefined;
   }
 }
 

@@ -57,7 +57,9 @@ export class Shards {
   serving(number: number): OwnedShard | undefined {
     let shard = this.#shards[number];
     if (shard === undefined && this.#isOwned(number)) this.#look((shard = this.#at(number)));
-    return shard?.accepting === true && this.#context.leaseHolds ? shard : undefined;
+    // The clock was read when this burst began; a turn looks again before it starts.
+    const { nowMs, leaseUntilMs } = this.#context.slices;
+    return shard?.accepting === true && nowMs < leaseUntilMs ? shard : undefined;
   }
 
   /** Remembers this node's own channel to a shard, if the shard is of this group. */
