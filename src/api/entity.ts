@@ -55,16 +55,8 @@ export interface Contract<N extends string, M extends Messages> extends Entity<N
   implement<S>(options: Omit<EntityOptions<N, M, S>, "messages">): Entity<N, M>;
 }
 
-const OPTIONS = new Set([
-  "messages",
-  "state",
-  "handlers",
-  "persistence",
-  "idle",
-  "mailboxCapacity",
-  "activated",
-  "deactivated",
-]);
+const OPTIONS =
+  "messages state handlers persistence idle mailboxCapacity activated deactivated".split(" ");
 
 /**
  * Declares an entity type with its code. The name is cluster-wide: letters, digits, `_`, `.`, `-`.
@@ -118,7 +110,8 @@ class ImplementedEntity implements AnyEntity {
 
 function createDefinition(name: string, options: AnyOptions): EntityDefinition {
   for (const option of Object.keys(options)) {
-    if (!OPTIONS.has(option)) throw new TypeError(`Cannot define "${name}": no option "${option}"`);
+    if (!OPTIONS.includes(option))
+      throw new TypeError(`Cannot define "${name}": no option "${option}"`);
   }
   const { idle = IDLE_MS, mailboxCapacity = MAILBOX_CAPACITY, persistence = "none" } = options;
   if (persistence !== "none") {

@@ -57,14 +57,6 @@ export type MessageIn<M extends Messages, T extends keyof M> = { readonly type: 
   PayloadOf<M[T]>
 >;
 
-/** What the runtime reads off a declared message. */
-export interface MessageOptions {
-  readonly kind: Kind;
-  readonly input: Schema<unknown> | undefined;
-  readonly reply: Schema<unknown> | undefined;
-  readonly timeoutMs: number | undefined;
-}
-
 /** A message that may change the state. */
 export function command(): Def<"command", void, void>;
 /** A message that may change the state. */
@@ -72,24 +64,25 @@ export function command<P extends Payload, R = void>(
   options?: CommonOptions<P, R>,
 ): Def<"command", P, R>;
 export function command(options?: AnyOptions): Def<"command", any, any> {
-  return new DeclaredMessage("command", options) as Def<"command", any, any>;
+  return new MessageOptions("command", options) as Def<"command", any, any>;
 }
 
 /** A message that reads the state; queries of one entity may run side by side. */
 export function query<P extends Payload, R>(options?: CommonOptions<P, R>): Def<"query", P, R> {
-  return new DeclaredMessage("query", options) as Def<"query", P, R>;
+  return new MessageOptions("query", options) as Def<"query", P, R>;
 }
 
 /** What `command()` or `query()` made, as the runtime reads it. */
 export function messageOptions(def: AnyDef): MessageOptions {
-  if (def instanceof DeclaredMessage) return def;
+  if (def instanceof MessageOptions) return def;
   throw new TypeError(`Cannot use ${JSON.stringify(def)} as a message: write command() or query()`);
 }
 
 // `any`: the types of payload and answer live in the declaration only, nothing here reads them.
 type AnyOptions = CommonOptions<any, any>;
 
-class DeclaredMessage implements MessageOptions {
+/** What the runtime reads off a declared message. */
+export class MessageOptions {
   readonly kind: Kind;
   readonly input: Schema<unknown> | undefined;
   readonly reply: Schema<unknown> | undefined;

@@ -61,18 +61,8 @@ export interface ClusterOptions<E extends readonly AnyEntity[]> {
   readonly entities?: E;
 }
 
-const OPTIONS = new Set([
-  "transport",
-  "name",
-  "nodeId",
-  "endpoint",
-  "weight",
-  "shardCount",
-  "secret",
-  "heartbeat",
-  "log",
-  "entities",
-]);
+const OPTIONS =
+  "transport name nodeId endpoint weight shardCount secret heartbeat log entities".split(" ");
 
 /**
  * Checks the options.
@@ -86,7 +76,8 @@ export function settingsOf(
 ): NodeSettings {
   const options = typeof given === "string" ? { transport: given } : (given ?? {});
   for (const option of Object.keys(options)) {
-    if (!OPTIONS.has(option)) throw new TypeError(`Cannot start a node: no option "${option}"`);
+    if (!OPTIONS.includes(option))
+      throw new TypeError(`Cannot start a node: no option "${option}"`);
   }
   const { name: cluster = "catga", nodeId = `${hostName()}-${random.text(6)}` } = options;
   checkName(cluster, "cluster name");

@@ -217,6 +217,7 @@ function isRedirect(item: unknown): item is RedirectItem {
   return typeof group === "string" && [shard, channel, sequence, frame, retryMs].every(isWhole);
 }
 
-function isWhole(value: unknown): value is number {
+/** True for a whole number from 0 on. */
+export function isWhole(value: unknown): value is number {
   return Number.isSafeInteger(value) && (value as number) >= 0;
 }

@@ -50,6 +50,13 @@ export class Ledger {
     return { result: { ok: true, revision: changed.revision }, changed };
   }
 
+  /** Carries `changes` out in their order; `changed` are those that changed something. */
+  casMany(changes: readonly Change[]): { results: CasResult[]; changed: Entry[] } {
+    const outcomes = changes.map((change) => this.cas(change));
+    const changed = outcomes.flatMap(({ changed: entry }) => entry ?? []);
+    return { results: outcomes.map(({ result }) => result), changed };
+  }
+
   /** The record of `key` as it stands. */
   get(key: string): Entry | undefined {
     return this.#entries.get(key);

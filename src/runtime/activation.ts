@@ -14,6 +14,7 @@ import { Queue } from "../base/queue.ts";
 import { isThenable } from "../base/thenable.ts";
 import { WheelEntry } from "../base/timer-wheel.ts";
 import { type PassivationReason, Refused } from "./definition.ts";
+import { copyReply } from "./encodable.ts";
 import type { OwnedShard, Resident } from "./owned-shard.ts";
 import { TurnContext, type TurnEntity, type TurnHome } from "./turn-context.ts";
 import type { Posted, Work } from "./work.ts";
@@ -197,10 +198,22 @@ export class Activation extends WheelEntry implements TurnEntity, Resident {
   #end(work: Work, error: CatgaError | undefined, value?: unknown): void {
     this.#running = work.spec.kind === "query" ? this.#running - 1 : 0;
     this.#usedMs = this.host.context.slices.nowMs;
-    if (error === undefined) work.succeed(value);
+    if (error === undefined) this.#answer(work, value);
     else work.fail(error);
     if (this.waitingCount > 0) this.resume();
     else if (this.#closing !== undefined) this.#closeIfDone();
+  }
+
+  #answer(work: Work, value: unknown): void {
+    if (work.oneWay) return work.succeed(undefined);
+    const subject = { entity: this.host.definition.name, id: this.id, type: work.spec.type };
+    let copy: unknown;
+    try {
+      copy = copyReply(subject, value);
+    } catch (error) {
+      return work.fail(error as CatgaError);
+    }
+    work.succeed(copy);
   }
 
   #closeIfDone(): void {

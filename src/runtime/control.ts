@@ -1,4 +1,5 @@
 /** The messages of the handoff protocol between two nodes, and the check of what arrives. */
+import { isWhole } from "../protocol/frame.ts";
 import type { CounterRow } from "./owned-shard.ts";
 
 /** See the file's header. Each is idempotent. */
@@ -18,27 +19,18 @@ export type ControlMessage =
       readonly handoff: string;
     };
 
-/** Reads a message that another node sent, or `undefined` when it makes no sense. */
+/** Checks a message that another node sent: `undefined` when it makes no sense. */
 export function parseControl(value: unknown): ControlMessage | undefined {
   const { kind, group, shard, handoff, epoch, counters } = (value ?? {}) as Record<string, unknown>;
-  if (typeof group !== "string" || typeof handoff !== "string") return undefined;
-  if (typeof shard !== "number") return undefined;
-  switch (kind) {
-    case "confirmed":
-    case "refused":
-    case "aborted":
-      return { kind, group, shard, handoff };
-    case "transfer": {
-      if (typeof epoch !== "number" || !Array.isArray(counters)) return undefined;
-      if (!counters.every(isCounterRow)) return undefined;
-      return { kind, group, shard, handoff, epoch, counters };
-    }
-    default:
-      return undefined;
+  if (typeof group !== "string" || typeof handoff !== "string" || !isWhole(shard)) return undefined;
+  if (kind === "confirmed" || kind === "refused" || kind === "aborted") {
+    return { kind, group, shard, handoff };
   }
+  if (kind !== "transfer" || !isWhole(epoch) || !Array.isArray(counters)) return undefined;
+  if (!counters.every(isCounterRow)) return undefined;
+  return { kind, group, shard, handoff, epoch, counters };
 }
 
 function isCounterRow(row: unknown): row is CounterRow {
-  if (!Array.isArray(row) || row.length !== 3) return false;
-  return typeof row[0] === "string" && row.slice(1).every((n) => Number.isSafeInteger(n));
+  return Array.isArray(row) && typeof row[0] === "string" && isWhole(row[1]) && isWhole(row[2]);
 }

@@ -1,26 +1,34 @@
-/** What user code hands over and a link could not carry: refused with a code, for that call only. */
+/** What user code hands over: copied, or refused with a code, for that call only. */
 import { CatgaError } from "../base/errors.ts";
 import { NotPlainError } from "../base/plain.ts";
-import { OversizeError } from "../protocol/codec.ts";
+import { copyValue, OversizeError } from "../protocol/codec.ts";
 import { detailsOf, type Subject } from "./call.ts";
 
-/** The error of a payload that could not be copied or encoded. */
-export function payloadError(subject: Subject, error: unknown): CatgaError {
-  if (error instanceof OversizeError) {
+/** A copy of a payload. @throws {CatgaError} TOO_LARGE or PAYLOAD_NOT_ENCODABLE */
+export function copyPayload(subject: Subject, payload: unknown): unknown {
+  try {
+    return copyValue(payload);
+  } catch (error) {
+    if (!(error instanceof OversizeError)) {
+      throw new CatgaError("PAYLOAD_NOT_ENCODABLE", { ...detailsOf(subject), ...whyNot(error) });
+    }
     const { bytes, bytesMax } = error;
-    return new CatgaError("TOO_LARGE", { what: `message "${subject.type}"`, bytes, bytesMax });
+    throw new CatgaError("TOO_LARGE", { what: `message "${subject.type}"`, bytes, bytesMax });
   }
-  return new CatgaError("PAYLOAD_NOT_ENCODABLE", { ...detailsOf(subject), ...whyNot(error) });
 }
 
-/** The error of a reply that could not be copied or encoded. */
-export function replyError(subject: Subject, error: unknown): CatgaError {
-  const details = detailsOf(subject);
-  if (error instanceof OversizeError) {
+/** A copy of a reply. @throws {CatgaError} REPLY_TOO_LARGE or REPLY_NOT_ENCODABLE */
+export function copyReply(subject: Subject, reply: unknown): unknown {
+  try {
+    return copyValue(reply);
+  } catch (error) {
+    const details = detailsOf(subject);
+    if (!(error instanceof OversizeError)) {
+      throw new CatgaError("REPLY_NOT_ENCODABLE", { ...details, ...whyNot(error) });
+    }
     const { bytes, bytesMax } = error;
-    return new CatgaError("REPLY_TOO_LARGE", { ...details, bytes, bytesMax });
+    throw new CatgaError("REPLY_TOO_LARGE", { ...details, bytes, bytesMax });
   }
-  return new CatgaError("REPLY_NOT_ENCODABLE", { ...details, ...whyNot(error) });
 }
 
 /** A property that throws when it is read is user code's business too. */

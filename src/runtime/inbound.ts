@@ -7,12 +7,10 @@ import { CatgaError } from "../base/errors.ts";
 import { HOLD_MS } from "../base/limits.ts";
 import { charsMaxOfLastCopy } from "../base/plain.ts";
 import { admit, isStale } from "../ownership/channel.ts";
-import { copyValue } from "../protocol/codec.ts";
 import type { MessageItem } from "../protocol/frame.ts";
 import { shardKey } from "../protocol/records.ts";
-import { detailsOf, type Subject } from "./call.ts";
+import { detailsOf } from "./call.ts";
 import type { MessageSpec } from "./definition.ts";
-import { replyError } from "./encodable.ts";
 import type { LocalDelivery, Place } from "./local-delivery.ts";
 import type { NodeContext } from "./node-context.ts";
 import type { Peer } from "./peer.ts";
@@ -76,6 +74,7 @@ class InboundWork implements Work {
   readonly spec: MessageSpec;
   readonly message: unknown;
   readonly deadlineMs: number;
+  readonly oneWay: boolean;
   readonly #peer: Peer;
   readonly #item: MessageItem;
 
@@ -85,33 +84,24 @@ class InboundWork implements Work {
     this.spec = work.spec;
     this.message = item.message;
     this.deadlineMs = work.deadlineMs;
+    this.oneWay = item.leftMs < 0;
   }
 
   begin(nowMs: number): boolean {
     if (nowMs < this.deadlineMs) return true;
-    const { leftMs: timeoutMs } = this.#item;
-    const details = { ...detailsOf(this.#subject), timeoutMs, executed: "no" } as const;
+    const { entity, id, leftMs: timeoutMs } = this.#item;
+    const subject = { entity, id, type: this.spec.type };
+    const details = { ...detailsOf(subject), timeoutMs, executed: "no" } as const;
     this.fail(new CatgaError("CALL_TIMEOUT", details));
     return false;
   }
 
   succeed(value: unknown): void {
-    if (this.#item.leftMs < 0) return;
-    let copy: unknown;
-    try {
-      copy = copyValue(value);
-    } catch (error) {
-      return this.fail(replyError(this.#subject, error));
-    }
-    this.#peer.outbox(charsMaxOfLastCopy()).addReply(this.#item.call, copy);
+    if (this.oneWay) return;
+    this.#peer.outbox(charsMaxOfLastCopy()).addReply(this.#item.call, value);
   }
 
   fail(error: CatgaError): void {
     answerFailure(this.#peer, this.#item.call, error);
-  }
-
-  get #subject(): Subject {
-    const { entity, id } = this.#item;
-    return { entity, id, type: this.spec.type };
   }
 }

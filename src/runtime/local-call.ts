@@ -3,14 +3,13 @@ import type { CatgaError } from "../base/errors.ts";
 import { CALL_TIMEOUT_MS } from "../base/limits.ts";
 import type { Logger } from "../base/logger.ts";
 import type { TimerWheel } from "../base/timer-wheel.ts";
-import { copyValue } from "../protocol/codec.ts";
 import { Call, detailsOf, type Sending, type Subject } from "./call.ts";
 import type { MessageSpec } from "./definition.ts";
-import { replyError } from "./encodable.ts";
 import type { Work } from "./work.ts";
 
 /** A call within this process. */
 export class LocalCall extends Call implements Work {
+  readonly oneWay = false;
   readonly spec: MessageSpec;
   /** A copy that belongs to the handler. */
   readonly message: unknown;
@@ -33,17 +32,6 @@ export class LocalCall extends Call implements Work {
     return true;
   }
 
-  override succeed(value: unknown): void {
-    if (this.isSettled) return;
-    let copy: unknown;
-    try {
-      copy = copyValue(value);
-    } catch (error) {
-      return this.fail(replyError(this.subject, error));
-    }
-    super.succeed(copy);
-  }
-
   /** The answer did not come at once: from now on the deadline counts. */
   wait(): void {
     if (this.isSettled) return;
@@ -63,6 +51,7 @@ export class LocalCall extends Call implements Work {
 
 /** A one-way message within this process: nobody hears how it ended, but the log. */
 export class LocalTell implements Work {
+  readonly oneWay = true;
   readonly spec: MessageSpec;
   readonly message: unknown;
   /** Its deadline is for the mailbox to take it; what was taken is run. */

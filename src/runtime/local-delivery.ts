@@ -1,8 +1,6 @@
 /** Brings messages to the mailboxes of this node, whoever sent them. */
 import { CatgaError } from "../base/errors.ts";
-import { copyValue } from "../protocol/codec.ts";
 import type { MessageSpec } from "./definition.ts";
-import { replyError } from "./encodable.ts";
 import { EntityHost, type HostExits } from "./entity-host.ts";
 import type { NodeContext } from "./node-context.ts";
 import type { OwnedShard } from "./owned-shard.ts";
@@ -66,23 +64,17 @@ export class LocalDelivery {
 
 /** A call that was meant for another node, for a mailbox of this one. */
 function homebound(call: RemoteCall, spec: MessageSpec): Work {
-  const { message, oneWay, subject } = call;
+  const { message, oneWay } = call;
   return {
     spec,
     message,
+    oneWay,
     deadlineMs: oneWay ? Number.POSITIVE_INFINITY : call.deadlineMs,
     begin() {
       call.executed = "maybe";
       return oneWay || !call.isSettled;
     },
-    succeed(value) {
-      if (call.isSettled) return;
-      try {
-        call.succeed(copyValue(value));
-      } catch (error) {
-        call.fail(replyError(subject, error));
-      }
-    },
+    succeed: (value) => call.succeed(value),
     fail: (error) => call.fail(error),
   };
 }

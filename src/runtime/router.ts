@@ -7,11 +7,10 @@
  * shard comes home while some of them travel.
  */
 import { CatgaError } from "../base/errors.ts";
-import { copyValue } from "../protocol/codec.ts";
 import { checkEntityId } from "../protocol/ids.ts";
 import type { Activation } from "./activation.ts";
 import type { Sending } from "./call.ts";
-import { payloadError } from "./encodable.ts";
+import { copyPayload } from "./encodable.ts";
 import type { EntityHost } from "./entity-host.ts";
 import { LocalCall, LocalTell } from "./local-call.ts";
 import type { LocalDelivery } from "./local-delivery.ts";
@@ -71,7 +70,7 @@ export class Router {
   #sendHere(host: EntityHost, activation: Activation, sending: Sending): Promise<unknown> {
     const spec = host.definition.messages.get(sending.type);
     if (spec === undefined) throw unknownMessage(sending);
-    const message = copyOf(sending);
+    const message = copyPayload(sending, sending.message);
     if (sending.oneWay) {
       const tell = new LocalTell(sending, { spec, message }, this.#context.log);
       if (activation.post(tell) === "full") throw host.mailboxFull(sending.id);
@@ -90,18 +89,14 @@ export class Router {
     checkEntityId(id);
     const group = this.#context.view.groupOf(entity);
     if (group === undefined) throw new CatgaError("UNKNOWN_ENTITY", { entity });
-    const call = new RemoteCall(sending, copyOf(sending), this.#context.calls);
+    const call = new RemoteCall(
+      sending,
+      copyPayload(sending, sending.message),
+      this.#context.calls,
+    );
     if (signal !== undefined) call.cancelWith(signal);
     this.#parts.mesh.channel(group, this.#context.shardOf(entity, id)).push(call);
     return call.promise();
-  }
-}
-
-function copyOf(sending: Sending): unknown {
-  try {
-    return copyValue(sending.message);
-  } catch (error) {
-    throw payloadError(sending, error);
   }
 }
 

@@ -6,9 +6,8 @@ import { type Logger, withFields } from "../base/logger.ts";
 import { type Duration, durationMs } from "../base/duration.ts";
 import { CatgaError } from "../base/errors.ts";
 import { WheelEntry } from "../base/timer-wheel.ts";
-import { copyValue } from "../protocol/codec.ts";
 import type { EntityDefinition, MessageSpec, PassivationReason } from "./definition.ts";
-import { payloadError } from "./encodable.ts";
+import { copyPayload } from "./encodable.ts";
 import type { NodeContext } from "./node-context.ts";
 import type { Posted, Work } from "./work.ts";
 
@@ -104,24 +103,18 @@ export class TurnContext {
       const details = { entity: host.definition.name, message: message.type };
       throw new CatgaError("UNKNOWN_MESSAGE", details);
     }
-    const timer = new EntityTimer(this.#entity, spec, this.#copy(message));
+    const subject = { entity: host.definition.name, id: this.id, type: message.type };
+    const copy = copyPayload(subject, message);
+    const timer = new EntityTimer(this.#entity, spec, copy);
     this.#entity.keepTimer(timer);
     host.context.wheel.add(timer, host.context.wheel.nowMs + delayMs);
     return () => timer.cancel();
-  }
-
-  #copy(message: { readonly type: string }): unknown {
-    try {
-      return copyValue(message);
-    } catch (error) {
-      const entity = this.#entity.host.definition.name;
-      throw payloadError({ entity, id: this.id, type: message.type }, error);
-    }
   }
 }
 
 /** A message an entity sends to itself later; it dies with the activation. */
 class EntityTimer extends WheelEntry implements Work {
+  readonly oneWay = true;
   readonly spec: MessageSpec;
   readonly message: unknown;
   readonly deadlineMs = Number.POSITIVE_INFINITY;

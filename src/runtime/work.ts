@@ -6,10 +6,13 @@ import type { MessageSpec } from "./definition.ts";
 export interface Work {
   readonly spec: MessageSpec;
   readonly message: unknown;
+  /** True when nobody waits for an answer: then none is copied. */
+  readonly oneWay: boolean;
   /** When nobody waits for the answer any more; calls of the turn end by then too. */
   readonly deadlineMs: number;
   /** The handler is about to run; `false` when nobody wants the answer any more. */
   begin(nowMs: number): boolean;
+  /** `value` is a copy that belongs to the caller. */
   succeed(value: unknown): void;
   fail(error: CatgaError): void;
 }

@@ -144,7 +144,8 @@ function converse(
     };
     socket.setTimeout(HANDSHAKE_TIMEOUT_MS);
     socket.once("timeout", () => refuse(nonsense));
-    socket.once("close", () => refuse(nonsense));
+    // Whoever listened may be on its way out: that is worth another try.
+    socket.once("close", () => refuse(new Error("the connection closed during the handshake")));
     socket.once("error", refuse);
     socket.on("data", (chunk: Uint8Array) => {
       cutter.push(chunk);

@@ -78,9 +78,9 @@ export class Hub {
   /** Carries changes out, in their order. */
   async casMany(changes: readonly Change[]): Promise<CasResult[]> {
     await this.#whenOpen();
-    const outcomes = changes.map((change) => this.#ledger.cas(change));
-    this.#announce(outcomes.flatMap(({ changed }) => (changed === undefined ? [] : [changed])));
-    return outcomes.map(({ result }) => result);
+    const { results, changed } = this.#ledger.casMany(changes);
+    this.#announce(changed);
+    return results;
   }
 
   /** Gives the port back; the nodes find themselves another hub. */

@@ -24,10 +24,9 @@ function createPort({ ledger, listeners, clock }: Shared): Authority {
 
   function carryOut(changes: readonly Change[]): CasResult[] {
     if (own === undefined) throw new Error("Cannot use the authority: it is closed");
-    const outcomes = changes.map((change) => ledger.cas(change));
-    const entries = outcomes.flatMap(({ changed }) => (changed === undefined ? [] : [changed]));
-    if (entries.length > 0) for (const listener of listeners) listener.changed(entries);
-    return outcomes.map(({ result }) => result);
+    const { results, changed } = ledger.casMany(changes);
+    if (changed.length > 0) for (const listener of listeners) listener.changed(changed);
+    return results;
   }
 
   return {
