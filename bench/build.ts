@@ -10,7 +10,9 @@ import { fileURLToPath } from "node:url";
 
 const ROOT = new URL("../", import.meta.url);
 
-/** Builds, and returns the URL of the folder that corresponds to `bench`, with a slash at the end. */
+/**
+ * Builds, and returns the URL of the folder that corresponds to `bench`, with a slash at the end.
+ */
 export function build(): { readonly folder: URL; [Symbol.dispose](): void } {
   const out = new URL(`node_modules/.cache/catga-bench-${process.pid}/`, ROOT);
   const options = ["--noEmit", "false", "--noCheck", "--rootDir", ".", "--outDir"];

@@ -16,7 +16,9 @@ export interface Figure {
   readonly n: number;
   /** The same for the least that could do the job, in `unit`; null where there is none. */
   readonly floor: number | null;
-  /** `ops / floor`: the median of the ratios of neighbouring rounds, not the ratio of the medians. */
+  /**
+   * `ops / floor`: the median of the ratios of neighbouring rounds, not the ratio of the medians.
+   */
   readonly ratio: number | null;
   readonly goals: readonly Goal[];
 }

@@ -1,6 +1,6 @@
 /**
- * `npm run bench [part…] [--json] [--quick] [--runtime bun,node,deno]`: how fast and how large catga
- * is, each figure beside the floor that was measured in the same run.
+ * `npm run bench [part…] [--json] [--quick] [--runtime bun,node,deno]`: how fast and how large
+ * catga is, each figure beside the floor that was measured in the same run.
  *
  * Parts: codec, local, embedded, memory, start; all without a name. A line is `name runtime ops/s
  * p50 p99 n floor ratio`; figures that are no rate say their unit. A goal that is missed is printed

@@ -4,8 +4,9 @@
  * and after on both sides, all heads are read, and both check that a body is plain data, since no
  * codec relieves catga of that. Figures are messages per second, written and read.
  *
- * msgpackr is measured without records (objects as maps) and with them (the names of the fields once
- * per frame); structures shared beyond one frame would be state of a connection that can be lost.
+ * msgpackr is measured without records (objects as maps) and with them (the names of the fields
+ * once per frame); structures shared beyond one frame would be state of a connection that can be
+ * lost.
  */
 import { Packr } from "msgpackr";
 import { runtimeOf } from "../../src/base/runtime.ts";
@@ -50,7 +51,7 @@ function jsonFrame(): void {
       channel: 0,
       sequence: n,
       call: n,
-      timeoutMs: 9_999,
+      leftMs: 9_999,
       entity: "echo",
       id: ids[n]!,
       message: copyValue(bodies[n]),

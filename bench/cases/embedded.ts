@@ -1,7 +1,7 @@
 /**
  * Messages between two processes of a cluster without a broker. Three processes: the first one is
- * the hub and has no other part, the second hosts the entities, this one calls. The owner serves the
- * raw floor too, so both floors and subjects run between the same two processes, in turns.
+ * the hub and has no other part, the second hosts the entities, this one calls. The owner serves
+ * the raw floor too, so both floors and subjects run between the same two processes, in turns.
  *
  * 256 in flight over 1,000 entities, about 100 bytes of payload each way; then one call after the
  * other, where the figure is its duration.

@@ -1,11 +1,12 @@
 /**
- * Live entities in one process: each has a small state, has handled one message, and waits in memory
- * with its idle timer armed. Bytes per entity are what the process grew by, garbage collected before
- * and after, divided by their number: once as the operating system sees it (resident) and once as
- * the runtime counts it (heap and external). Ids are 14 characters and belong to the bill.
+ * Live entities in one process: each has a small state, has handled one message, and waits in
+ * memory with its idle timer armed. Bytes per entity are what the process grew by, garbage
+ * collected before and after, divided by their number: once as the operating system sees it
+ * (resident) and once as the runtime counts it (heap and external). Ids are 14 characters and
+ * belong to the bill.
  *
- * The node is one in memory, since it is entities that are weighed. That all of them live is checked:
- * as many were made, and none has left.
+ * The node is one in memory, since it is entities that are weighed. That all of them live is
+ * checked: as many were made, and none has left.
  */
 import process from "node:process";
 import { runtimeOf } from "../../src/base/runtime.ts";

@@ -1,6 +1,6 @@
 /**
- * A cluster of this run alone: a name nobody else uses, which also gives it a port of its own, and a
- * folder for its secret that goes when the case ends.
+ * A cluster of this run alone: a name nobody else uses, which also gives it a port of its own, and
+ * a folder for its secret that goes when the case ends.
  */
 import { randomBytes } from "node:crypto";
 import { mkdtempSync, rmSync } from "node:fs";

@@ -175,6 +175,11 @@ export function isErrorCode(code: unknown): code is ErrorCode {
 
 /** The name and the text of anything that was thrown: what may leave this process of it. */
 export function describeError(thrown: unknown): { readonly name: string; readonly text: string } {
-  if (thrown instanceof Error) return { name: thrown.name, text: thrown.message };
-  return { name: typeof thrown, text: String(thrown) };
+  try {
+    if (thrown instanceof Error) return { name: `${thrown.name}`, text: `${thrown.message}` };
+    return { name: typeof thrown, text: String(thrown) };
+  } catch {
+    // What cannot even be read as text was thrown by user code, and must not stop ours.
+    return { name: typeof thrown, text: "something that cannot be shown as text" };
+  }
 }

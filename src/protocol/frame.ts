@@ -1,9 +1,9 @@
 /**
  * Frames: what is sent to one node within one burst, as one JSON text.
  *
- * JSON of whole frames was chosen by measurement (`npm run bench -- codec`): one call for a batch is
- * several times faster than one for each message, it is the fastest codec on Bun and near msgpackr
- * on Node.js and Deno, and it can be read in a packet dump. A frame is the array
+ * JSON of whole frames was chosen by measurement (`npm run bench -- codec`): one call for a batch
+ * is several times faster than one for each message, it is the fastest codec on Bun and near
+ * msgpackr on Node.js and Deno, and it can be read in a packet dump. A frame is the array
  *
  * ```
  * [generation, number, acknowledged, to, [messages, replies, done, failures, redirects, controls]]
@@ -209,12 +209,16 @@ function readMessages(values: unknown[], reader: ItemReader): boolean {
 
 function isFailure(item: unknown): item is FailureItem {
   const { call, code, details } = (item ?? {}) as Partial<FailureItem>;
-  return isWhole(call) && typeof code === "string" && typeof details === "object";
+  return isWhole(call) && typeof code === "string" && isObject(details);
 }
 
 function isRedirect(item: unknown): item is RedirectItem {
   const { group, shard, channel, sequence, frame, retryMs } = (item ?? {}) as Partial<RedirectItem>;
   return typeof group === "string" && [shard, channel, sequence, frame, retryMs].every(isWhole);
+}
+
+function isObject(value: unknown): value is object {
+  return typeof value === "object" && value !== null;
 }
 
 /** True for a whole number from 0 on. */

@@ -7,7 +7,7 @@
  * | `groups` | {@link GroupsRecord} | a node that joins with a new set of entity types |
  * | `i.<node id>` | {@link IdRecord} | the node that takes the id |
  * | `n.<incarnation>` | {@link SessionRecord} | the node itself; whoever finds it dead |
- * | `g.<group>` | {@link ShardRecord} | the first node of a group: owns every shard without a record |
+ * | `g.<group>` | {@link ShardRecord} | a group's first node: owns what has no record |
  * | `s.<group>.<shard>` | {@link ShardRecord} | the owner (handoff), or who claims it |
  */
 

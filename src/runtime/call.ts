@@ -15,7 +15,9 @@ export interface Sending {
   readonly oneWay: boolean;
   /** Milliseconds from now; without it what the message was declared with. */
   readonly timeoutMs: number | undefined;
-  /** No later than this of the clock, however long the timeout: the deadline of the sender's turn. */
+  /**
+   * No later than this of the clock, however long the timeout: the deadline of the sender's turn.
+   */
   readonly boundMs: number;
   readonly signal: AbortSignal | undefined;
 }

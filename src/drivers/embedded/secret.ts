@@ -12,8 +12,8 @@ import { CatgaError } from "../../base/errors.ts";
 const OTHERS = 0o077;
 
 /**
- * The secret of `cluster`, made by whoever comes first. It is read once, when the node starts, so it
- * is read at once: a thread pool for two small files would cost an idle node two megabytes.
+ * The secret of `cluster`, made by whoever comes first. It is read once, when the node starts, so
+ * it is read at once: a thread pool for two small files would cost an idle node two megabytes.
  *
  * @throws {CatgaError} UNSAFE_SECRET when others could read or replace it.
  */
