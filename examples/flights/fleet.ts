@@ -1,0 +1,146 @@
+/**
+ * The node processes of the demo together: started as one cluster, asked as one, stopped as one.
+ */
+import { createServer } from "node:net";
+import { setTimeout as delay } from "node:timers/promises";
+import type { Owners, Questions, Ready } from "./lines.ts";
+import { NodeProcess } from "./node-process.ts";
+import { type DemoOptions, runtimeOf } from "./options.ts";
+import { noTally, type Tally } from "./replay.ts";
+
+/** Hears what nodes write to their stderr, line by line. */
+export type StderrListener = (node: string, line: string) => void;
+
+/** How the ring stands. */
+export interface Settlement {
+  /** Whether all nodes agree, and all of them own some; if not, time ran out. */
+  readonly isSettled: boolean;
+  readonly owners: Owners;
+  readonly tookMs: number;
+}
+
+const HOST = "127.0.0.1";
+const SETTLE_MS_MAX = 5_000;
+const POLL_MS = 60;
+
+/** See the file's header. */
+export class Fleet {
+  /** Rejects when a node cannot start, or ends although nobody asked it to. */
+  readonly broken: Promise<never>;
+  readonly #break: (reason: Error) => void;
+  readonly #options: DemoOptions;
+  readonly #wrote: StderrListener;
+  readonly #nodes: NodeProcess[] = [];
+  readonly #tallies = new Map<string, Tally>();
+  #progress = (_tally: Tally): void => {};
+  #isStopping = false;
+
+  constructor(options: DemoOptions, wrote: StderrListener) {
+    const { promise, reject } = Promise.withResolvers<never>();
+    this.broken = promise;
+    this.#break = reject;
+    this.#options = options;
+    this.#wrote = wrote;
+  }
+
+  /** Starts all nodes; resolves when all of them serve. */
+  async start(): Promise<readonly Ready[]> {
+    const { nodes, port } = this.#options;
+    for (let index = 0; index < nodes; index++) await checkIsFree(port + index);
+    if (this.#isStopping) throw new Error("Cannot start: the demo is being stopped");
+    for (let index = 0; index < nodes; index++) {
+      const plan = { cluster: `flights-${port}`, node: `node-${index + 1}`, port: port + index };
+      const node = new NodeProcess(plan, runtimeOf(this.#options, index), {
+        wrote: this.#wrote,
+        progress: (name, tally) => this.#progressed(name, tally),
+        failed: (reason) => this.#break(new Error(reason)),
+      });
+      this.#nodes.push(node);
+    }
+    return Promise.all(this.#nodes.map((node) => node.ready));
+  }
+
+  /** Waits until all nodes name the same owners, twice in a row, and every node is among them. */
+  async settle(airports: readonly string[]): Promise<Settlement> {
+    const startMs = performance.now();
+    for (let before = ""; ; await delay(POLL_MS)) {
+      const views = await this.#askAll("owners", () => ({ airports }));
+      const [owners = []] = views;
+      const now = JSON.stringify(owners);
+      const agree = views.every((view) => JSON.stringify(view) === now);
+      const isSettled =
+        agree && now === before && new Set(owners).size === views.length && !owners.includes(null);
+      const tookMs = performance.now() - startMs;
+      if (isSettled || tookMs > SETTLE_MS_MAX) return { isSettled, owners, tookMs };
+      before = agree ? now : "";
+    }
+  }
+
+  /** Replays all flights, each node its share; `progress` hears of them all together. */
+  async replay(progress: (tally: Tally) => void): Promise<Tally> {
+    this.#progress = progress;
+    const parts = this.#nodes.length;
+    return sum(await this.#askAll("replay", (part) => ({ part, parts })));
+  }
+
+  /** What the airports counted, asked from one node, wherever they live. */
+  totals(airports: readonly string[]): Promise<Questions["totals"]["answer"]> {
+    return this.#nodes[0]!.ask("totals", { airports });
+  }
+
+  /** Who owns the airports, as one node knows it. */
+  owners(airports: readonly string[]): Promise<Owners> {
+    return this.#nodes[0]!.ask("owners", { airports });
+  }
+
+  /** Has all nodes leave; resolves when no process is left. Twice is once. */
+  async stop(): Promise<void> {
+    this.#isStopping = true;
+    this.#progress = () => {};
+    await Promise.all(this.#nodes.map((node) => node.stop()));
+  }
+
+  /** For those who cannot wait. */
+  kill(): void {
+    for (const node of this.#nodes) node.kill();
+  }
+
+  #askAll<Q extends keyof Questions>(
+    question: Q,
+    ask: (index: number) => Questions[Q]["ask"],
+  ): Promise<Questions[Q]["answer"][]> {
+    return Promise.all(this.#nodes.map((node, index) => node.ask(question, ask(index))));
+  }
+
+  #progressed(name: string, tally: Tally): void {
+    this.#tallies.set(name, tally);
+    this.#progress(sum([...this.#tallies.values()]));
+  }
+}
+
+function sum(tallies: readonly Tally[]): Tally {
+  return tallies.reduce(
+    (all, each) => ({
+      sent: all.sent + each.sent,
+      answered: all.answered + each.answered,
+      retried: all.retried + each.retried,
+      unknown: all.unknown + each.unknown,
+      failed: all.failed + each.failed,
+      reason: all.reason ?? each.reason,
+    }),
+    noTally(),
+  );
+}
+
+/** Better said before three processes have started than by one of them. */
+async function checkIsFree(port: number): Promise<void> {
+  const server = createServer();
+  await new Promise<void>((resolve, reject) => {
+    server.once("error", (error: Error & { readonly code?: string }) => {
+      const reason = error.code === "EADDRINUSE" ? "it is taken" : error.message;
+      reject(new Error(`Cannot use port ${port}: ${reason}; choose another one with --port`));
+    });
+    server.listen({ port, host: HOST }, resolve);
+  });
+  await new Promise((resolve) => server.close(resolve));
+}

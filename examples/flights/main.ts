@@ -1,0 +1,110 @@
+/**
+ * The demo: a cluster of processes on this machine, fed with 20,000 real flights.
+ *
+ * Starts the nodes, waits until the ring has settled, replays the flights from all nodes at once,
+ * compares what the airports have counted with a plain loop over the file, and keeps serving.
+ * `npm start -- --help` lists the options. However this process ends, its nodes end too.
+ */
+import process from "node:process";
+import { Fleet } from "./fleet.ts";
+import { expectedTotals, loadFlights, MESSAGES_PER_FLIGHT } from "./flights.ts";
+import { type DemoOptions, parseOptions, USAGE } from "./options.ts";
+import type { Tally } from "./replay.ts";
+import {
+  type Replayed,
+  showBusiest,
+  showNodes,
+  showRing,
+  showTally,
+  showTitle,
+  showTries,
+  showVerdict,
+} from "./report.ts";
+import { Screen } from "./screen.ts";
+import { busiestOf, compare, isClean } from "./verdict.ts";
+
+const EXIT_DIFFERENT = 1;
+const EXIT_BROKEN = 1;
+const EXIT_USAGE = 2;
+const SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
+
+process.exitCode = await main(process.argv.slice(2));
+
+async function main(args: readonly string[]): Promise<number> {
+  const request = parseOptions(args);
+  switch (request.kind) {
+    case "help":
+      process.stdout.write(`${USAGE}\n`);
+      return 0;
+    case "wrong":
+      process.stderr.write(`${request.reason}\n\n${USAGE}\n`);
+      return EXIT_USAGE;
+    case "run":
+      return run(request.options);
+  }
+}
+
+async function run(options: DemoOptions): Promise<number> {
+  const { stdout: main, stderr: aside } = process;
+  const screen = new Screen({ main, aside, noColor: (process.env["NO_COLOR"] ?? "") !== "" });
+  const fleet = new Fleet(options, (node, line) => screen.aside(`[${node}] ${line}`));
+  // The last net: whatever ends this process, nothing of it stays behind.
+  process.once("exit", () => fleet.kill());
+  const interrupted = untilInterrupted(() => fleet.kill());
+  try {
+    return await Promise.race([demo(options, screen, fleet), fleet.broken, interrupted]);
+  } catch (error) {
+    screen.aside(error instanceof Error ? error.message : String(error));
+    return EXIT_BROKEN;
+  } finally {
+    screen.endProgress();
+    await fleet.stop();
+  }
+}
+
+async function demo(options: DemoOptions, screen: Screen, fleet: Fleet): Promise<number> {
+  const flights = await loadFlights();
+  const expected = expectedTotals(flights);
+  const airports = [...expected.keys()];
+  showTitle(screen, { flights: flights.length, airports: airports.length });
+  const nodes = await fleet.start();
+  showNodes(screen, nodes);
+  showRing(screen, await fleet.settle(airports));
+  const replayed = await replay(screen, fleet, flights.length * MESSAGES_PER_FLIGHT);
+  const found = await fleet.totals(airports);
+  const verdict = compare(expected, found);
+  showTally(screen, replayed, verdict);
+  const busiest = busiestOf(airports, found, await fleet.owners(airports));
+  showBusiest(screen, busiest);
+  showVerdict(screen, airports.length, verdict);
+  if (options.once) return isClean(verdict) ? 0 : EXIT_DIFFERENT;
+  showTries(screen, nodes, { airport: busiest[0]!.code, flight: flights.length });
+  return new Promise(() => {}); // Until it is interrupted.
+}
+
+async function replay(screen: Screen, fleet: Fleet, total: number): Promise<Replayed> {
+  const startMs = performance.now();
+  const seconds = (): number => (performance.now() - startMs) / 1_000;
+  const show = ({ answered }: Tally): void => {
+    screen.progress({ label: "replay", done: answered, total, perSecond: answered / seconds() });
+  };
+  const tally = await fleet.replay(show);
+  const replayed = { tally, seconds: seconds() };
+  show(tally);
+  screen.endProgress();
+  return replayed;
+}
+
+/** Resolves with the exit code when a signal has come; a second one cannot wait. */
+function untilInterrupted(hurry: () => void): Promise<number> {
+  return new Promise((resolve) => {
+    let count = 0;
+    const interrupt = (): void => {
+      if (count++ > 0) hurry();
+      resolve(0);
+    };
+    for (const signal of SIGNALS) process.on(signal, interrupt);
+    // Nobody looks any more, as behind `| head`.
+    process.stdout.once("error", interrupt);
+  });
+}

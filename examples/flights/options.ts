@@ -1,0 +1,80 @@
+/** The command line of the demo. */
+import { parseArgs } from "node:util";
+
+/** Which runtime the nodes run on; `mixed` takes one after the other. */
+export const RUNTIMES = ["bun", "node", "deno"] as const;
+
+/** A runtime that the set-up puts into `node_modules`. */
+export type RuntimeName = (typeof RUNTIMES)[number];
+
+/** The demo as it was asked for. */
+export interface DemoOptions {
+  readonly nodes: number;
+  readonly runtime: RuntimeName | "mixed";
+  /** Of the first node's edge; the others take those that follow. */
+  readonly port: number;
+  /** To end after the comparison instead of serving on. */
+  readonly once: boolean;
+}
+
+/** What the command line asks for. */
+export type Request =
+  | { readonly kind: "run"; readonly options: DemoOptions }
+  | { readonly kind: "help" }
+  | { readonly kind: "wrong"; readonly reason: string };
+
+/** How to call the demo. */
+export const USAGE = `Usage: npm start -- [options]
+
+Replays 20,000 flights through a cluster on this machine: every airport is an entity, every flight
+a message to both of its airports. Afterwards it compares with a plain loop and keeps serving.
+
+  --nodes N      how many node processes, 1 to 16             (3)
+  --runtime R    bun, node, deno, or mixed: one of each       (bun)
+  --port P       of the first node's edge; node i takes P+i   (3000)
+  --once         ends after the comparison: 0 if all is the same, 1 if not
+  --help         prints this`;
+
+const NODES_MAX = 16;
+const PORT_MAX = 65_535;
+
+/** Reads the arguments; whatever is not understood is `wrong`, with the reason. */
+export function parseOptions(args: readonly string[]): Request {
+  try {
+    const { values } = parseArgs({
+      args: [...args],
+      options: {
+        nodes: { type: "string", default: "3" },
+        runtime: { type: "string", default: "bun" },
+        port: { type: "string", default: "3000" },
+        once: { type: "boolean", default: false },
+        help: { type: "boolean", short: "h", default: false },
+      },
+    });
+    if (values.help) return { kind: "help" };
+    const nodes = wholeNumber("--nodes", values.nodes, NODES_MAX);
+    // The last node needs a port as well.
+    const port = wholeNumber("--port", values.port, PORT_MAX - nodes + 1);
+    const runtime = runtimeNamed(values.runtime);
+    return { kind: "run", options: { nodes, runtime, port, once: values.once } };
+  } catch (error) {
+    return { kind: "wrong", reason: error instanceof Error ? error.message : String(error) };
+  }
+}
+
+/** The runtime of node `index`, counted from 0. */
+export function runtimeOf({ runtime }: DemoOptions, index: number): RuntimeName {
+  return runtime === "mixed" ? RUNTIMES[index % RUNTIMES.length]! : runtime;
+}
+
+function wholeNumber(option: string, text: string, max: number): number {
+  const number = /^\d{1,5}$/.test(text) ? Number(text) : 0;
+  if (number >= 1 && number <= max) return number;
+  throw new RangeError(`Cannot use ${option} "${text}": write a whole number from 1 to ${max}`);
+}
+
+function runtimeNamed(text: string): RuntimeName | "mixed" {
+  const known = [...RUNTIMES, "mixed" as const].find((name) => name === text);
+  if (known !== undefined) return known;
+  throw new RangeError(`Cannot use --runtime "${text}": write bun, node, deno or mixed`);
+}

@@ -1,0 +1,235 @@
+/**
+ * The examples do what they say: each numbered one prints what its header shows, and the demo of
+ * `npm start` replays its flights without a difference.
+ */
+import { afterAll, describe, expect, test } from "bun:test";
+import { type ChildProcess, spawn } from "node:child_process";
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import process from "node:process";
+
+interface Run {
+  readonly code: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+const EXAMPLE_MS_MAX = 20_000;
+const DEMO_MS_MAX = 60_000;
+const NODES = 3;
+
+const root = join(import.meta.dir, "..");
+const folder = join(root, "examples");
+const examples = readdirSync(folder)
+  .filter((name) => /^\d\d-.*\.ts$/.test(name))
+  .toSorted();
+// Clusters keep their secrets there: these are of no use to anybody afterwards.
+const runtimeFolder = mkdtempSync(join(tmpdir(), "catga-examples-"));
+const children: ChildProcess[] = [];
+afterAll(() => {
+  // After a failure something may still run; the nodes of a demo end with it.
+  for (const child of children) child.kill("SIGKILL");
+  rmSync(runtimeFolder, { recursive: true, force: true });
+});
+
+describe("a numbered example", () => {
+  test("is there for each of the first ideas", () => {
+    expect(examples.map((name) => name.slice(0, 2))).toEqual(["01", "02", "03", "04", "05"]);
+  });
+  test.each(examples)(
+    "%s prints what its header shows",
+    async (name) => {
+      const text = readFileSync(join(folder, name), "utf8");
+      expect(text).toContain(`\`npx bun examples/${name}\` prints:`);
+      expect(await start(name).ended).toEqual({ code: 0, stdout: shownIn(text), stderr: "" });
+    },
+    EXAMPLE_MS_MAX,
+  );
+  test.each(examples)("%s has at most 60 lines", (name) => {
+    const lines = readFileSync(join(folder, name), "utf8").trimEnd().split("\n");
+    expect(lines.length).toBeLessThanOrEqual(60);
+  });
+});
+
+describe("the demo", () => {
+  test(
+    "replays all flights through three processes: none is lost, none is doubled",
+    async () => {
+      const port = await freePorts(NODES);
+      const { code, stdout, stderr } = await demo("--once", "--nodes", NODES, "--port", port);
+      expect(stderr).toBe("");
+      expect(stdout).toContain("40,000 sent   40,000 answered   ");
+      expect(stdout).toContain("   0 unknown outcome   0 lost   0 doubled\n");
+      expect(stdout).toMatch(/node-1 .*http:.*\n.*node-2 .*http:.*\n.*node-3 .*http:/);
+      expect(stdout.split("\n").every((line) => line.length <= 100)).toBe(true);
+      expect(code).toBe(0);
+    },
+    DEMO_MS_MAX,
+  );
+  test("says so when a port is taken, and starts nothing", async () => {
+    await using taken = await listening(0);
+    const { code, stdout, stderr } = await demo("--once", "--nodes", 1, "--port", taken.port);
+    expect(stderr).toStartWith(`Cannot use port ${taken.port}: it is taken`);
+    expect(stdout).not.toContain("node-1");
+    expect(code).toBe(1);
+  });
+  test.each([
+    ["--nodes 0", 'Cannot use --nodes "0": write a whole number from 1 to 16'],
+    ["--nodes three", 'Cannot use --nodes "three"'],
+    ["--port 65534", 'Cannot use --port "65534": write a whole number from 1 to 65533'],
+    ["--runtime perl", 'Cannot use --runtime "perl": write bun, node, deno or mixed'],
+    ["--twice", "'--twice'"],
+    ["now", "'now'"],
+  ])("refuses %s with its usage", async (line, reason) => {
+    const { code, stdout, stderr } = await demo(...line.split(" "));
+    expect(stderr).toContain(reason);
+    expect(stderr).toContain("Usage: npm start");
+    expect(stdout).toBe("");
+    expect(code).toBe(2);
+  });
+  test("prints its usage when asked for it", async () => {
+    const { code, stdout } = await demo("--help");
+    expect(stdout).toStartWith("Usage: npm start");
+    expect(code).toBe(0);
+  });
+});
+
+describe("the demo that keeps serving", () => {
+  test(
+    "answers the requests it prints, and leaves no node behind after Ctrl-C",
+    async () => {
+      const { running, ports, stdout } = await serving();
+      const [totals, departure, owner, nodes] = stdout.match(/(?<=curl )http:\S+/g) ?? [];
+      const before = await answerOf(totals);
+      expect(before).toMatchObject({ departures: 1095, arrivals: 1160, doubled: 0 });
+      const flight = /(?<=-d ')[^']+/.exec(stdout)?.[0] ?? "";
+      expect(await answerOf(departure, flight)).toBe("counted");
+      expect(await answerOf(departure, flight)).toBe("doubled");
+      expect(await answerOf(totals)).toMatchObject({ departures: 1096, doubled: 1 });
+      expect(await answerOf(owner)).toMatchObject({ node: expect.stringMatching(/^node-[123]$/) });
+      expect(await answerOf(nodes)).toHaveLength(NODES);
+      running.child.kill("SIGINT");
+      expect(await running.ended).toMatchObject({ code: 0, stderr: "" });
+      await allFree(ports);
+    },
+    DEMO_MS_MAX,
+  );
+  test(
+    "ends with a node that dies, says which one, and stops the others",
+    async () => {
+      const { running, ports, stdout } = await serving();
+      process.kill(Number(/node-2 .* (\d+)$/m.exec(stdout)?.[1]), "SIGKILL");
+      const { code, stderr } = await running.ended;
+      expect(stderr).toBe("Cannot go on with node-2: it ended with SIGKILL\n");
+      expect(code).toBe(1);
+      await allFree(ports);
+    },
+    DEMO_MS_MAX,
+  );
+  test(
+    "takes its nodes along when it is killed",
+    async () => {
+      const { running, ports } = await serving();
+      running.child.kill("SIGKILL");
+      await running.ended;
+      await allFree(ports);
+    },
+    DEMO_MS_MAX,
+  );
+});
+
+/** The output in a header: what is indented by five columns. */
+function shownIn(text: string): string {
+  const [header = ""] = text.split("*/");
+  return Array.from(header.matchAll(/^ \* {5}(.*\n)/gm), ([, line]) => line).join("");
+}
+
+function demo(...args: readonly (string | number)[]): Promise<Run> {
+  return start(join("flights", "main.ts"), args).ended;
+}
+
+/** The demo at the point where it has replayed everything. */
+async function serving() {
+  const first = await freePorts(NODES);
+  const ports = Array.from({ length: NODES }, (_, index) => first + index);
+  const running = start(join("flights", "main.ts"), ["--port", first]);
+  return { running, ports, stdout: await running.until("/cluster/nodes\n") };
+}
+
+async function answerOf(url = "", body?: string): Promise<unknown> {
+  const headers = { "content-type": "application/json" };
+  const response = await fetch(url, body === undefined ? {} : { method: "POST", headers, body });
+  return response.json();
+}
+
+interface Running {
+  readonly child: ChildProcess;
+  /** What it has written to stdout once that contains `text`. */
+  readonly until: (text: string) => Promise<string>;
+  readonly ended: Promise<Run>;
+}
+
+function start(example: string, args: readonly (string | number)[] = []): Running {
+  const child = spawn(process.execPath, [join(folder, example), ...args.map(String)], {
+    cwd: root,
+    env: { ...process.env, XDG_RUNTIME_DIR: runtimeFolder },
+    stdio: ["ignore", "pipe", "pipe"],
+  });
+  children.push(child);
+  const said = { stdout: "", stderr: "" };
+  child.stdout.setEncoding("utf8").on("data", (text: string) => (said.stdout += text));
+  child.stderr.setEncoding("utf8").on("data", (text: string) => (said.stderr += text));
+  const ended = new Promise<Run>((resolve, reject) => {
+    child.once("error", reject);
+    child.once("close", (code) => resolve({ code, ...said }));
+  });
+  const until = (text: string): Promise<string> =>
+    new Promise((resolve, reject) => {
+      const look = (): void => {
+        if (said.stdout.includes(text)) resolve(said.stdout);
+      };
+      child.stdout.on("data", look);
+      child.once("close", () => {
+        reject(new Error(`Cannot find "${text}" in: ${said.stdout}${said.stderr}`));
+      });
+    });
+  return { child, until, ended };
+}
+
+/** Resolves when nobody listens at any of `ports`, which a node gives back as the last it does. */
+async function allFree(ports: readonly number[]): Promise<void> {
+  for (const port of ports) {
+    for (;;) {
+      const attempt = await listening(port).catch(() => undefined);
+      await attempt?.[Symbol.asyncDispose]();
+      if (attempt !== undefined) break;
+    }
+  }
+}
+
+/** The first of `count` free ports in a row, as far as one look can tell. */
+async function freePorts(count: number): Promise<number> {
+  for (;;) {
+    await using first = await listening(0);
+    const others = Array.from({ length: count - 1 }, (_, index) => first.port + index + 1);
+    const attempts = await Promise.allSettled(others.map(listening));
+    const bound = attempts.flatMap((each) => (each.status === "fulfilled" ? [each.value] : []));
+    await Promise.all(bound.map((each) => each[Symbol.asyncDispose]()));
+    if (bound.length === others.length) return first.port;
+  }
+}
+
+async function listening(port: number): Promise<AsyncDisposable & { readonly port: number }> {
+  const server = createServer();
+  await new Promise<void>((resolve, reject) => {
+    server.once("error", reject);
+    server.listen({ port, host: "127.0.0.1" }, resolve);
+  });
+  const address = server.address();
+  return {
+    port: typeof address === "object" && address !== null ? address.port : 0,
+    [Symbol.asyncDispose]: () => new Promise((resolve) => void server.close(() => resolve())),
+  };
+}
