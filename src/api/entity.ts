@@ -1,22 +1,21 @@
 /** `defineEntity` and `defineContract`: an entity type with its code, or without it for callers. */
 import { type Duration, durationMs } from "../base/duration.ts";
-import { CatgaError } from "../base/errors.ts";
+import { CatgaError, type ErrorDetails } from "../base/errors.ts";
 import { IDLE_MS, MAILBOX_CAPACITY } from "../base/limits.ts";
 import { isThenable } from "../base/thenable.ts";
-import { checkName } from "../protocol/ids.ts";
+import { checkName, entityKey } from "../protocol/ids.ts";
 import {
   type EntityDefinition,
   type MessageSpec,
   type PassivationReason,
   Refused,
 } from "../runtime/definition.ts";
-import type { CommandContext, Handlers } from "./context.ts";
+import type { BaseContext, CommandContext, Handlers } from "./context.ts";
 import {
   type MaybePromise,
   type MessageOptions,
   messageOptions,
   type Messages,
-  type Schema,
 } from "./messages.ts";
 
 /** How an entity behaves. */
@@ -172,15 +171,20 @@ interface Named {
 function withSchemas(handler: Run, { input, reply }: MessageOptions, named: Named): Run {
   if (input === undefined && reply === undefined) return handler;
   return (context, message) => {
-    const checked =
-      input === undefined ? message : check(input, withoutType(message), payloadError(named));
-    const run = (valid: unknown): unknown => {
-      const answer = handler(context, withType(valid, named.type));
+    const details = (issues: string): RefusalDetails => ({
+      entity: entityKey(named.name, (context as BaseContext).id),
+      message: named.type,
+      issues,
+    });
+    const checked = check(input, input && withoutType(message), (issues) => {
+      return new CatgaError("INVALID_PAYLOAD", details(issues));
+    });
+    return then(checked, (valid) => {
+      const answer = handler(context, input === undefined ? message : withType(valid, named.type));
       return then(answer, (value) =>
-        reply === undefined ? value : check(reply, value, replyError(named)),
+        check(reply, value, (issues) => new CatgaError("INVALID_REPLY", details(issues))),
       );
-    };
-    return then(checked, run);
+    });
   };
 }
 
@@ -189,17 +193,14 @@ function withType(payload: unknown, type: string): unknown {
   return typeof payload === "object" ? { ...payload, type } : { type };
 }
 
-type Refuse = (issues: string) => CatgaError;
+type RefusalDetails = ErrorDetails["INVALID_PAYLOAD"];
 
-function payloadError({ name: entity, type: message }: Named): Refuse {
-  return (issues) => new CatgaError("INVALID_PAYLOAD", { entity, message, issues });
-}
-
-function replyError({ name: entity, type: message }: Named): Refuse {
-  return (issues) => new CatgaError("INVALID_REPLY", { entity, message, issues });
-}
-
-function check(schema: Schema<unknown>, value: unknown, refuse: Refuse): unknown {
+function check(
+  schema: MessageOptions["input"],
+  value: unknown,
+  refuse: (issues: string) => CatgaError,
+): unknown {
+  if (schema === undefined) return value;
   return then(schema["~standard"].validate(value), (result) => {
     const { issues, value: valid } = result as { issues?: readonly Issue[]; value?: unknown };
     if (issues === undefined) return valid;

@@ -55,7 +55,7 @@ export interface FailureItem {
 /** What a frame says before its items. */
 export interface FrameHead {
   readonly generation: number;
-  /** Frames of one stream are numbered from 1; 0 carries only an acknowledgement. */
+  /** From 1 in each stream; a frame without items only acknowledges, behind the frame it names. */
   readonly number: number;
   /** The highest number the sender has processed of the other direction. */
   readonly acknowledged: number;

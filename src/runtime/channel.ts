@@ -101,7 +101,7 @@ export class Channel implements Lane {
       message.frame = 0;
       this.#mustResend = true;
     }
-    if (item.retryMs > 0) this.#hold(item.retryMs);
+    this.#hold(item.retryMs);
     this.pump();
   }
 
@@ -189,7 +189,7 @@ export class Channel implements Lane {
   #hold(delayMs: number): void {
     if (this.#isHeld) return;
     this.#isHeld = true;
-    this.#owner.context.clock.after(delayMs, () => {
+    this.#owner.context.after(delayMs, () => {
       this.#isHeld = false;
       this.pump();
     });

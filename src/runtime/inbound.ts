@@ -34,11 +34,11 @@ export class Inbound {
     const host = this.#local.hosts.get(item.entity);
     const shard = host && this.#shards.serving(item.shard);
     if (host === undefined || shard === undefined || isStale(item.epoch, shard.cleanSince)) {
-      return this.#redirect(peer, item, { frame, retryMs: HOLD_MS });
+      return this.#redirect(peer, item, frame);
     }
     const counter = shard.counter(peer.incarnation, item.channel);
     const admission = counter === undefined ? "duplicate" : admit(counter.last, item.sequence);
-    if (admission === "gap") return this.#redirect(peer, item, { frame, retryMs: 0 });
+    if (admission === "gap") return this.#redirect(peer, item, frame);
     if (counter === undefined || admission === "duplicate") return;
     counter.last = item.sequence;
     this.#accept(peer, item, { host, id: item.id, shard });
@@ -56,12 +56,12 @@ export class Inbound {
     this.#local.deliver(place, new InboundWork(peer, item, { spec, deadlineMs }));
   }
 
-  #redirect(peer: Peer, item: MessageItem, how: { frame: number; retryMs: number }): void {
+  #redirect(peer: Peer, item: MessageItem, frame: number): void {
     const { shard, channel, sequence, entity } = item;
     const { view } = this.#context;
     const group = view.groupOf(entity) ?? entity;
     const entry = view.entry(shardKey(group, shard));
-    peer.outbox().addRedirect({ group, shard, channel, sequence, ...how, entry });
+    peer.outbox().addRedirect({ group, shard, channel, sequence, frame, retryMs: HOLD_MS, entry });
   }
 }
 

@@ -54,6 +54,7 @@ export class NodeContext {
   generation = 0;
   /** Why no call is taken, once the node stops. */
   refusal: CatgaError | undefined;
+  readonly #timers = new Set<() => void>();
   #operations = 0;
   readonly #seeds = new Map<string, number>();
 
@@ -72,6 +73,23 @@ export class NodeContext {
   /** True while this node may act as an owner (L3). */
   get leaseHolds(): boolean {
     return this.clock.nowMs() < this.slices.leaseUntilMs;
+  }
+
+  /** Calls `run` after `delayMs`, unless the node has closed by then. */
+  after(delayMs: number, run: () => void): () => void {
+    const cancel = this.clock.after(delayMs, () => {
+      this.#timers.delete(cancel);
+      run();
+    });
+    this.#timers.add(cancel);
+    return cancel;
+  }
+
+  /** The node closes: nothing happens by itself any more, and nothing keeps the process alive. */
+  close(): void {
+    for (const cancel of this.#timers) cancel();
+    this.wheel.stop();
+    this.idleWheel.stop();
   }
 
   /** The shard of an entity: two types spread the same ids over different shards. */

@@ -179,15 +179,14 @@ export class Node implements AuthorityListener {
   }
 
   async #close(): Promise<void> {
-    const { calls, wheel, idleWheel } = this.#context;
+    const { calls } = this.#context;
     this.#context.refusal ??= this.#stoppedError();
     this.#membership.stop();
     for (const host of this.#local.hosts.values()) host.abandon();
     calls.fail((call) => this.#lostCall(call));
     this.#writer.close();
     this.#mesh.close();
-    wheel.stop();
-    idleWheel.stop();
+    this.#context.close();
     await this.#ports.link.close();
     await this.#ports.authority.close();
   }
@@ -249,7 +248,7 @@ export class Node implements AuthorityListener {
   #settle(): void {
     if (this.#isSettling) return;
     this.#isSettling = true;
-    this.#context.clock.after(SETTLE_MS, () => {
+    this.#context.after(SETTLE_MS, () => {
       this.#isSettling = false;
       this.#shards.rebalance();
     });

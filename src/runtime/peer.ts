@@ -36,6 +36,8 @@ export interface PeerOwner {
 
 interface SentFrame {
   readonly number: number;
+  /** What was processed when it was made: its redirects go with this, also when it is sent again. */
+  readonly acknowledged: number;
   readonly items: string;
   readonly messages: readonly Acknowledged[];
 }
@@ -93,24 +95,25 @@ export class Peer extends WheelEntry implements LinkPeer {
   /** Takes in what came from the other side; `false` when it makes no sense. */
   receive(frame: Frame): boolean {
     if (this.#isClosed) return true;
-    if (frame.number === this.#processed + 1) {
-      if (!this.#owner.receiveItems(this, frame)) return false;
-      this.#processed = frame.number;
-    }
-    // One that was sent again is acknowledged again; one behind a gap waits for its turn.
-    if (frame.number > 0) {
+    const { number, items, acknowledged } = frame;
+    if (items.length > 0) {
+      if (number === this.#processed + 1) {
+        if (!this.#owner.receiveItems(this, frame)) return false;
+        this.#processed = number;
+      }
+      // One that was sent again is acknowledged again; one behind a gap waits for its turn.
       this.#owesAcknowledgement = true;
       this.#flushSoon();
     }
-    this.#acknowledge(frame.acknowledged);
+    // An acknowledgement must not overtake the redirects in the frames before it.
+    if (number <= this.#processed) this.#acknowledge(acknowledged);
     return true;
   }
 
   /** Sends everything again that was not acknowledged: the connection is new. */
   resend(): void {
     for (let i = 0; i < this.#unacknowledged.size; i++) {
-      const { number, items } = this.#unacknowledged.at(i)!;
-      this.#send(number, items);
+      this.#send(this.#unacknowledged.at(i)!);
     }
   }
 
@@ -141,23 +144,26 @@ export class Peer extends WheelEntry implements LinkPeer {
   #flush(): void {
     if (this.#isClosed) return;
     if (this.#batch.count === 0) {
-      if (this.#owesAcknowledgement) this.#send(0, "");
+      const number = this.#nextFrame - 1;
+      const acknowledged = this.#processed;
+      if (this.#owesAcknowledgement) this.#send({ number, acknowledged, items: "" });
       return;
     }
     const items = this.#batch.encode();
-    const sent = { number: this.#nextFrame++, items, messages: this.#messages };
+    const number = this.#nextFrame++;
+    const sent = { number, acknowledged: this.#processed, items, messages: this.#messages };
     this.#batch = new Batch();
     this.#messages = [];
     this.#unacknowledgedChars += items.length;
     if (this.#unacknowledged.size === 0) this.#watch();
     this.#unacknowledged.push(sent);
-    this.#send(sent.number, items);
+    this.#send(sent);
   }
 
-  #send(number: number, items: string): void {
+  #send({ number, acknowledged, items }: Omit<SentFrame, "messages">): void {
     this.#owesAcknowledgement = false;
     const { generation } = this.#owner.context;
-    const head = { generation, number, acknowledged: this.#processed, to: this.incarnation };
+    const head = { generation, number, acknowledged, to: this.incarnation };
     this.#owner.sendFrame(this, encodeFrame(head, items));
   }
 

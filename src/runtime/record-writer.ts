@@ -58,7 +58,7 @@ export class RecordWriter {
     if (this.#isClosed) return;
     this.#authority.casMany(batch.map(({ change }) => change)).then(
       (results) => this.#settle(batch, results),
-      () => this.#context.clock.after(AUTHORITY_TIMEOUT_MS / 10, () => this.#attempt(batch)),
+      () => this.#context.after(AUTHORITY_TIMEOUT_MS / 10, () => this.#attempt(batch)),
     );
   }
 

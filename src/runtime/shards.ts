@@ -253,9 +253,7 @@ export class Shards {
     const counters = shard.counterRows();
     const { number, epoch } = shard;
     this.#control(to, { kind: "transfer", group, shard: number, handoff, epoch, counters });
-    this.#context.clock.after(STAGE_TIMEOUT_MS, () =>
-      this.#step(shard, { kind: "timeout", handoff }),
-    );
+    this.#context.after(STAGE_TIMEOUT_MS, () => this.#step(shard, { kind: "timeout", handoff }));
   }
 
   #open(shard: OwnedShard, owned: Versioned<ShardRecord>, handoff: string | undefined): void {
@@ -279,7 +277,7 @@ export class Shards {
   #lookAllLater(delayMs: number): void {
     if (this.#looksLater) return;
     this.#looksLater = true;
-    this.#context.clock.after(delayMs, () => {
+    this.#context.after(delayMs, () => {
       this.#looksLater = false;
       this.lookAll();
     });

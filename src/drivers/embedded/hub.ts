@@ -52,6 +52,8 @@ export class Hub {
   /** Nodes that lived under the last hub and have not spoken yet; nothing once the hub is open. */
   #awaited: Set<string> | undefined;
   #opened: (() => void)[] = [];
+  #cancelWait = (): void => {};
+  #cancelCheck = (): void => {};
   #listener: AuthorityListener | undefined;
 
   constructor(options: HubOptions) {
@@ -62,7 +64,7 @@ export class Hub {
     const others = this.#living().filter(({ incarnation }) => incarnation !== self);
     if (others.length > 0) {
       this.#awaited = new Set(others.map(({ incarnation }) => incarnation));
-      clock.after(leaseMs, () => this.#open());
+      this.#cancelWait = clock.after(leaseMs, () => this.#open());
       this.#checkOpen();
     }
     server.on("connection", (socket: Socket) => this.#greet(socket));
@@ -86,6 +88,7 @@ export class Hub {
   /** Gives the port back; the nodes find themselves another hub. */
   close(): void {
     this.#listener = undefined;
+    this.#stopWaiting();
     this.#options.server.close();
     for (const socket of this.#sockets) socket.destroy();
   }
@@ -182,11 +185,12 @@ export class Hub {
       }
     }
     if (this.#awaited.size === 0) this.#open();
-    else this.#options.clock.after(RECHECK_MS, () => this.#checkOpen());
+    else this.#cancelCheck = this.#options.clock.after(RECHECK_MS, () => this.#checkOpen());
   }
 
   #open(): void {
     if (this.#awaited === undefined) return;
+    this.#stopWaiting();
     this.#awaited = undefined;
     this.#ledger.skip(REVISION_LEAP);
     const opened = this.#opened;
@@ -196,6 +200,11 @@ export class Hub {
       const isHere = incarnation === this.#options.self || this.#clients.has(incarnation);
       if (!isHere && !isRunning(session.processId)) this.#bury(incarnation);
     }
+  }
+
+  #stopWaiting(): void {
+    this.#cancelWait();
+    this.#cancelCheck();
   }
 
   #then(run: () => void): void {

@@ -1,0 +1,117 @@
+/** Plain data, copied or refused. */
+import { describe, expect, test } from "bun:test";
+import * as fc from "fast-check";
+import { DEPTH_MAX } from "../../src/base/limits.ts";
+import { charsMaxOfLastCopy, copyPlain, NotPlainError } from "../../src/base/plain.ts";
+import { UNENCODABLE } from "../contracts/oddities.ts";
+
+function whyNot(value: unknown): { path: string; found: string } {
+  try {
+    copyPlain(value);
+  } catch (error) {
+    if (error instanceof NotPlainError) return error.why;
+    throw error;
+  }
+  throw new Error("It is plain");
+}
+
+function nested(levels: number): unknown {
+  let value: unknown = 1;
+  for (let n = 0; n < levels; n++) value = n % 2 === 0 ? [value] : { value };
+  return value;
+}
+
+describe("copyPlain()", () => {
+  test("makes of JSON what JSON would make of it", () => {
+    fc.assert(
+      fc.property(fc.jsonValue({ maxDepth: 6 }), (value) => {
+        const before = JSON.stringify(value);
+        fc.pre(!before.includes('"__proto__"'));
+        const copy = copyPlain(value);
+        expect(copy).toEqual(JSON.parse(before));
+        expect(JSON.stringify(copy)).toBe(before);
+        expect(JSON.stringify(value)).toBe(before);
+      }),
+      { numRuns: 1_000 },
+    );
+  });
+
+  test("bounds the length of the copy as JSON", () => {
+    const texts = fc.string({
+      unit: fc.constantFrom("a", "\u0000", "é", "🛫", '"', "\ud800", "\u2028"),
+    });
+    const value = fc.jsonValue({ maxDepth: 4, stringUnit: "binary" });
+    fc.assert(
+      fc.property(fc.tuple(texts, value, fc.double()), (values) => {
+        const plain = values.filter((each) => typeof each !== "number" || Number.isFinite(each));
+        fc.pre(!JSON.stringify(plain).includes("__proto__"));
+        const copy = copyPlain(plain);
+        const bytes = new TextEncoder().encode(JSON.stringify(copy)).length;
+        expect(charsMaxOfLastCopy()).toBeGreaterThanOrEqual(bytes);
+      }),
+      { numRuns: 1_000 },
+    );
+  });
+
+  test("shares no object with what it copied", () => {
+    const inner = { list: [1, { deep: true }] };
+    const value = { inner, again: inner };
+    const copy = copyPlain(value) as typeof value;
+    expect(copy).toEqual(value);
+    for (const [a, b] of [
+      [copy, value],
+      [copy.inner, inner],
+      [copy.again, copy.inner],
+      [copy.inner.list, inner.list],
+      [copy.inner.list[1], inner.list[1]],
+    ]) {
+      expect(a).not.toBe(b!);
+    }
+  });
+
+  test("leaves out what is undefined, and knows one zero", () => {
+    const copy = copyPlain({ a: undefined, b: -0, c: { d: undefined } });
+    expect(Object.keys(copy as object)).toEqual(["b", "c"]);
+    expect(Object.is((copy as { b: number }).b, 0)).toBe(true);
+    expect(copyPlain(undefined)).toBe(undefined);
+  });
+
+  test(`takes ${DEPTH_MAX} levels and not one more`, () => {
+    expect(copyPlain(nested(DEPTH_MAX))).toEqual(nested(DEPTH_MAX));
+    const { found } = whyNot(nested(DEPTH_MAX + 1));
+    expect(found).toBe(`nested deeper than ${DEPTH_MAX} levels (a cycle, perhaps)`);
+    whyNot(nested(10_000));
+  });
+
+  test("ends at a cycle, however many ways lead around it", () => {
+    const parent: Record<string, unknown> = {};
+    parent["children"] = Array.from({ length: 10 }, () => ({ parent, again: parent }));
+    expect(whyNot(parent).found).toContain("a cycle, perhaps");
+  });
+
+  test.each(
+    Object.keys(UNENCODABLE).filter((each) => !each.includes("throws") && !each.includes("parent")),
+  )("refuses %s, and says where it stands", (what) => {
+    const { path } = whyNot({ ok: 1, lines: [{ ok: "x" }, { price: UNENCODABLE[what]!() }] });
+    expect(path).toStartWith("$.lines[1].price");
+  });
+
+  test.each([
+    [() => 1, "a function"],
+    [Symbol("s"), "a symbol"],
+    [1n, "a bigint"],
+    [Number.NaN, "NaN"],
+    [-Infinity, "-Infinity"],
+    [new Date(0), "an instance of Date, not plain data"],
+  ])("says what it refused: %p is %s", (value, found) => {
+    expect(whyNot(value)).toEqual({ path: "$", found });
+    expect(whyNot([[value]])).toEqual({ path: "$[0][0]", found });
+  });
+
+  test("refuses undefined in a list, since JSON would make it null", () => {
+    expect(whyNot([1, undefined])).toEqual({
+      path: "$[1]",
+      found: "undefined, which a list cannot hold",
+    });
+  });
+});

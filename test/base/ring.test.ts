@@ -1,0 +1,130 @@
+/** Where shards should live: the same answer everywhere, little change as nodes come and go. */
+import { describe, expect, test } from "bun:test";
+import * as fc from "fast-check";
+import { loadHash } from "../../src/base/hash.ts";
+import { LOAD_BOUND } from "../../src/base/limits.ts";
+import { createRing, type Ring, type RingNode } from "../../src/base/ring.ts";
+
+const hash = await loadHash();
+const SHARDS = 1_024;
+/** Share of all shards that one node's change moves between the others; measured 0.011. */
+const MOVED_BESIDES = 0.03;
+const PUBLISHED = "ababbcbcbbcabbccbbbbababbbbaabcbbcabbabbaaaaabab";
+
+const weight = fc.constantFrom(0.1, 0.5, 1, 1, 1, 2, 3.7);
+const name = fc.string({ minLength: 1, maxLength: 12 });
+const nodes = fc.uniqueArray(fc.record({ name, weight }), {
+  minLength: 1,
+  maxLength: 12,
+  selector: (node) => node.name,
+});
+
+function named(...names: readonly string[]): RingNode[] {
+  return names.map((each) => ({ name: each, weight: 1 }));
+}
+
+/** For each shard the name of the node that should hold it. */
+function owners({ nodes, targets }: Ring<RingNode>): string[] {
+  return Array.from(targets, (index) => nodes[index]!.name);
+}
+
+function counts(ring: Ring<RingNode>): number[] {
+  const found = ring.nodes.map(() => 0);
+  for (const index of ring.targets) found[index]!++;
+  return found;
+}
+
+function collisions(text: string): number {
+  return hash(text) & 3;
+}
+
+describe("createRing()", () => {
+  test("does not depend on the order in which the nodes are named", () => {
+    fc.assert(
+      fc.property(
+        nodes.chain((set) =>
+          fc.tuple(fc.constant(set), fc.shuffledSubarray(set, { minLength: set.length })),
+        ),
+        ([set, shuffled]) => {
+          const [one, other] = [createRing(set, 256, hash), createRing(shuffled, 256, hash)];
+          expect(owners(one)).toEqual(owners(other));
+        },
+      ),
+      { numRuns: 100 },
+    );
+  });
+
+  test("does not depend on hashes being different", () => {
+    const one = createRing(named("a", "b", "c"), 64, collisions);
+    const other = createRing(named("c", "b", "a"), 64, collisions);
+    expect(owners(one)).toEqual(owners(other));
+    expect(counts(one).every((count) => count > 0)).toBe(true);
+  });
+
+  test("leaves its argument as it is", () => {
+    const given = named("b", "a");
+    createRing(given, 16, hash);
+    expect(given).toEqual(named("b", "a"));
+  });
+
+  test("gives no node more than its bound, and every shard to somebody", () => {
+    fc.assert(
+      fc.property(nodes, fc.integer({ min: 1, max: 2_048 }), (set, shardCount) => {
+        const ring = createRing(set, shardCount, hash);
+        const total = set.reduce((sum, node) => sum + node.weight, 0);
+        for (const [index, count] of counts(ring).entries()) {
+          const share = ring.nodes[index]!.weight / total;
+          expect(count).toBeLessThanOrEqual(Math.ceil(LOAD_BOUND * shardCount * share + 1e-6));
+        }
+        expect(counts(ring).reduce((sum, count) => sum + count, 0)).toBe(shardCount);
+      }),
+      { numRuns: 100 },
+    );
+  });
+
+  test("has a place for no node at all", () => {
+    const ring = createRing([], 4, hash);
+    expect(ring.nodes).toEqual([]);
+    expect([...ring.targets]).toEqual([0, 0, 0, 0]);
+  });
+
+  test("gives a node that joins its share, and moves little else", () => {
+    for (let count = 1; count <= 20; count++) {
+      const names = Array.from({ length: count }, (_, n) => `node-${n}`);
+      const before = owners(createRing(named(...names), SHARDS, hash));
+      const after = owners(createRing(named(...names, "joins"), SHARDS, hash));
+      const moved = after.filter((owner, shard) => owner !== before[shard]);
+      const taken = moved.filter((owner) => owner === "joins").length;
+      expect(taken).toBeGreaterThan((0.9 * SHARDS) / (count + 1));
+      // Consistent hashing would move the taken ones alone; the bound pushes some more around.
+      expect(moved.length - taken).toBeLessThan(MOVED_BESIDES * SHARDS);
+    }
+  });
+
+  test("gives the shards of a node that leaves to the others, and moves little else", () => {
+    for (let count = 2; count <= 20; count++) {
+      const names = Array.from({ length: count }, (_, n) => `node-${n}`);
+      const before = owners(createRing(named(...names), SHARDS, hash));
+      const after = owners(createRing(named(...names.slice(1)), SHARDS, hash));
+      const besides = after.filter((owner, shard) => {
+        return owner !== before[shard] && before[shard] !== "node-0";
+      });
+      expect(after).not.toContain("node-0");
+      expect(besides.length).toBeLessThan(MOVED_BESIDES * SHARDS);
+    }
+  });
+
+  test("has not changed since it was first published", () => {
+    const ring = createRing(
+      [
+        { name: "a", weight: 1 },
+        { name: "b", weight: 2 },
+        { name: "c", weight: 0.5 },
+      ],
+      48,
+      hash,
+    );
+    // Nodes of different versions share a cluster: they must want the same owners.
+    expect(owners(ring).join("")).toBe(PUBLISHED);
+  });
+});

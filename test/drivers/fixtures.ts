@@ -1,0 +1,96 @@
+/** The drivers as the contracts see them: a fixture is one authority, network or cluster. */
+import { systemClock } from "../../src/base/clock.ts";
+import { loadHash } from "../../src/base/hash.ts";
+import { systemRandom } from "../../src/base/random.ts";
+import { embedded } from "../../src/drivers/embedded/index.ts";
+import { memory } from "../../src/drivers/memory/index.ts";
+import type { Driver, Ports } from "../../src/ports/driver.ts";
+import { incarnationOf } from "../../src/protocol/ids.ts";
+import { authorityContract } from "../contracts/authority.contract.ts";
+import { type Case, casesOf } from "../contracts/check.ts";
+import { clusterContract } from "../contracts/cluster.contract.ts";
+import { linkContract } from "../contracts/link.contract.ts";
+import type { ClusterFixture } from "../contracts/probes.ts";
+import type { AuthorityFixture } from "../contracts/seat.ts";
+import type { LinkFixture } from "../contracts/station.ts";
+import { freePort, uniqueName } from "./port.ts";
+
+/** Says what is proved to be known; its text does not matter. */
+export const SECRET = "a secret of tests";
+const LEASE_MS = 3_000;
+
+type MakeDriver = () => Promise<Driver>;
+
+/** Ports of a new node of `cluster`, not opened yet. */
+export async function connectPorts(
+  driver: Driver,
+  cluster: string,
+  secret: string = SECRET,
+): Promise<Ports & { readonly incarnation: string }> {
+  const incarnation = incarnationOf("node", systemClock.wallMs(), systemRandom);
+  const world = { clock: systemClock, random: systemRandom, hash: await loadHash() };
+  const ports = await driver.connect({ cluster, incarnation, secret, leaseMs: LEASE_MS, ...world });
+  return { ...ports, incarnation };
+}
+
+/** All contracts over the memory driver. */
+export function memoryCases(): Case[] {
+  return casesOfDriver("memory", async () => memory());
+}
+
+/** All contracts over the embedded driver. */
+export function embeddedCases(): Case[] {
+  return casesOfDriver("embedded", async () => embedded({ port: await freePort() }));
+}
+
+function casesOfDriver(name: string, make: MakeDriver): Case[] {
+  return [
+    ...casesOf(`${name} authority`, authorityContract, () => authorityFixture(make)),
+    ...casesOf(`${name} link`, linkContract, () => linkFixture(make)),
+    ...casesOf(`${name} cluster`, clusterContract, () => clusterFixture(make)),
+  ];
+}
+
+async function authorityFixture(make: MakeDriver): Promise<AuthorityFixture> {
+  const all = await network(make);
+  return {
+    join: async () => (await all.join()).authority,
+    close: () => all.close(),
+  };
+}
+
+async function linkFixture(make: MakeDriver): Promise<LinkFixture> {
+  return network(make);
+}
+
+async function clusterFixture(make: MakeDriver): Promise<ClusterFixture> {
+  const transport = await make();
+  const name = uniqueName("contract");
+  return {
+    meeting: { transport, name, secret: SECRET, heartbeat: "normal" },
+    close: async () => {},
+  };
+}
+
+async function network(make: MakeDriver): Promise<{
+  join(): Promise<Ports & { readonly incarnation: string }>;
+  close(): Promise<void>;
+}> {
+  const driver = await make();
+  const cluster = uniqueName("contract");
+  const all: Ports[] = [];
+  return {
+    async join() {
+      const ports = await connectPorts(driver, cluster);
+      all.push(ports);
+      return ports;
+    },
+    async close() {
+      // The first one may carry the authority of all.
+      for (const { authority, link } of all.toReversed()) {
+        await authority.close();
+        await link.close();
+      }
+    },
+  };
+}

@@ -1,0 +1,218 @@
+/** The life of a shard at one node: claimed, served, handed over (O1 to O3). */
+import { expect, test } from "bun:test";
+import { NO_SHARD, stepShard } from "../../src/ownership/shard.ts";
+import {
+  ACTIVE,
+  CLAIMING,
+  FLIP,
+  IN_DOUBT,
+  look,
+  MINE,
+  OTHER,
+  owned,
+  RELEASED,
+  type Row,
+  SEALING,
+  SELF,
+  STAGING,
+} from "./shard-states.ts";
+
+/** The transitions of the diagram in `src/ownership/shard.ts`, and what must not be one. */
+const TRANSITIONS: readonly Row[] = [
+  [
+    "a shard that its group's first node owns from the start opens",
+    NO_SHARD,
+    look(owned(SELF, 1, { revision: 0 })),
+    { kind: "active", owned: owned(SELF, 1, { revision: 0 }) },
+    [{ kind: "open", owned: owned(SELF, 1, { revision: 0 }), handoff: undefined }],
+  ],
+  ["a shard that nobody knows of waits", NO_SHARD, look(undefined), NO_SHARD, []],
+  ["a shard of a live owner is let be (O1)", NO_SHARD, look(owned(OTHER, 3)), NO_SHARD, []],
+  [
+    "a shard of a dead owner is claimed by its target (O1)",
+    NO_SHARD,
+    look(owned(OTHER, 3), { ownerAlive: false }),
+    { kind: "claiming", releasedEpoch: 0 },
+    [
+      {
+        kind: "write",
+        expected: 30,
+        record: { owner: SELF, epoch: 4, cleanSince: 4, handoff: null },
+      },
+    ],
+  ],
+  [
+    "a shard without an owner is claimed by its target (O1)",
+    NO_SHARD,
+    look(owned(null, 3), { ownerAlive: false }),
+    { kind: "claiming", releasedEpoch: 0 },
+    [
+      {
+        kind: "write",
+        expected: 30,
+        record: { owner: SELF, epoch: 4, cleanSince: 4, handoff: null },
+      },
+    ],
+  ],
+  [
+    "a shard of a dead owner that is for another is let be",
+    NO_SHARD,
+    look(owned(OTHER, 3), { ownerAlive: false, target: "third" }),
+    NO_SHARD,
+    [],
+  ],
+  ["a claim is made once", CLAIMING, look(owned(OTHER, 3), { ownerAlive: false }), CLAIMING, []],
+  [
+    "a claim that was written opens with nothing",
+    CLAIMING,
+    { kind: "written", owned: MINE },
+    ACTIVE,
+    [{ kind: "open", owned: MINE, handoff: undefined }],
+  ],
+  [
+    "a claim that shows in the feed before its answer opens",
+    CLAIMING,
+    look(MINE),
+    ACTIVE,
+    [{ kind: "open", owned: MINE, handoff: undefined }],
+  ],
+  [
+    "a claim that somebody else won is dropped",
+    CLAIMING,
+    { kind: "lost" },
+    { kind: "none", releasedEpoch: 2 },
+    [],
+  ],
+  ["an owner that is the target goes on", ACTIVE, look(MINE), ACTIVE, []],
+  [
+    "an owner goes on while there is no target",
+    ACTIVE,
+    look(MINE, { target: undefined }),
+    ACTIVE,
+    [],
+  ],
+  [
+    "an owner that is not the target seals",
+    ACTIVE,
+    look(MINE, { target: OTHER }),
+    SEALING,
+    [{ kind: "seal", to: OTHER }],
+  ],
+  ["a sealing owner goes on sealing", SEALING, look(MINE, { target: OTHER }), SEALING, []],
+  [
+    "a sealing owner that is busy serves again",
+    SEALING,
+    { kind: "busy" },
+    ACTIVE,
+    [{ kind: "unseal" }],
+  ],
+  [
+    "a sealing owner whose target changed serves again",
+    SEALING,
+    look(MINE),
+    ACTIVE,
+    [{ kind: "unseal" }],
+  ],
+  [
+    "a shard that has drained is transferred",
+    SEALING,
+    { kind: "drained", handoff: "h1" },
+    STAGING,
+    [{ kind: "transfer", to: OTHER, handoff: "h1" }],
+  ],
+  [
+    "an answer to another handoff is none to this one",
+    STAGING,
+    { kind: "confirmed", handoff: "h0" },
+    STAGING,
+    [],
+  ],
+  [
+    "a transfer that was confirmed is flipped, epoch plus one, clean as before (O2)",
+    STAGING,
+    { kind: "confirmed", handoff: "h1" },
+    IN_DOUBT,
+    [{ kind: "write", expected: MINE.revision, record: FLIP }],
+  ],
+  [
+    "a transfer that was refused ends the handoff",
+    STAGING,
+    { kind: "refused", handoff: "h1" },
+    ACTIVE,
+    [{ kind: "unseal" }],
+  ],
+  [
+    "a transfer without an answer is called off",
+    STAGING,
+    { kind: "timeout", handoff: "h1" },
+    ACTIVE,
+    [{ kind: "abort", to: OTHER, handoff: "h1" }, { kind: "unseal" }],
+  ],
+  [
+    "the deadline of an earlier transfer is none of this one",
+    STAGING,
+    { kind: "timeout", handoff: "h0" },
+    STAGING,
+    [],
+  ],
+  [
+    "a transfer whose target changed is called off",
+    STAGING,
+    look(MINE, { target: "third" }),
+    ACTIVE,
+    [{ kind: "abort", to: OTHER, handoff: "h1" }, { kind: "unseal" }],
+  ],
+  [
+    "a flip that was written releases the shard",
+    IN_DOUBT,
+    { kind: "written", owned: { revision: 31, record: FLIP } },
+    RELEASED,
+    [{ kind: "close" }],
+  ],
+  [
+    "a flip that shows in the feed before its answer releases the shard",
+    IN_DOUBT,
+    look({ revision: 31, record: FLIP }, { target: OTHER }),
+    RELEASED,
+    [{ kind: "close" }],
+  ],
+  [
+    "a flip that somebody wrote over releases the shard too",
+    IN_DOUBT,
+    { kind: "lost" },
+    RELEASED,
+    [{ kind: "close" }],
+  ],
+  [
+    "a flip in doubt is not called off by a new target (O3)",
+    IN_DOUBT,
+    look(MINE, { target: SELF }),
+    IN_DOUBT,
+    [],
+  ],
+  [
+    "a flip in doubt is not called off by its deadline (O3)",
+    IN_DOUBT,
+    { kind: "timeout", handoff: "h1" },
+    IN_DOUBT,
+    [],
+  ],
+  [
+    "a flip in doubt is not called off by a refusal (O3)",
+    IN_DOUBT,
+    { kind: "refused", handoff: "h1" },
+    IN_DOUBT,
+    [],
+  ],
+  [
+    "an owner that the record does not name any more closes",
+    ACTIVE,
+    look(owned(OTHER, 4), { target: OTHER }),
+    RELEASED,
+    [{ kind: "close" }],
+  ],
+];
+
+test.each([...TRANSITIONS])("%s", (_, before, event, after, effects) => {
+  expect(stepShard(before, event)).toEqual([after, [...effects]]);
+});

@@ -1,0 +1,272 @@
+/** Frames: what goes in comes out, and what makes no sense is said to make none. */
+import { describe, expect, test } from "bun:test";
+import * as fc from "fast-check";
+import {
+  Batch,
+  decodeFrame,
+  encodeFrame,
+  type FailureItem,
+  type Frame,
+  type ItemReader,
+  type MessageItem,
+  readItems,
+  type RedirectItem,
+} from "../../src/protocol/frame.ts";
+
+/** A reader that writes down what it is told. */
+class Notes implements ItemReader {
+  readonly messages: MessageItem[] = [];
+  readonly replies: [call: number, value: unknown][] = [];
+  readonly failures: unknown[] = [];
+  readonly redirects: RedirectItem[] = [];
+  readonly controls: unknown[] = [];
+  message(item: MessageItem): void {
+    this.messages.push(item);
+  }
+  reply(call: number, value: unknown): void {
+    this.replies.push([call, value]);
+  }
+  failure(item: FailureItem): void {
+    this.failures.push(item);
+  }
+  redirect(item: RedirectItem): void {
+    this.redirects.push(item);
+  }
+  control(message: unknown): boolean {
+    this.controls.push(message);
+    return true;
+  }
+}
+
+const whole = fc.nat(Number.MAX_SAFE_INTEGER);
+const text = fc.string({ unit: "binary" });
+const plain = fc
+  .jsonValue({ maxDepth: 4 })
+  .map((value): unknown => JSON.parse(JSON.stringify(value)));
+const messages = fc.record<MessageItem>({
+  shard: whole,
+  epoch: whole,
+  channel: whole,
+  sequence: whole,
+  call: whole,
+  leftMs: fc.integer({ min: -1 }),
+  entity: text,
+  id: text,
+  message: plain,
+});
+const replies = fc.tuple(whole, fc.oneof(plain, fc.constant(undefined)));
+const failures = fc.record<FailureItem>({
+  call: whole,
+  code: fc.constantFrom("MAILBOX_FULL", "HANDLER_FAILED"),
+  details: fc.record({ entity: text }),
+});
+const redirects = fc.record<RedirectItem>({
+  group: text,
+  shard: whole,
+  channel: whole,
+  sequence: whole,
+  frame: whole,
+  retryMs: whole,
+  entry: plain,
+});
+const controls = fc.record({ kind: text, shard: whole });
+const heads = fc.record({
+  generation: whole,
+  number: whole,
+  acknowledged: whole,
+  to: fc.stringMatching(/^[\w.-]+$/),
+});
+
+interface Items {
+  readonly messages: readonly MessageItem[];
+  readonly replies: readonly [number, unknown][];
+  readonly failures: readonly FailureItem[];
+  readonly redirects: readonly RedirectItem[];
+  readonly controls: readonly object[];
+}
+
+const items: fc.Arbitrary<Items> = fc.record({
+  messages: fc.array(messages, { maxLength: 5 }),
+  replies: fc.array(replies, { maxLength: 5 }),
+  failures: fc.array(failures, { maxLength: 3 }),
+  redirects: fc.array(redirects, { maxLength: 3 }),
+  controls: fc.array(controls, { maxLength: 3 }),
+});
+
+function batchOf(all: Items): Batch {
+  const batch = new Batch();
+  for (const item of all.messages) batch.addMessage(item);
+  for (const [call, value] of all.replies) batch.addReply(call, value);
+  for (const item of all.failures) batch.addFailure(item);
+  for (const item of all.redirects) batch.addRedirect(item);
+  for (const item of all.controls) batch.addControl(item);
+  return batch;
+}
+
+function read(frame: Frame): Notes {
+  const notes = new Notes();
+  expect(readItems(frame, notes)).toBe(true);
+  return notes;
+}
+
+const HEAD = { generation: 1, number: 2, acknowledged: 3, to: "a.1" };
+const GOOD: Items = {
+  messages: [
+    {
+      shard: 1,
+      epoch: 1,
+      channel: 0,
+      sequence: 1,
+      call: 1,
+      leftMs: 5,
+      entity: "a",
+      id: "1",
+      message: { type: "t" },
+    },
+  ],
+  replies: [
+    [1, { a: 1 }],
+    [2, undefined],
+  ],
+  failures: [{ call: 3, code: "OVERLOADED", details: { what: "a", limit: 1 } }],
+  redirects: [{ group: "a", shard: 1, channel: 0, sequence: 1, frame: 1, retryMs: 0, entry: null }],
+  controls: [{ kind: "refused", group: "a", shard: 1, handoff: "h" }],
+};
+
+describe("a frame", () => {
+  test("comes out as it went in", () => {
+    fc.assert(
+      fc.property(heads, items, (head, all) => {
+        const batch = batchOf(all);
+        const { messages, replies, failures, redirects, controls } = all;
+        const lists = [messages, replies, failures, redirects, controls];
+        expect(batch.count).toBe(lists.reduce((sum, list) => sum + list.length, 0));
+        const frame = decodeFrame(encodeFrame(head, batch.encode()))!;
+        expect(frame).toMatchObject(head);
+        const notes = read(frame);
+        expect(notes.messages).toEqual([...messages]);
+        // Calls that are done without a value are named apart.
+        const withValue = replies.filter(([, value]) => value !== undefined);
+        const done = replies.filter(([, value]) => value === undefined);
+        expect(notes.replies).toEqual([...withValue, ...done]);
+        expect(notes.failures).toEqual([...failures]);
+        expect(notes.redirects).toEqual([...redirects]);
+        expect(notes.controls).toEqual([...controls]);
+      }),
+      { numRuns: 300 },
+    );
+  });
+
+  test("without items carries its head alone", () => {
+    const frame = decodeFrame(encodeFrame(HEAD, ""))!;
+    expect(frame).toEqual({ ...HEAD, items: [] });
+    expect(read(frame)).toEqual(new Notes());
+  });
+
+  test("of bytes that are none is none, and nothing is thrown", () => {
+    fc.assert(
+      fc.property(fc.uint8Array({ maxLength: 200 }), (bytes) => {
+        const frame = decodeFrame(bytes);
+        if (frame !== undefined) readItems(frame, new Notes());
+      }),
+      { numRuns: 2_000 },
+    );
+  });
+
+  test("of any JSON is read whole, refused, or both, and nothing is thrown", () => {
+    const part = fc.oneof(fc.jsonValue(), fc.array(fc.jsonValue()), whole);
+    const json = fc.tuple(part, part, part, part, fc.array(part, { minLength: 5, maxLength: 7 }));
+    fc.assert(
+      fc.property(json, (value) => {
+        const frame = decodeFrame(new TextEncoder().encode(JSON.stringify(value)));
+        if (frame !== undefined) expect(typeof readItems(frame, new Notes())).toBe("boolean");
+      }),
+      { numRuns: 1_000 },
+    );
+  });
+
+  test("that was damaged on its way is refused, or has items of the right types", () => {
+    const good = encodeFrame(HEAD, batchOf(GOOD).encode());
+    const damage = fc.tuple(
+      fc.nat(good.length - 1),
+      fc.nat(255),
+      fc.nat(good.length),
+      fc.boolean(),
+    );
+    fc.assert(
+      fc.property(fc.array(damage, { minLength: 1, maxLength: 4 }), (damages) => {
+        let bytes = Uint8Array.from(good);
+        for (const [at, value, length, isCut] of damages) {
+          bytes[at] = value;
+          if (isCut) bytes = bytes.slice(0, length);
+        }
+        const frame = decodeFrame(bytes);
+        if (frame === undefined) return;
+        const notes = new Notes();
+        readItems(frame, notes);
+        for (const { shard, sequence, entity, id } of notes.messages) {
+          expect([shard, sequence].every((n) => Number.isSafeInteger(n) && n >= 0)).toBe(true);
+          expect([typeof entity, typeof id]).toEqual(["string", "string"]);
+        }
+        for (const [call] of notes.replies) expect(Number.isSafeInteger(call)).toBe(true);
+      }),
+      { numRuns: 3_000 },
+    );
+  });
+
+  const broken: readonly [what: string, json: string][] = [
+    ["no JSON", "[1,"],
+    ["no list", '{"a":1}'],
+    ["null", "null"],
+    ["nothing", ""],
+    ["an empty list", "[]"],
+    ["a head of texts", '["1",2,3,"a",[]]'],
+    ["a negative number", '[1,-2,3,"a",[]]'],
+    ["half a number", '[1,2.5,3,"a",[]]'],
+    ["a number beyond those that are exact", '[1,9007199254740992,3,"a",[]]'],
+    ["no one to go to", "[1,2,3,null,[]]"],
+    ["no items", '[1,2,3,"a"]'],
+    ["items that are no list", '[1,2,3,"a",{}]'],
+  ];
+  test.each([...broken])("of %s is none", (_, json) => {
+    expect(decodeFrame(new TextEncoder().encode(json))).toBe(undefined);
+  });
+
+  test("that is no UTF-8 is none", () => {
+    const bytes = encodeFrame({ ...HEAD, to: "é" }, "");
+    bytes[bytes.indexOf(0xc3)] = 0xff;
+    expect(decodeFrame(bytes)).toBe(undefined);
+  });
+
+  const nonsense: readonly [what: string, lists: readonly unknown[]][] = [
+    ["too few lists", [[], [], []]],
+    ["too many lists", [[], [], [], [], [], [], []]],
+    ["a list that is none", [[], [], [], [], [], {}]],
+    ["half a message", [[1, 1, 0, 1, 1], [], [], [], [], []]],
+    ["a message without a number", [[null, 1, 0, 1, 1, 5, "a", "1", {}], [], [], [], [], []]],
+    ["a message without a deadline", [[1, 1, 0, 1, 1, "5", "a", "1", {}], [], [], [], [], []]],
+    ["a message without an id", [[1, 1, 0, 1, 1, 5, "a", 1, {}], [], [], [], [], []]],
+    ["a reply to nobody", [[], ["1", {}], [], [], [], []]],
+    ["nothing done", [[], [], [null], [], [], []]],
+    ["a failure of nobody", [[], [], [], [{ code: "A", details: {} }], [], []]],
+    ["a failure without a code", [[], [], [], [{ call: 1, details: {} }], [], []]],
+    ["a failure without details", [[], [], [], [{ call: 1, code: "A" }], [], []]],
+    [
+      "a failure whose details are null",
+      [[], [], [], [{ call: 1, code: "A", details: null }], [], []],
+    ],
+    ["a redirect of nothing", [[], [], [], [], [null], []]],
+    ["a redirect without a shard", [[], [], [], [], [{ ...GOOD.redirects[0], shard: null }], []]],
+    ["a redirect without a group", [[], [], [], [], [{ ...GOOD.redirects[0], group: 1 }], []]],
+  ];
+  test.each([...nonsense])("with %s makes no sense", (_, items) => {
+    expect(readItems({ ...HEAD, items }, new Notes())).toBe(false);
+  });
+
+  test("with a control message that its reader does not know makes no sense", () => {
+    const frame = decodeFrame(encodeFrame(HEAD, batchOf(GOOD).encode()))!;
+    const notes = new Notes();
+    notes.control = () => false;
+    expect(readItems(frame, notes)).toBe(false);
+  });
+});

@@ -1,0 +1,142 @@
+/** One cluster of a Bun, a Node.js and a Deno process: the runtimes understand each other. */
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { type ChildProcessWithoutNullStreams, spawn } from "node:child_process";
+import { join } from "node:path";
+import { createInterface } from "node:readline";
+import { waitUntil } from "../contracts/wait-until.ts";
+import { freePort, uniqueName } from "../drivers/port.ts";
+import type { Order } from "./member.ts";
+
+const root = join(import.meta.dir, "../..");
+const packages = join(root, "node_modules");
+const program = join(import.meta.dir, "member.ts");
+const RUNTIMES = {
+  bun: [join(packages, "bun", "bin", "bun.exe"), program],
+  node: [join(packages, "node", "bin", "node"), program],
+  deno: [join(packages, "deno", "deno"), "run", "--no-check", "-A", program],
+} as const;
+const IDS = Array.from({ length: 30 }, (_, n) => `ledger ${n} 🛫`);
+const COUNT = 40;
+
+/** A process that is a node, with what it said. */
+class Member {
+  readonly id: string;
+  readonly process: ChildProcessWithoutNullStreams;
+  readonly #lines: string[] = [];
+  #errors = "";
+  exitCode: number | null | undefined;
+
+  constructor(id: string, [command, ...args]: readonly [string, ...string[]]) {
+    this.id = id;
+    this.process = spawn(command, args, { cwd: root });
+    createInterface({ input: this.process.stdout }).on("line", (line) => this.#lines.push(line));
+    this.process.stderr.on("data", (text) => (this.#errors += String(text)));
+    this.process.once("exit", (code) => (this.exitCode = code));
+  }
+
+  /** What it says next. */
+  async answer(): Promise<unknown> {
+    const said = (): boolean => this.#lines.length > 0 || this.exitCode !== undefined;
+    const describe = (): unknown => this.#errors;
+    await waitUntil(`${this.id} answers`, said, { timeoutMs: 20_000, describe });
+    const line = this.#lines.shift();
+    if (line === undefined) throw new Error(`${this.id} ended: ${this.#errors}`);
+    return JSON.parse(line);
+  }
+
+  ask(order: Order): Promise<unknown> {
+    this.process.stdin.write(`${JSON.stringify(order)}\n`);
+    return this.answer();
+  }
+}
+
+let members: Member[] = [];
+
+function askAll(order: Order): Promise<unknown[]> {
+  return Promise.all(members.map((member) => member.ask(order)));
+}
+
+beforeAll(async () => {
+  const where = [String(await freePort()), uniqueName("mixed")];
+  members = Object.entries(RUNTIMES).map(([id, [command, ...args]]) => {
+    return new Member(id, [command, ...args, id, ...where]);
+  });
+  await Promise.all(members.map((member) => member.answer()));
+  await waitUntil(
+    "all agree on who owns what, and each owns some",
+    async () => {
+      const owners = (await askAll({ kind: "owners", ids: IDS })) as string[][];
+      const agree = owners.every((each) => each.join() === owners[0]!.join());
+      return agree && new Set(owners[0]).size === members.length && !owners[0]!.includes(null!);
+    },
+    { timeoutMs: 20_000 },
+  );
+}, 60_000);
+
+afterAll(() => {
+  for (const { process } of members) process.kill("SIGKILL");
+});
+
+describe("a cluster of three runtimes", () => {
+  test("is seen alike by all of them", async () => {
+    const views = (await askAll({ kind: "view" })) as { node: string; runtime: string }[][];
+    for (const view of views) {
+      expect(view).toEqual(views[0]!);
+      const names = view.map(({ node, runtime }) => [node, runtime.split(" ")[0]]);
+      expect(names).toEqual(["bun", "deno", "node"].map((each) => [each, each]));
+    }
+  });
+
+  test("gives 1,000 entities the same owners at all of them", async () => {
+    const ids = Array.from(
+      { length: 1_000 },
+      (_, n) => `${n} Zürich 東京 🛫 ${"é".repeat(n % 20)}`,
+    );
+    const [first, ...others] = (await askAll({ kind: "owners", ids })) as string[][];
+    expect(new Set(first)).toEqual(new Set(Object.keys(RUNTIMES)));
+    for (const other of others) expect(other).toEqual(first!);
+  });
+
+  test("answers every message once and in order, whoever sends and whoever owns", async () => {
+    const sent = await askAll({ kind: "send", ids: IDS, count: COUNT });
+    const answered = sent as { at: string[]; lines: number[] }[][];
+    const owners = (await members[0]!.ask({ kind: "owners", ids: IDS })) as string[];
+    for (const answers of answered) {
+      expect(answers.map(({ at }) => at)).toEqual(owners.map((owner) => [owner]));
+      for (const { lines } of answers) expect(lines).toEqual(lines.toSorted((a, b) => a - b));
+    }
+    const [logs] = (await askAll({ kind: "logs", ids: IDS })) as string[][][];
+    for (const log of logs!) {
+      expect(log).toHaveLength(members.length * COUNT);
+      for (const { id } of members) {
+        const own = log.filter((line) => line.startsWith(`${id}/`));
+        const expected = Array.from(
+          { length: COUNT },
+          (_, n) => `${id}/${n}/Zürich 東京 🛫 ${"x".repeat(n % 50)}`,
+        );
+        expect(own).toEqual(expected);
+      }
+    }
+  });
+
+  test("goes on when one of them dies, and shrinks to one when another leaves", async () => {
+    const [bun, node, deno] = members as [Member, Member, Member];
+    node.process.kill("SIGKILL");
+    const seenBy = async (member: Member): Promise<string> =>
+      ((await member.ask({ kind: "view" })) as { node: string }[]).map((each) => each.node).join();
+    for (const member of [bun, deno]) {
+      const sees = async (): Promise<boolean> => (await seenBy(member)) === "bun,deno";
+      await waitUntil(`${member.id} sees who is left`, sees);
+    }
+    const anew = (await deno.ask({ kind: "send", ids: IDS, count: 1 })) as { at: string[] }[];
+    for (const { at } of anew) expect(["bun", "deno"]).toContain(at.join());
+    expect(await deno.ask({ kind: "stop" })).toBe("stopped");
+    deno.process.stdin.end();
+    await waitUntil("it has ended", () => deno.exitCode !== undefined);
+    expect(deno.exitCode).toBe(0);
+    const owners = (await bun.ask({ kind: "owners", ids: IDS })) as string[];
+    expect(new Set(owners)).toEqual(new Set(["bun"]));
+    const last = (await bun.ask({ kind: "send", ids: IDS, count: 1 })) as { at: string[] }[];
+    expect(last.map(({ at }) => at)).toEqual(IDS.map(() => ["bun"]));
+  });
+});
