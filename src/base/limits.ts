@@ -40,6 +40,8 @@ export const FRAME_BYTES_MAX = 8 * 1_048_576;
 export const CHANNEL_WINDOW = 1024;
 /** Frames to one node that it has not acknowledged yet, in bytes of text. */
 export const PEER_WINDOW_BYTES = 4 * 1_048_576;
+/** Frames of one node that are kept behind a missing one; what is beyond is sent again. */
+export const EARLY_FRAMES_MAX = 256;
 /** Sends to one shard that wait for its window to open; one more is refused. */
 export const WAITING_SENDS_MAX = 16_384;
 /** First wait before unacknowledged frames are sent again; doubles to the second figure. */

@@ -1,7 +1,6 @@
 /**
  * The stream to one other node, and back: frames numbered from 1, kept until they are acknowledged,
- * taken in their order only, and sent again when a connection is new or an answer is overdue
- * (go-back-N). So a link may lose, double and reorder frames, and messages, replies and handoffs
+ * dealt with in their order, and sent again when a connection is new or an answer is overdue. So a link may lose, double and reorder frames, and messages, replies and handoffs
  * still arrive once and in order, as long as both processes live.
  *
  * A frame is acknowledged when all its items were dealt with. What the receiver did not accept it
@@ -11,6 +10,7 @@
 import {
   BATCH_CHARS_MAX,
   BATCH_ITEMS_MAX,
+  EARLY_FRAMES_MAX,
   PEER_WINDOW_BYTES,
   RETRANSMIT_MS,
   RETRANSMIT_MS_MAX,
@@ -36,7 +36,7 @@ export interface PeerOwner {
 
 interface SentFrame {
   readonly number: number;
-  /** What was processed when it was made: its redirects go with this, also when it is sent again. */
+  /** What was processed when it was made, and still is said when it is sent again. */
   readonly acknowledged: number;
   readonly items: string;
   readonly messages: readonly Acknowledged[];
@@ -53,6 +53,8 @@ export class Peer extends WheelEntry implements LinkPeer {
   #unacknowledgedChars = 0;
   #nextFrame = 1;
   #processed = 0;
+  /** Frames that came before one that is missing. */
+  readonly #early = new Map<number, Frame>();
   #owesAcknowledgement = false;
   #isFlushing = false;
   #retransmitMs = RETRANSMIT_MS;
@@ -96,18 +98,29 @@ export class Peer extends WheelEntry implements LinkPeer {
   receive(frame: Frame): boolean {
     if (this.#isClosed) return true;
     const { number, items, acknowledged } = frame;
-    if (items.length > 0) {
-      if (number === this.#processed + 1) {
-        if (!this.#owner.receiveItems(this, frame)) return false;
-        this.#processed = number;
-      }
-      // One that was sent again is acknowledged again; one behind a gap waits for its turn.
-      this.#owesAcknowledgement = true;
-      this.#flushSoon();
-    }
     // An acknowledgement must not overtake the redirects in the frames before it.
-    if (number <= this.#processed) this.#acknowledge(acknowledged);
-    return true;
+    if (items.length === 0) {
+      if (number <= this.#processed) this.#acknowledge(acknowledged);
+      return true;
+    }
+    // One that was sent again is acknowledged again.
+    this.#owesAcknowledgement = true;
+    this.#flushSoon();
+    if (number > this.#processed && number <= this.#processed + EARLY_FRAMES_MAX) {
+      this.#early.set(number, frame);
+    }
+    return this.#processInOrder();
+  }
+
+  #processInOrder(): boolean {
+    for (;;) {
+      const next = this.#early.get(this.#processed + 1);
+      if (next === undefined) return true;
+      this.#early.delete(next.number);
+      if (!this.#owner.receiveItems(this, next)) return false;
+      this.#processed = next.number;
+      this.#acknowledge(next.acknowledged);
+    }
   }
 
   /** Sends everything again that was not acknowledged: the connection is new. */

@@ -66,6 +66,7 @@ describe("to the link:", () => {
       "a control message of no kind",
       () => target.items({ controls: [{ kind: "fun", group: "a", handoff: "b" }] }),
     ],
+    ["a transfer of half a shard", () => target.items({ controls: [transfer(0.5, [])] })],
     ["a transfer of nothing", () => target.items({ controls: [transfer(1, null)] })],
     ["a transfer of half counters", () => target.items({ controls: [transfer(1, [["a", 1]])] })],
     ["more than a frame may hold", () => new Uint8Array(FRAME_BYTES_MAX + 1)],
@@ -112,7 +113,6 @@ describe("to the link:", () => {
       "with a transfer of a shard beyond the last",
       () => target.items({ controls: [transfer(99_999, [])] }),
     ],
-    ["with a transfer of half a shard", () => target.items({ controls: [transfer(0.5, [])] })],
     ["with a transfer of what the node owns", () => target.items({ controls: [transfer(1, [])] })],
   ];
   test.each([...harmless])(

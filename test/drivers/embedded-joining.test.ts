@@ -128,7 +128,7 @@ describe("a port that somebody else holds", () => {
       });
       await close();
     },
-    10_000,
+    20_000,
   );
 
   test("by a node of another protocol is refused with PROTOCOL_MISMATCH", async () => {
