@@ -1,6 +1,6 @@
 /** `defineEntity` and `defineContract`: an entity type with its code, or without it for callers. */
 import { type Duration, durationMs } from "../base/duration.ts";
-import { CatgaError, type ErrorDetails } from "../base/errors.ts";
+import { CatgaError, cut, type ErrorDetails } from "../base/errors.ts";
 import { IDLE_MS, MAILBOX_CAPACITY } from "../base/limits.ts";
 import { isThenable } from "../base/thenable.ts";
 import { checkName, entityKey } from "../protocol/ids.ts";
@@ -204,7 +204,7 @@ function check(
   return then(schema["~standard"].validate(value), (result) => {
     const { issues, value: valid } = result as { issues?: readonly Issue[]; value?: unknown };
     if (issues === undefined) return valid;
-    throw new Refused(refuse(issues.map(describeIssue).join("; ")));
+    throw new Refused(refuse(cut(issues.map(describeIssue).join("; "))));
   });
 }
 

@@ -6,6 +6,8 @@
  * renamed and never reused. Floor 0: pure.
  */
 
+import { ERROR_TEXT_CHARS_MAX } from "./limits.ts";
+
 /** Did the handler run? It decides whether a caller may try again. */
 export type Executed = "no" | "maybe" | "yes";
 
@@ -176,10 +178,15 @@ export function isErrorCode(code: unknown): code is ErrorCode {
 /** The name and the text of anything that was thrown: what may leave this process of it. */
 export function describeError(thrown: unknown): { readonly name: string; readonly text: string } {
   try {
-    if (thrown instanceof Error) return { name: `${thrown.name}`, text: `${thrown.message}` };
-    return { name: typeof thrown, text: String(thrown) };
+    if (thrown instanceof Error) return { name: cut(thrown.name), text: cut(thrown.message) };
+    return { name: typeof thrown, text: cut(thrown) };
   } catch {
     // What cannot even be read as text was thrown by user code, and must not stop ours.
     return { name: typeof thrown, text: "something that cannot be shown as text" };
   }
+}
+
+/** `text` as far as an error carries it over a link. */
+export function cut(text: unknown): string {
+  return `${text as string}`.slice(0, ERROR_TEXT_CHARS_MAX);
 }

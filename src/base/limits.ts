@@ -29,6 +29,8 @@ export const IDLE_MS = 600_000;
 export const MESSAGE_BYTES_MAX = 1_048_576;
 /** Nesting of a payload: legal data stays far below, a cycle ends here. */
 export const DEPTH_MAX = 64;
+/** Of a text that a handler threw; errors are for people, not for data. */
+export const ERROR_TEXT_CHARS_MAX = 4_096;
 /** A batch leaves when it has grown to this, so that the other side can begin with it. */
 export const BATCH_ITEMS_MAX = 64;
 /** The same for its size as JSON, estimated from above. */

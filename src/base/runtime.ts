@@ -50,8 +50,3 @@ export function hostName(): string {
       .slice(0, 40) || "node"
   );
 }
-
-/** The process id, which a new hub asks the operating system about. */
-export function processId(): number {
-  return process.pid;
-}

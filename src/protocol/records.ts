@@ -48,7 +48,6 @@ export interface SessionRecord {
   readonly weight: number;
   readonly endpoint: string | null;
   readonly runtime: string;
-  readonly processId: number;
   readonly load: LoadFigures;
 }
 

@@ -181,15 +181,18 @@ export class Activation extends WheelEntry implements TurnEntity, Resident {
     if (!work.begin(slices.nowMs)) return slices.leave();
     this.#running = work.spec.kind === "query" ? this.#running + 1 : -1;
     let result: unknown;
+    let promise: PromiseLike<unknown> | undefined;
     try {
       result = work.spec.run(new TurnContext(this, work.deadlineMs), work.message);
+      if (isThenable(result)) promise = result;
     } catch (error) {
       slices.leave();
       return this.#end(work, this.#failure(work, error));
     }
     slices.leave();
-    if (!isThenable(result)) return this.#end(work, undefined, result);
-    result.then(
+    if (promise === undefined) return this.#end(work, undefined, result);
+    // Resolved, so that a `then` of user code that throws is a rejection like any other.
+    Promise.resolve(promise).then(
       (value) => this.#end(work, undefined, value),
       (error: unknown) => this.#end(work, this.#failure(work, error)),
     );

@@ -4,7 +4,7 @@
  * its number; what belongs elsewhere, or comes too early, is redirected and does not.
  */
 import { CatgaError } from "../base/errors.ts";
-import { HOLD_MS } from "../base/limits.ts";
+import { ERROR_TEXT_CHARS_MAX, HOLD_MS } from "../base/limits.ts";
 import { charsMaxOfLastCopy } from "../base/plain.ts";
 import { admit, isStale } from "../ownership/channel.ts";
 import type { MessageItem } from "../protocol/frame.ts";
@@ -16,6 +16,9 @@ import type { NodeContext } from "./node-context.ts";
 import type { Peer } from "./peer.ts";
 import type { Shards } from "./shards.ts";
 import type { Work } from "./work.ts";
+
+/** What the texts of an error may add to a batch at most, in escaped JSON. */
+const FAILURE_CHARS_MAX = 6 * 2 * ERROR_TEXT_CHARS_MAX;
 
 /** See the file's header. */
 export class Inbound {
@@ -66,7 +69,7 @@ export class Inbound {
 }
 
 function answerFailure(peer: Peer, call: number, { code, details }: CatgaError): void {
-  peer.outbox().addFailure({ call, code, details });
+  peer.outbox(FAILURE_CHARS_MAX).addFailure({ call, code, details });
 }
 
 /** A message of another node in a mailbox. */
@@ -77,6 +80,7 @@ class InboundWork implements Work {
   readonly oneWay: boolean;
   readonly #peer: Peer;
   readonly #item: MessageItem;
+  #hasBegun = false;
 
   constructor(peer: Peer, item: MessageItem, work: Pick<Work, "spec" | "deadlineMs">) {
     this.#peer = peer;
@@ -88,7 +92,8 @@ class InboundWork implements Work {
   }
 
   begin(nowMs: number): boolean {
-    if (nowMs < this.deadlineMs) return true;
+    this.#hasBegun = nowMs < this.deadlineMs;
+    if (this.#hasBegun) return true;
     const { entity, id, leftMs: timeoutMs } = this.#item;
     const subject = { entity, id, type: this.spec.type };
     const details = { ...detailsOf(subject), timeoutMs, executed: "no" } as const;
@@ -102,6 +107,8 @@ class InboundWork implements Work {
   }
 
   fail(error: CatgaError): void {
+    // A one-way message is answered at the door only; how it ended the activation has logged.
+    if (this.oneWay && this.#hasBegun) return;
     answerFailure(this.#peer, this.#item.call, error);
   }
 }

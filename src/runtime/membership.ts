@@ -7,7 +7,7 @@
  */
 import { CatgaError } from "../base/errors.ts";
 import { VIRTUAL_NODES } from "../base/limits.ts";
-import { processId, runtimeOf } from "../base/runtime.ts";
+import { runtimeOf } from "../base/runtime.ts";
 import { grantedLease, type Lease, type LeaseEvent, stepLease } from "../ownership/lease.ts";
 import type { CasResult, Entry } from "../protocol/ledger.ts";
 import {
@@ -148,7 +148,7 @@ export class Membership {
     const { nodeId: node, weight, endpoint = null } = options;
     const { name, version } = runtimeOf();
     const sentMs = clock.nowMs();
-    const fixed = { node, address, group, weight, endpoint, processId: processId() };
+    const fixed = { node, address, group, weight, endpoint };
     const runtime = `${name} ${version}`;
     const load = this.#load.sample(sentMs);
     const value: SessionRecord = { state: "up", heartbeat: 0, ...fixed, runtime, load };

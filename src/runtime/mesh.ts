@@ -67,8 +67,10 @@ export class Mesh implements LinkListener, PeerOwner, ChannelOwner {
 
   /** True when every stream has delivered what it was given. */
   get isIdle(): boolean {
-    for (const peer of this.#peers.values()) if (!peer.isIdle) return false;
-    return true;
+    const { view } = this.context;
+    return ![...this.#peers.values()].some(
+      (peer) => !peer.isIdle && view.isAlive(peer.incarnation),
+    );
   }
 
   /** The session of `incarnation` is over: nothing it sends counts any more. */
@@ -107,8 +109,7 @@ export class Mesh implements LinkListener, PeerOwner, ChannelOwner {
     if (frame === undefined) return false;
     const { self, generation, view } = this.context;
     const state = view.sessions.get(from)?.record.state;
-    // Not malformed, but of another life of the cluster or of its sender: dropped without an
-    // answer.
+    // Not malformed, but of another life of the cluster or its sender: dropped without an answer.
     if (frame.to !== self || frame.generation !== generation) return true;
     if (state === "dead" || state === "left") return true;
     return this.peer(from).receive(frame);

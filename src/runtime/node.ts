@@ -46,6 +46,8 @@ export interface Ownership {
 export type RefFactory = (router: Router, request: RefRequest) => unknown;
 
 const QUIET_CHECK_MS = 2;
+/** At most so long a node that did not finish in time waits for its last write. */
+const DEATH_NOTE_MS = 200;
 
 /** See the file's header. */
 export class Node implements AuthorityListener {
@@ -134,6 +136,9 @@ export class Node implements AuthorityListener {
   }
 
   resynced(snapshot: Snapshot): void {
+    const { generation } = this.#context;
+    // Another authority: whatever this node owned may be somebody else's there.
+    if (generation !== 0 && generation !== snapshot.generation) return this.#fence();
     this.#context.generation = snapshot.generation;
     this.changed(snapshot.entries);
   }
@@ -153,15 +158,22 @@ export class Node implements AuthorityListener {
 
   async #stop(deadlineMs: number): Promise<void> {
     const { clock, log, options } = this.#context;
-    const endMs = clock.nowMs() + deadlineMs;
+    // The rest is for telling the others that this node is done with its turns, one way or another.
+    const leaveMs = deadlineMs - Math.min(deadlineMs / 10, DEATH_NOTE_MS);
+    const endMs = clock.nowMs() + leaveMs;
     const isInTime = await new Promise<boolean>((resolve, reject) => {
-      const cancel = clock.after(deadlineMs, () => resolve(false));
+      const cancel = clock.after(leaveMs, () => resolve(false));
       this.#leave(endMs)
         .then(() => resolve(true), reject)
         .finally(cancel);
     });
     if (!isInTime) {
       log.warn({ node: options.nodeId, deadlineMs }, "stopped before everything had ended");
+      this.#abandon();
+      await new Promise<void>((resolve, reject) => {
+        const cancel = clock.after(deadlineMs - leaveMs, resolve);
+        this.#membership.leave("dead").then(resolve, reject).finally(cancel);
+      });
     }
     await this.#close();
   }
@@ -181,14 +193,19 @@ export class Node implements AuthorityListener {
   async #close(): Promise<void> {
     const { calls } = this.#context;
     this.#context.refusal ??= this.#stoppedError();
-    this.#membership.stop();
-    for (const host of this.#local.hosts.values()) host.abandon();
+    this.#abandon();
     calls.fail((call) => this.#lostCall(call));
     this.#writer.close();
-    this.#mesh.close();
     this.#context.close();
     await this.#ports.link.close();
     await this.#ports.authority.close();
+  }
+
+  /** No turn starts any more, and nothing of those that run leaves this node. */
+  #abandon(): void {
+    this.#membership.stop();
+    this.#mesh.close();
+    for (const host of this.#local.hosts.values()) host.abandon();
   }
 
   #stoppedError(): CatgaError {

@@ -123,7 +123,6 @@ export function session(text: string): AuthorityRecord {
     weight: 0.1,
     endpoint: text,
     runtime: text,
-    processId: 1,
     load,
   };
 }

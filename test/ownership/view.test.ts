@@ -19,7 +19,6 @@ function session(state: SessionRecord["state"], more: Partial<SessionRecord> = {
     weight: 1,
     endpoint: null,
     runtime: "bun 1",
-    processId: 1,
     load: { inFlight: 0, cpu: 0, memoryBytes: 0, messagesPerSecond: 0, eventLoopLagMs: 0 },
     ...more,
   };

@@ -9,7 +9,8 @@ import { JOIN_TIMEOUT_MS } from "../../base/limits.ts";
 import type { Authority, AuthorityListener, Snapshot } from "../../ports/authority.ts";
 import { type CasResult, type Change, type Entry, Ledger } from "../../protocol/ledger.ts";
 import { dial, type Membership } from "./handshake.ts";
-import { bindHub, Hub } from "./hub.ts";
+import { bindHub, Hub, type Inheritance } from "./hub.ts";
+import type { Register } from "./register.ts";
 import { readJson, receiveFrames, writeJson } from "./wire.ts";
 
 /** What the authority port of one node needs. */
@@ -19,6 +20,7 @@ export interface HubAccess {
   readonly self: string;
   readonly clock: Clock;
   readonly leaseMs: number;
+  readonly register: Register;
 }
 
 interface Waiting {
@@ -38,7 +40,7 @@ const UNKNOWN = "the connection to the hub ended before its answer";
 export class HubAuthority implements Authority {
   readonly #access: HubAccess;
   readonly #known = new Ledger();
-  #generation: number | undefined;
+  #generation = 0;
   #role: Role = { kind: "none" };
   #listener: AuthorityListener | undefined;
   #requests = 0;
@@ -50,6 +52,7 @@ export class HubAuthority implements Authority {
 
   async open(listener: AuthorityListener): Promise<Snapshot> {
     this.#listener = listener;
+    this.#access.register.enter();
     const snapshot = await this.#connect();
     this.#take(snapshot);
     return snapshot;
@@ -72,6 +75,7 @@ export class HubAuthority implements Authority {
 
   async close(): Promise<void> {
     this.#listener = undefined;
+    this.#access.register.leave();
     const role = this.#role;
     this.#role = { kind: "none" };
     if (role.kind === "hub") role.hub.close();
@@ -85,7 +89,7 @@ export class HubAuthority implements Authority {
   async #connect(): Promise<Snapshot> {
     const { port, clock } = this.#access;
     const untilMs = clock.nowMs() + JOIN_TIMEOUT_MS;
-    for (;;) {
+    while (this.#listener !== undefined) {
       const server = await bindHub(port);
       if (server !== undefined) return this.#becomeHub(server);
       try {
@@ -95,10 +99,11 @@ export class HubAuthority implements Authority {
       }
       await new Promise<void>((resolve) => void clock.after(RETRY_MS, resolve));
     }
+    throw new Error("Cannot join: the node was closed meanwhile");
   }
 
   #becomeHub(server: Server): Promise<Snapshot> {
-    const hub = new Hub({ ...this.#access, server, inherited: this.#inheritance() });
+    const hub = new Hub({ ...this.#access, server, inherited: this.#inheritance });
     this.#role = { kind: "hub", hub };
     return hub.subscribe({
       changed: (entries) => this.#changed(entries),
@@ -130,14 +135,12 @@ export class HubAuthority implements Authority {
         }
         return true;
       });
-      writeJson(socket, { known: this.#known.entries() });
+      writeJson(socket, this.#inheritance);
     });
   }
 
-  #inheritance(): Snapshot | undefined {
-    if (this.#generation === undefined) return undefined;
-    const { revision } = this.#known;
-    return { generation: this.#generation, revision, entries: this.#known.entries() };
+  get #inheritance(): Inheritance {
+    return { generation: this.#generation, known: this.#known.entries() };
   }
 
   #ended(socket: Socket): void {

@@ -44,7 +44,11 @@ const NO_CATGA =
  * @throws {CatgaError} PORT_TAKEN, PROTOCOL_MISMATCH, CLUSTER_MISMATCH, WRONG_SECRET; the socket's
  * own error when nobody listens.
  */
-export function dial(address: string, membership: Membership, caller: Caller): Promise<Connection> {
+export async function dial(
+  address: string,
+  membership: Membership,
+  caller: Caller,
+): Promise<Connection> {
   const [host = "", port = ""] = address.split(":");
   const socket = connect({ host, port: Number(port), noDelay: true });
   const nonce = randomBytes(16).toString("hex");

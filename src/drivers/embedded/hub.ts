@@ -9,15 +9,16 @@
  * the kernel closes the sockets of the dead at once, and a node never closes this one itself.
  */
 import { createServer, type Server, type Socket } from "node:net";
-import process from "node:process";
 import type { Clock } from "../../base/clock.ts";
 import type { AuthorityListener, Snapshot } from "../../ports/authority.ts";
 import { type CasResult, type Change, type Entry, Ledger } from "../../protocol/ledger.ts";
 import { sessionKey, type SessionRecord } from "../../protocol/records.ts";
 import { greet, type Membership } from "./handshake.ts";
-import { type Connection, readJson, receiveFrames, writeJson } from "./wire.ts";
+import type { Register } from "./register.ts";
+import { type Connection, hangUp, readJson, receiveFrames, writeJson } from "./wire.ts";
 
 const REVISION_LEAP = 2 ** 20;
+const RECHECK_MS = 20;
 
 /** What a hub starts from. */
 export interface HubOptions {
@@ -26,8 +27,15 @@ export interface HubOptions {
   readonly self: string;
   readonly clock: Clock;
   readonly leaseMs: number;
-  /** What this process knew under the hub before, or nothing. */
-  readonly inherited: Snapshot | undefined;
+  readonly register: Register;
+  /** What this process knew under the hub before. */
+  readonly inherited: Inheritance;
+}
+
+/** What a node knows of the cluster: generation 0 if it never belonged to it. */
+export interface Inheritance {
+  readonly generation: number;
+  readonly known: readonly Entry[];
 }
 
 /** A server that holds `port` of loopback, or `undefined` when another process does. */
@@ -46,10 +54,10 @@ export function bindHub(port: number): Promise<Server | undefined> {
 export class Hub {
   readonly #options: HubOptions;
   readonly #ledger = new Ledger();
-  readonly #generation: number;
+  #generation = 0;
   readonly #clients = new Map<string, Socket>();
   readonly #sockets = new Set<Socket>();
-  /** Nodes that lived under the last hub and have not spoken yet; nothing once the hub is open. */
+  /** Nodes that may live on from the last hub and have not spoken; nothing once this one is open. */
   #awaited: Set<string> | undefined;
   #opened: (() => void)[] = [];
   #cancelWait = (): void => {};
@@ -58,15 +66,11 @@ export class Hub {
 
   constructor(options: HubOptions) {
     this.#options = options;
-    const { inherited, clock, server, self, leaseMs } = options;
-    this.#generation = inherited?.generation ?? Math.floor(clock.wallMs());
-    this.#ledger.merge(inherited?.entries ?? []);
-    const others = this.#living().filter(({ incarnation }) => incarnation !== self);
-    if (others.length > 0) {
-      this.#awaited = new Set(others.map(({ incarnation }) => incarnation));
-      this.#cancelWait = clock.after(leaseMs, () => this.#open());
-      this.#checkOpen();
-    }
+    const { inherited, clock, server, leaseMs, register } = options;
+    this.#awaited = new Set(register.others());
+    this.#cancelWait = clock.after(leaseMs, () => this.#open());
+    this.#inherit(inherited);
+    this.#checkOpen();
     server.on("connection", (socket: Socket) => this.#greet(socket));
   }
 
@@ -90,7 +94,7 @@ export class Hub {
     this.#listener = undefined;
     this.#stopWaiting();
     this.#options.server.close();
-    for (const socket of this.#sockets) socket.destroy();
+    for (const socket of this.#sockets) hangUp(socket);
   }
 
   #greet(socket: Socket): void {
@@ -114,7 +118,7 @@ export class Hub {
       const request = readJson(frame);
       if (request === undefined) return false;
       if (Array.isArray(request["known"])) {
-        this.#hello(incarnation, socket, request["known"] as Entry[]);
+        this.#hello(incarnation, socket, request as unknown as Inheritance);
       } else {
         this.#answer(socket, request["id"], request["changes"] as Change[]);
       }
@@ -122,12 +126,20 @@ export class Hub {
     });
   }
 
-  #hello(incarnation: string, socket: Socket, known: readonly Entry[]): void {
-    this.#clients.set(incarnation, socket);
-    if (this.#awaited !== undefined) this.#ledger.merge(known);
+  #hello(incarnation: string, socket: Socket, inheritance: Inheritance): void {
+    if (this.#awaited !== undefined) this.#inherit(inheritance);
     this.#awaited?.delete(incarnation);
+    this.#then(() => {
+      // In this order: what is announced from here on is not in the snapshot.
+      writeJson(socket, { snapshot: this.#snapshot() });
+      this.#clients.set(incarnation, socket);
+    });
     this.#checkOpen();
-    this.#then(() => writeJson(socket, { snapshot: this.#snapshot() }));
+  }
+
+  #inherit({ generation, known }: Inheritance): void {
+    this.#generation = Math.max(this.#generation, generation);
+    this.#ledger.merge(known);
   }
 
   #answer(socket: Socket, id: unknown, changes: readonly Change[]): void {
@@ -163,14 +175,6 @@ export class Hub {
     this.#listener?.changed(entries);
   }
 
-  #living(): { readonly incarnation: string; readonly session: SessionRecord }[] {
-    return this.#ledger
-      .entries()
-      .filter(({ key }) => key.startsWith("n."))
-      .map(({ key, value }) => ({ incarnation: key.slice(2), session: value as SessionRecord }))
-      .filter(({ session }) => isAlive(session));
-  }
-
   #snapshot(): Snapshot {
     const { revision } = this.#ledger;
     return { generation: this.#generation, revision, entries: this.#ledger.entries() };
@@ -179,26 +183,27 @@ export class Hub {
   /** Opens when nobody is awaited any more but processes that are gone. */
   #checkOpen(): void {
     if (this.#awaited === undefined) return;
-    for (const { incarnation, session } of this.#living()) {
-      if (this.#awaited.has(incarnation) && !isRunning(session.processId)) {
-        this.#awaited.delete(incarnation);
-      }
-    }
-    if (this.#awaited.size === 0) this.#open();
-    else this.#cancelCheck = this.#options.clock.after(RECHECK_MS, () => this.#checkOpen());
+    const others = this.#options.register.others();
+    if (!others.some((other) => this.#awaited!.has(other))) return this.#open();
+    this.#cancelCheck();
+    this.#cancelCheck = this.#options.clock.after(RECHECK_MS, () => this.#checkOpen());
   }
 
   #open(): void {
     if (this.#awaited === undefined) return;
     this.#stopWaiting();
     this.#awaited = undefined;
+    this.#generation ||= Math.floor(this.#options.clock.wallMs());
     this.#ledger.skip(REVISION_LEAP);
     const opened = this.#opened;
     this.#opened = [];
     for (const run of opened) run();
-    for (const { incarnation, session } of this.#living()) {
-      const isHere = incarnation === this.#options.self || this.#clients.has(incarnation);
-      if (!isHere && !isRunning(session.processId)) this.#bury(incarnation);
+    const here = new Set([this.#options.self, ...this.#options.register.others()]);
+    for (const { key, value } of this.#ledger.entries()) {
+      const incarnation = key.slice(2);
+      if (key.startsWith("n.") && isAlive(value as SessionRecord) && !here.has(incarnation)) {
+        this.#bury(incarnation);
+      }
     }
   }
 
@@ -217,17 +222,6 @@ export class Hub {
   }
 }
 
-const RECHECK_MS = 20;
-
 function isAlive({ state }: SessionRecord): boolean {
   return state === "up" || state === "leaving";
-}
-
-function isRunning(processId: number): boolean {
-  try {
-    process.kill(processId, 0);
-    return true;
-  } catch (error) {
-    return (error as { code?: string }).code === "EPERM";
-  }
 }

@@ -1,8 +1,10 @@
 /** The embedded driver: several processes on one machine, and no broker. */
+import { join } from "node:path";
 import type { Driver } from "../../ports/driver.ts";
 import { HubAuthority } from "./authority.ts";
 import { TcpLink } from "./link.ts";
-import { loadSecret } from "./secret.ts";
+import { Register } from "./register.ts";
+import { loadSecret, runtimeFolder } from "./secret.ts";
 
 /** Below the range from which the kernel takes ports for outgoing connections. */
 const PORT_MIN = 20_000;
@@ -16,7 +18,8 @@ export function embedded(options: { readonly port?: number } = {}): Driver {
       const port = options.port ?? PORT_MIN + (hash(cluster) % PORT_SPAN);
       const secret = given ?? loadSecret(cluster);
       const membership = { cluster, secret };
-      const access = { port, membership, self: incarnation, clock, leaseMs };
+      const register = new Register(join(runtimeFolder(), `${cluster}-${port}`), incarnation);
+      const access = { port, membership, self: incarnation, clock, leaseMs, register };
       return {
         authority: new HubAuthority(access),
         link: new TcpLink(membership, incarnation),

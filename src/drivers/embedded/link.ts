@@ -5,7 +5,7 @@
 import { type AddressInfo, createServer, type Server, type Socket } from "node:net";
 import type { Link, LinkListener, LinkPeer } from "../../ports/link.ts";
 import { dial, greet, type Membership } from "./handshake.ts";
-import { type Connection, receiveFrames, writeFrame } from "./wire.ts";
+import { type Connection, hangUp, receiveFrames, writeFrame } from "./wire.ts";
 
 const HOST = "127.0.0.1";
 
@@ -49,9 +49,8 @@ export class TcpLink implements Link {
   async close(): Promise<void> {
     this.#listener = undefined;
     for (const socket of this.#greeting) socket.destroy();
-    for (const sockets of this.#sockets.values()) for (const socket of sockets) socket.end();
-    if (!this.#server.listening) return;
-    await new Promise<void>((resolve) => this.#server.close(() => resolve()));
+    for (const socket of [...this.#sockets.values()].flat()) hangUp(socket);
+    if (this.#server.listening) this.#server.close();
   }
 
   #greet(socket: Socket): void {
@@ -94,7 +93,7 @@ export class TcpLink implements Link {
       sockets.splice(sockets.indexOf(socket), 1);
       if (sockets.length === 0) this.#sockets.delete(incarnation);
     });
-    receiveFrames(connection, (frame) => listener.received(incarnation, frame));
+    receiveFrames(connection, (frame) => this.#listener?.received(incarnation, frame) ?? true);
     if (sockets.length === 1) listener.connected(incarnation);
   }
 }

@@ -19,14 +19,18 @@ const OTHERS = 0o077;
  */
 export function loadSecret(cluster: string): string {
   const { uid } = userInfo();
-  const base = process.env["XDG_RUNTIME_DIR"] ?? join(tmpdir(), `catga-${uid}`);
-  const folder = join(base, "catga");
+  const folder = runtimeFolder();
   mkdirSync(folder, { recursive: true, mode: 0o700 });
   checkOwner(folder, uid);
   const path = join(folder, `${cluster}.secret`);
   if (statSync(path, { throwIfNoEntry: false }) === undefined) create(path);
   checkOwner(path, uid);
   return readFileSync(path, "utf8");
+}
+
+/** Where the nodes of this user meet: a folder that only the user can read. */
+export function runtimeFolder(): string {
+  return join(process.env["XDG_RUNTIME_DIR"] || join(tmpdir(), `catga-${userInfo().uid}`), "catga");
 }
 
 /** Written aside and linked into place, so that nobody ever reads half a secret. */

@@ -7,6 +7,12 @@ import type { Socket } from "node:net";
 import { FRAME_BYTES_MAX } from "../../base/limits.ts";
 
 const PREFIX_BYTES = 4;
+const HANG_UP_MS = 200;
+
+/** Sends what was written and closes; who does not hang up in return is hung up on. */
+export function hangUp(socket: Socket): void {
+  socket.setTimeout(HANG_UP_MS, () => socket.destroy()).end();
+}
 
 /** Writes one frame; what the socket cannot take at once it keeps. */
 export function writeFrame(socket: Socket, frame: Uint8Array): void {

@@ -22,7 +22,8 @@ function createPort(listeners: Map<string, LinkListener>, clock: Clock): Link {
     send(to, frame) {
       if (self === "" || frame.length > FRAME_BYTES_MAX) return;
       const from = self;
-      clock.yield(() => listeners.get(to.address)?.received(from, frame));
+      const bytes = frame.slice();
+      clock.yield(() => listeners.get(to.address)?.received(from, bytes));
     },
     forget() {},
     async close() {
