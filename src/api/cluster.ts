@@ -6,10 +6,11 @@ import { systemRandom } from "../base/random.ts";
 import { checkRuntime } from "../base/runtime.ts";
 import { checkEntityId } from "../protocol/ids.ts";
 import { Node, type NodeInfo, type Ownership } from "../runtime/node.ts";
+import type { RefRequest } from "../runtime/turn-context.ts";
 import type { Ref } from "./context.ts";
 import type { AnyEntity, Entity } from "./entity.ts";
 import { type ClusterOptions, settingsOf, type TransportUrl } from "./options.ts";
-import { EntityRef, type RefRequest } from "./ref.ts";
+import { EntityRef, type RefTarget } from "./ref.ts";
 
 /** This process's place in the cluster. `E` are the entity types it was started with. */
 export interface ClusterOf<E extends AnyEntity> extends AsyncDisposable {
@@ -52,7 +53,7 @@ export const Cluster: {
     const world = { clock: systemClock, random: systemRandom };
     const node = await Node.start(
       { ...settings, ...world },
-      (router, request) => new EntityRef(router, request as RefRequest),
+      (router, request) => new EntityRef(router, request as RefRequest<RefTarget>),
     );
     // The type is computed from the options, which the object does not know any more.
     return new NodeCluster(node, settings.nodeId);

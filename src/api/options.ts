@@ -143,14 +143,10 @@ function definitionsOf(entities: readonly AnyEntity[]): EntityDefinition[] {
 
 function shardCountOf(count: number): number {
   if (Number.isSafeInteger(count) && count >= 1 && count <= SHARD_COUNT_MAX) return count;
-  throw new RangeError(
-    `Cannot use shardCount ${count}: write a whole number from 1 to ${SHARD_COUNT_MAX}`,
-  );
+  throw new RangeError(`Cannot use shardCount ${count}: write 1 to ${SHARD_COUNT_MAX}, whole`);
 }
 
 function weightOf(weight: number): number {
-  if (typeof weight === "number" && weight >= WEIGHT_MIN && weight <= WEIGHT_MAX) return weight;
-  throw new RangeError(
-    `Cannot use weight ${weight}: write a number from ${WEIGHT_MIN} to ${WEIGHT_MAX}`,
-  );
+  if (weight >= WEIGHT_MIN && weight <= WEIGHT_MAX) return weight;
+  throw new RangeError(`Cannot use weight ${weight}: write ${WEIGHT_MIN} to ${WEIGHT_MAX}`);
 }

@@ -2,19 +2,12 @@
 import { durationMs } from "../base/duration.ts";
 import { CatgaError } from "../base/errors.ts";
 import type { Router } from "../runtime/router.ts";
+import type { RefRequest } from "../runtime/turn-context.ts";
 import type { CallOptions } from "./context.ts";
 import { messageOptions, type Messages } from "./messages.ts";
 
 /** An entity type by name, or with its messages. */
 export type RefTarget = string | { readonly name: string; readonly messages: Messages };
-
-/** Which entity a reference is for. */
-export interface RefRequest {
-  readonly target: RefTarget;
-  readonly id: string;
-  /** When calls end at the latest, on the node's clock. */
-  readonly boundMs: number;
-}
 
 /** Implements `Ref`, whose types it has lost. */
 export class EntityRef {
@@ -24,7 +17,7 @@ export class EntityRef {
   readonly #messages: Messages | undefined;
   readonly #boundMs: number;
 
-  constructor(router: Router, { target, id, boundMs }: RefRequest) {
+  constructor(router: Router, { target, id, boundMs }: RefRequest<RefTarget>) {
     this.id = id;
     this.#router = router;
     this.#boundMs = boundMs;

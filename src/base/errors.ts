@@ -57,20 +57,16 @@ const CODES: { readonly [C in ErrorCode]: CodeSpec<ErrorDetails[C]> } = {
   CANCELLED: ["details", (d) => `${cannotFinish(d)}: the caller's signal aborted`],
   CLUSTER_MISMATCH: [
     "no",
-    (d) =>
-      `Cannot join cluster "${d.ours}" at ${d.address}: cluster "${d.theirs}" answers there; ` +
-      `give all nodes another name, or a port by transport "tcp://127.0.0.1:<port>"`,
+    (d) => `Cannot join cluster "${d.ours}" at ${d.address}: cluster "${d.theirs}" answers there`,
   ],
   CLUSTER_STOPPED: ["no", (d) => `Cannot use the cluster on node "${d.node}": it has stopped`],
   ENTITY_SETS_DIFFER: [
     "no",
-    (d) =>
-      `Cannot join with entities [${d.ours}]: live nodes host [${d.theirs}], and nodes that ` +
-      `share an entity must host the same set`,
+    (d) => `Cannot join with entities [${d.ours}]: live nodes host [${d.theirs}] together`,
   ],
   HANDLER_FAILED: ["yes", (d) => `${cannotFinish(d)}: ${d.name}: ${d.text}`],
   INVALID_ID: ["no", (d) => `Cannot address the entity: its id ${d.reason}`],
-  INVALID_PAYLOAD: ["no", (d) => `Cannot run "${d.message}" on "${d.entity}": ${d.issues}`],
+  INVALID_PAYLOAD: ["no", (d) => `${cannotSend(d)}: ${d.issues}`],
   INVALID_REPLY: ["yes", (d) => `${cannotAnswer(d)}: ${d.issues}`],
   MAILBOX_FULL: [
     "no",
@@ -80,41 +76,22 @@ const CODES: { readonly [C in ErrorCode]: CodeSpec<ErrorDetails[C]> } = {
   MISSING_PACKAGE: ["no", (d) => `Cannot ${d.purpose}: run "npm install ${d.package}"`],
   NODE_ID_TAKEN: ["no", (d) => `Cannot join as "${d.node}": a live node has this id`],
   NOT_FOUND: ["no", (d) => `Cannot find "${d.path}": there is no such route`],
-  OUTCOME_UNKNOWN: [
-    "maybe",
-    (d) => `Cannot tell whether "${d.message}" ran on "${d.entity}": ${d.reason}`,
-  ],
+  OUTCOME_UNKNOWN: ["maybe", (d) => `${cannotFinish(d)}, or tell whether it ran: ${d.reason}`],
   OVERLOADED: ["no", (d) => `Cannot take more ${d.what}: ${d.limit} are waiting`],
-  PAYLOAD_NOT_ENCODABLE: [
-    "no",
-    (d) => `Cannot send "${d.message}" to "${d.entity}": ${d.path} is ${d.found}`,
-  ],
+  PAYLOAD_NOT_ENCODABLE: ["no", (d) => `${cannotSend(d)}: ${d.path} is ${d.found}`],
   PORT_TAKEN: ["no", (d) => `Cannot use ${d.address}: ${d.reason}`],
   PROTOCOL_MISMATCH: [
     "no",
-    (d) =>
-      `Cannot talk to ${d.address}: it speaks protocol ${d.theirs}, this node speaks ${d.ours}`,
+    (d) => `Cannot talk to ${d.address}: it speaks protocol ${d.theirs}, this node ${d.ours}`,
   ],
   REPLY_NOT_ENCODABLE: ["yes", (d) => `${cannotAnswer(d)}: ${d.path} is ${d.found}`],
   REPLY_TOO_LARGE: ["yes", (d) => `${cannotAnswer(d)}: ${tooLarge(d)}`],
-  RUNTIME_TOO_OLD: [
-    "no",
-    (d) => `Cannot run on ${d.runtime} ${d.version}: ${d.minimum} or newer is needed`,
-  ],
-  SETTINGS_DIFFER: [
-    "no",
-    (d) => `Cannot join with ${d.setting} ${d.ours}: the cluster was started with ${d.theirs}`,
-  ],
+  RUNTIME_TOO_OLD: ["no", (d) => `Cannot run on ${d.runtime} ${d.version}: needs ${d.minimum}`],
+  SETTINGS_DIFFER: ["no", (d) => `Cannot join with ${d.setting} ${d.ours}: it is ${d.theirs} here`],
   TOO_LARGE: ["no", (d) => `Cannot send the ${d.what}: ${tooLarge(d)}`],
   UNAVAILABLE: ["no", (d) => `Cannot reach the owner: ${d.reason}`],
-  UNKNOWN_ENTITY: [
-    "no",
-    (d) => `Cannot address "${d.entity}": no node hosts an entity of this name`,
-  ],
-  UNKNOWN_MESSAGE: [
-    "no",
-    (d) => `Cannot send "${d.message}": entity "${d.entity}" has no such message`,
-  ],
+  UNKNOWN_ENTITY: ["no", (d) => `Cannot address "${d.entity}": no node hosts such entities`],
+  UNKNOWN_MESSAGE: ["no", (d) => `${cannotSend(d)}: it has no such message`],
   UNSAFE_SECRET: ["no", (d) => `Cannot trust the secret file "${d.path}": ${d.reason}`],
   WRONG_SECRET: ["no", (d) => `Cannot talk to ${d.address}: the two sides have different secrets`],
 };
@@ -126,6 +103,10 @@ interface Subject {
 
 function cannotFinish({ entity, message }: Subject): string {
   return `Cannot finish "${message}" on "${entity}"`;
+}
+
+function cannotSend({ entity, message }: Subject): string {
+  return `Cannot send "${message}" to "${entity}"`;
 }
 
 function cannotAnswer({ entity, message }: Subject): string {

@@ -114,14 +114,8 @@ function explain(value: unknown, path: string, depth: number): NotPlain {
 }
 
 function describe(value: unknown): string {
-  switch (typeof value) {
-    case "number":
-      return String(value);
-    case "object":
-      return `an instance of ${value?.constructor.name ?? "a class"}, not plain data`;
-    case "undefined":
-      return "undefined, which a list cannot hold";
-    default:
-      return `a ${typeof value}`;
-  }
+  if (typeof value === "number") return String(value);
+  if (value === undefined) return "undefined, which a list cannot hold";
+  if (typeof value !== "object") return `a ${typeof value}`;
+  return `an instance of ${value?.constructor.name ?? "a class"}, not plain data`;
 }

@@ -42,11 +42,9 @@ export class Queue<T> {
   }
 
   #grow(): void {
-    const old = this.#slots;
-    this.#slots = new Array<T | undefined>(old.length * 2);
-    for (let i = 0; i < this.#size; i++) {
-      this.#slots[i] = old[(this.#head + i) & (old.length - 1)];
-    }
+    const { length } = this.#slots;
+    const items = this.#slots.map((_, index) => this.at(index));
+    this.#slots = items.concat(new Array<undefined>(length));
     this.#head = 0;
   }
 }

@@ -6,12 +6,7 @@
  * a released epoch. The class holds no timer and no promise.
  */
 import type { Entry } from "../protocol/ledger.ts";
-import {
-  type GroupsRecord,
-  parseKey,
-  type SessionRecord,
-  type ShardRecord,
-} from "../protocol/records.ts";
+import type { GroupsRecord, SessionRecord, ShardRecord } from "../protocol/records.ts";
 
 /** A record with its revision; revision 0 is the shard as its group's genesis record has it. */
 export interface Versioned<R> {
@@ -88,24 +83,26 @@ export class View {
   apply(entry: Entry): ViewChange | undefined {
     if (entry.revision <= (this.#entries.get(entry.key)?.revision ?? 0)) return undefined;
     this.#entries.set(entry.key, entry);
-    const key = parseKey(entry.key);
-    switch (key?.kind) {
-      case "session": {
-        const before = this.#sessions.get(key.incarnation)?.record.state;
+    const name = entry.key.slice(2);
+    switch (entry.key.slice(0, 2)) {
+      case "n.": {
+        const before = this.#sessions.get(name)?.record.state;
         const record = entry.value as SessionRecord;
-        this.#sessions.set(key.incarnation, { revision: entry.revision, record });
-        return { kind: "session", incarnation: key.incarnation, before };
+        this.#sessions.set(name, { revision: entry.revision, record });
+        return { kind: "session", incarnation: name, before };
       }
-      case "shard": {
+      case "s.": {
+        // A group may contain dots, a shard number cannot.
+        const [group, shard] = [name.replace(/\.\d+$/, ""), Number(/\d+$/.exec(name)?.[0])];
         const record = entry.value as ShardRecord;
-        this.#group(key.group).shards.set(key.shard, { revision: entry.revision, record });
-        return { kind: "shard", group: key.group, shard: key.shard };
+        this.#group(group).shards.set(shard, { revision: entry.revision, record });
+        return { kind: "shard", group, shard };
       }
-      case "genesis":
+      case "g.":
         // A shard without a record of its own has never been written: its revision is 0.
-        this.#group(key.group).genesis = { revision: 0, record: entry.value as ShardRecord };
-        return { kind: "genesis", group: key.group };
-      case "groups":
+        this.#group(name).genesis = { revision: 0, record: entry.value as ShardRecord };
+        return { kind: "genesis", group: name };
+      case "gr":
         this.#groupOfEntity = byEntity(entry.value as GroupsRecord);
         return { kind: "groups" };
       default:

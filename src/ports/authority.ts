@@ -27,11 +27,10 @@ export interface Authority {
   /** Opens the feed; `listener` hears every change after the snapshot this resolves to. */
   open(listener: AuthorityListener): Promise<Snapshot>;
   /**
-   * Compare-and-set on one key, linearisable. A rejection means *unknown*: the change may have been
-   * carried out, or may still be. Ask again with the same operation id to learn it.
+   * Independent compare-and-sets, each linearisable on its key, in one round trip where that is
+   * possible; order is kept. A rejection means *unknown*: a change may have been carried out, or
+   * may still be. Ask again with the same operation id to learn it.
    */
-  cas(change: Change): Promise<CasResult>;
-  /** Independent compare-and-sets, in one round trip where that is possible; order is kept. */
   casMany(changes: readonly Change[]): Promise<CasResult[]>;
   /** Leaves; nothing is reported any more. Twice is fine. */
   close(): Promise<void>;

@@ -83,57 +83,41 @@ const LISTS = 6;
 const encoder = new TextEncoder();
 const decoder = new TextDecoder("utf-8", { fatal: true });
 
-/** Items that wait to leave. */
+/** Items that wait to leave; every value in them must be plain data that nobody changes. */
 export class Batch {
-  /** How many there are. */
-  count = 0;
   /** An upper bound for their length, as far as the callers gave one. */
   charsMax = 0;
-  readonly #messages: unknown[] = [];
-  readonly #replies: unknown[] = [];
-  readonly #done: number[] = [];
-  readonly #failures: FailureItem[] = [];
-  readonly #redirects: RedirectItem[] = [];
-  readonly #controls: object[] = [];
+  readonly messages: unknown[] = [];
+  readonly replies: unknown[] = [];
+  readonly done: number[] = [];
+  readonly failures: FailureItem[] = [];
+  readonly redirects: RedirectItem[] = [];
+  readonly controls: object[] = [];
 
-  /** Adds a message; `message` in it must be plain data that nobody changes. */
+  /** How many items there are, more or less: a message counts for one. */
+  get count(): number {
+    const { messages, replies, done, failures, redirects, controls } = this;
+    const short = replies.length / 2 + done.length + failures.length;
+    return messages.length / MESSAGE_VALUES + short + redirects.length + controls.length;
+  }
+
+  /** Adds a message. */
   addMessage(item: MessageItem): void {
-    this.count++;
     const { shard, epoch, channel, sequence, call, leftMs } = item;
-    this.#messages.push(shard, epoch, channel, sequence, call, leftMs);
-    this.#messages.push(item.entity, item.id, item.message);
+    this.messages.push(shard, epoch, channel, sequence, call, leftMs);
+    this.messages.push(item.entity, item.id, item.message);
   }
 
-  /** Adds an answer; `value` must be plain data that nobody changes. */
+  /** Adds an answer. A list cannot hold `undefined`: JSON would make it null. */
   addReply(call: number, value: unknown): void {
-    this.count++;
-    // A list cannot hold `undefined`: JSON would make it null.
-    if (value === undefined) this.#done.push(call);
-    else this.#replies.push(call, value);
-  }
-
-  /** Adds an error for a caller. */
-  addFailure(item: FailureItem): void {
-    this.count++;
-    this.#failures.push(item);
-  }
-
-  /** Adds a refusal. */
-  addRedirect(item: RedirectItem): void {
-    this.count++;
-    this.#redirects.push(item);
-  }
-
-  /** Adds a message of the handoff protocol. */
-  addControl(message: object): void {
-    this.count++;
-    this.#controls.push(message);
+    if (value === undefined) this.done.push(call);
+    else this.replies.push(call, value);
   }
 
   /** The items as text, for {@link encodeFrame}. */
   encode(): string {
-    const lists = [this.#messages, this.#replies, this.#done, this.#failures];
-    return JSON.stringify([...lists, this.#redirects, this.#controls]);
+    const { messages, replies, done, failures, redirects, controls } = this;
+    return JSON.stringify([messages, replies, done, failures, redirects, controls]);
   }
 }
 

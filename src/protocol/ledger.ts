@@ -4,7 +4,7 @@
  * Revisions come from one counter, so they order all changes. An operation carries an id; the same
  * id twice is the same operation, so a caller whose answer was lost may simply ask again.
  */
-import type { AuthorityRecord } from "./records.ts";
+import { type AuthorityRecord, isRecord } from "./records.ts";
 
 /** A record with the revision and the operation that wrote it. */
 export interface Entry {
@@ -82,4 +82,17 @@ export class Ledger {
   skip(count: number): void {
     this.#revision += count;
   }
+}
+
+/** True for an entry that makes sense: what a peer sent is checked before it is kept. */
+export function isEntry(value: unknown): value is Entry {
+  const { key, revision, value: record, operation } = (value ?? {}) as Partial<Entry>;
+  if (typeof key !== "string" || typeof operation !== "string") return false;
+  return Number.isSafeInteger(revision) && revision! > 0 && isRecord(key, record);
+}
+
+/** The same for a change. */
+export function isChange(value: unknown): value is Change {
+  const { expected, ...rest } = (value ?? {}) as Partial<Change>;
+  return Number.isSafeInteger(expected) && isEntry({ ...rest, revision: 1 });
 }

@@ -65,21 +65,9 @@ export interface ShardRecord {
 /** Any of the records. */
 export type AuthorityRecord = MetaRecord | GroupsRecord | IdRecord | SessionRecord | ShardRecord;
 
-/** What a key says about the record behind it. */
-export type RecordKey =
-  | { readonly kind: "groups" }
-  | { readonly kind: "session"; readonly incarnation: string }
-  | { readonly kind: "genesis"; readonly group: string }
-  | { readonly kind: "shard"; readonly group: string; readonly shard: number };
-
 /** The key of a node's registration. */
 export function sessionKey(incarnation: string): string {
   return `n.${incarnation}`;
-}
-
-/** The key of a group's first owner. */
-export function genesisKey(group: string): string {
-  return `g.${group}`;
 }
 
 /** The key of a shard's owner. */
@@ -87,19 +75,29 @@ export function shardKey(group: string, shard: number): string {
   return `s.${group}.${shard}`;
 }
 
-/** The key of a node id. */
-export function idKey(node: string): string {
-  return `i.${node}`;
+/** What a peer's records must hold, by the beginning of their keys; `?` for what may be null. */
+const SHAPES: Readonly<Record<string, Readonly<Record<string, string>>>> = {
+  n: { node: "string", address: "string", group: "string?", weight: "number", load: "object" },
+  g: { owner: "string?", epoch: "number", cleanSince: "number", handoff: "string?" },
+  s: { owner: "string?", epoch: "number", cleanSince: "number", handoff: "string?" },
+  i: { incarnation: "string" },
+};
+
+/**
+ * True for a record that makes sense under `key`: what a peer sent is checked before it is kept.
+ */
+export function isRecord(key: string, value: unknown): value is AuthorityRecord {
+  if (typeof value !== "object" || value === null) return false;
+  if (key.startsWith("groups")) return isGroups((value as Partial<GroupsRecord>).groups);
+  const shape = key[1] === "." ? (SHAPES[key[0]!] ?? {}) : {};
+  return Object.entries(shape).every(([name, type]) => {
+    const field = (value as Readonly<Record<string, unknown>>)[name];
+    return field === null ? type.endsWith("?") : typeof field === type.replace("?", "");
+  });
 }
 
-/** Reads a key, or `undefined` for one that only its writer reads or a newer version knows. */
-export function parseKey(key: string): RecordKey | undefined {
-  if (key === "groups") return { kind: "groups" };
-  const [, kind, name = ""] = /^([ngs])\.(.+)$/.exec(key) ?? [];
-  if (kind === "n") return { kind: "session", incarnation: name };
-  if (kind === "g") return { kind: "genesis", group: name };
-  if (kind !== "s") return undefined;
-  // A group may contain dots, a shard number cannot.
-  const dot = name.lastIndexOf(".");
-  return { kind: "shard", group: name.slice(0, dot), shard: Number(name.slice(dot + 1)) };
+function isGroups(groups: unknown): boolean {
+  return Object.values(groups ?? { none: null }).every(
+    (names) => Array.isArray(names) && names.every((name) => typeof name === "string"),
+  );
 }

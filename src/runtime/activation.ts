@@ -9,15 +9,14 @@
  * An activation hangs in the idle wheel all its life and looks, when its time comes, whether it was
  * used since: being used costs one store, not a timer.
  */
+import { copyReply } from "./call.ts";
 import { CatgaError, describeError } from "../base/errors.ts";
 import { Queue } from "../base/queue.ts";
 import { isThenable } from "../base/thenable.ts";
 import { WheelEntry } from "../base/timer-wheel.ts";
-import { type PassivationReason, Refused } from "./definition.ts";
-import { copyReply } from "./encodable.ts";
+import { type PassivationReason, Refused, type Posted, type Work } from "./definition.ts";
 import type { OwnedShard, Resident } from "./owned-shard.ts";
 import { TurnContext, type TurnEntity, type TurnHome } from "./turn-context.ts";
-import type { Posted, Work } from "./work.ts";
 
 /** What an activation needs of the entity type around it. */
 export interface ActivationHost extends TurnHome {
@@ -25,8 +24,6 @@ export interface ActivationHost extends TurnHome {
   fenceOf(shard: OwnedShard): string;
   /** The activation is over. */
   forget(activation: Activation): void;
-  /** A message that outlived its activation. */
-  deliverAgain(id: string, work: Work): void;
 }
 
 type Phase = "opening" | "live" | "closing" | "closed";
@@ -258,7 +255,7 @@ export class Activation extends WheelEntry implements TurnEntity, Resident {
     // Messages that came while the hooks ran are for the entity, not for this activation.
     const waiting = this.#waiting?.drain() ?? [];
     this.host.forget(this);
-    for (const work of waiting) this.host.deliverAgain(this.id, work);
+    for (const work of waiting) this.host.exits.redeliver(this.host.definition.name, this.id, work);
   }
 
   #abandon(error: unknown): void {

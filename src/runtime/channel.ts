@@ -22,8 +22,8 @@ export interface ChannelOwner {
   deliverHere(call: RemoteCall): void;
   /** The highest number of this node's channel that the shard, which is here now, has accepted. */
   acceptedHere(shard: number, channel: number): number;
-  /** Pumps the channel again when its owner's stream has room. */
-  waitForRoom(channel: Channel, peer: Peer): void;
+  /** Pumps the channel again when streams have room. */
+  waitForRoom(): void;
 }
 
 /** Where messages to a shard go. */
@@ -120,7 +120,7 @@ export class Channel implements Lane {
       if (call === undefined) return;
       if (!call.isSettled) this.#number(call, peer);
     }
-    if (!peer.hasRoom) this.#owner.waitForRoom(this, peer);
+    if (!peer.hasRoom) this.#owner.waitForRoom();
   }
 
   #number(call: RemoteCall, peer: Peer): void {

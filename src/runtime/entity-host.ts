@@ -5,36 +5,23 @@ import { Activation, type ActivationHost } from "./activation.ts";
 import type { EntityDefinition } from "./definition.ts";
 import type { NodeContext } from "./node-context.ts";
 import type { OwnedShard } from "./owned-shard.ts";
-import type { RefRequest } from "./turn-context.ts";
-import type { Work } from "./work.ts";
-
-/** What leads out of an entity type. */
-export interface HostExits {
-  /** A reference for use inside a turn; its calls end with the turn's deadline. */
-  refTo(request: RefRequest): unknown;
-  /** Brings a message to whoever owns the entity now. */
-  redeliver(host: EntityHost, id: string, work: Work): void;
-}
+import type { Exits } from "./turn-context.ts";
 
 /** See the file's header. */
 export class EntityHost implements ActivationHost {
   readonly definition: EntityDefinition;
   readonly activations = new Map<string, Activation>();
   readonly context: NodeContext;
-  readonly #exits: HostExits;
+  readonly exits: Exits;
 
-  constructor(definition: EntityDefinition, context: NodeContext, exits: HostExits) {
+  constructor(definition: EntityDefinition, context: NodeContext, exits: Exits) {
     this.definition = definition;
     this.context = context;
-    this.#exits = exits;
+    this.exits = exits;
   }
 
   fenceOf({ epoch }: OwnedShard): string {
     return `${padded(this.context.generation)}.${padded(epoch)}`;
-  }
-
-  refTo(request: RefRequest): unknown {
-    return this.#exits.refTo(request);
   }
 
   /** The entity in errors and logs: `account/42`. */
@@ -73,11 +60,6 @@ export class EntityHost implements ActivationHost {
   /** The node closes: nothing here is waited for any more. */
   abandon(): void {
     for (const activation of this.activations.values()) activation.abort();
-  }
-
-  /** A message that outlived its activation. */
-  deliverAgain(id: string, work: Work): void {
-    this.#exits.redeliver(this, id, work);
   }
 
   #create(id: string, shard: OwnedShard): Activation {

@@ -10,12 +10,11 @@ import { admit, isStale } from "../ownership/channel.ts";
 import type { MessageItem } from "../protocol/frame.ts";
 import { shardKey } from "../protocol/records.ts";
 import { detailsOf } from "./call.ts";
-import type { MessageSpec } from "./definition.ts";
+import type { MessageSpec, Work } from "./definition.ts";
 import type { LocalDelivery, Place } from "./local-delivery.ts";
 import type { NodeContext } from "./node-context.ts";
 import type { Peer } from "./peer.ts";
 import type { Shards } from "./shards.ts";
-import type { Work } from "./work.ts";
 
 /** What the texts of an error may add to a batch at most, in escaped JSON. */
 const FAILURE_CHARS_MAX = 6 * 2 * ERROR_TEXT_CHARS_MAX;
@@ -64,12 +63,14 @@ export class Inbound {
     const { view } = this.#context;
     const group = view.groupOf(entity) ?? entity;
     const entry = view.entry(shardKey(group, shard));
-    peer.outbox().addRedirect({ group, shard, channel, sequence, frame, retryMs: HOLD_MS, entry });
+    peer
+      .outbox()
+      .redirects.push({ group, shard, channel, sequence, frame, retryMs: HOLD_MS, entry });
   }
 }
 
 function answerFailure(peer: Peer, call: number, { code, details }: CatgaError): void {
-  peer.outbox(FAILURE_CHARS_MAX).addFailure({ call, code, details });
+  peer.outbox(FAILURE_CHARS_MAX).failures.push({ call, code, details });
 }
 
 /** A message of another node in a mailbox. */

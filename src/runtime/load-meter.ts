@@ -1,33 +1,31 @@
 /** Figures of this node that travel with its heartbeats. */
 import { processUsage } from "../base/runtime.ts";
 import type { LoadFigures } from "../protocol/records.ts";
-import type { Calls } from "./remote-call.ts";
-import type { Slices } from "./slices.ts";
+import type { NodeContext } from "./node-context.ts";
 
 /** Measures between two samples, so that a figure is of now and not of the whole life. */
 export class LoadMeter {
-  readonly #slices: Slices;
-  readonly #calls: Calls;
+  readonly #context: NodeContext;
   #atMs = 0;
   #cpuSeconds = 0;
   #turns = 0;
 
-  constructor(slices: Slices, calls: Calls) {
-    this.#slices = slices;
-    this.#calls = calls;
+  constructor(context: NodeContext) {
+    this.#context = context;
   }
 
   /** The figures since the last sample. */
   sample(nowMs: number): LoadFigures {
     const { cpuSeconds, memoryBytes } = processUsage();
-    const turns = this.#slices.turns;
+    const { calls, slices } = this.#context;
+    const { turns } = slices;
     const seconds = Math.max(0.001, (nowMs - this.#atMs) / 1_000);
     const figures = {
-      inFlight: this.#calls.size,
+      inFlight: calls.size,
       cpu: round((cpuSeconds - this.#cpuSeconds) / seconds),
       memoryBytes,
       messagesPerSecond: Math.round((turns - this.#turns) / seconds),
-      eventLoopLagMs: round(this.#slices.takeLagMs()),
+      eventLoopLagMs: round(slices.takeLagMs()),
     };
     this.#atMs = nowMs;
     this.#cpuSeconds = cpuSeconds;

@@ -1,12 +1,12 @@
 /** Brings messages to the mailboxes of this node, whoever sent them. */
 import { CatgaError } from "../base/errors.ts";
-import type { MessageSpec } from "./definition.ts";
-import { EntityHost, type HostExits } from "./entity-host.ts";
+import type { MessageSpec, Work } from "./definition.ts";
+import { EntityHost } from "./entity-host.ts";
 import type { NodeContext } from "./node-context.ts";
 import type { OwnedShard } from "./owned-shard.ts";
 import type { RemoteCall } from "./remote-call.ts";
 import type { Shards } from "./shards.ts";
-import type { Work } from "./work.ts";
+import type { Exits } from "./turn-context.ts";
 
 /** An entity of this node, in a shard that it serves. */
 export interface Place {
@@ -21,12 +21,12 @@ export class LocalDelivery {
   readonly #context: NodeContext;
   readonly #shards: Shards;
 
-  constructor(context: NodeContext, shards: Shards, refTo: HostExits["refTo"]) {
+  constructor(context: NodeContext, shards: Shards, refTo: Exits["refTo"]) {
     this.#context = context;
     this.#shards = shards;
-    const exits: HostExits = {
+    const exits: Exits = {
       refTo,
-      redeliver: (host, id, work) => this.redeliver(host, id, work),
+      redeliver: (entity, id, work) => this.redeliver(entity, id, work),
     };
     const { entities } = context.options;
     this.hosts = new Map(entities.map((each) => [each.name, new EntityHost(each, context, exits)]));
@@ -43,8 +43,9 @@ export class LocalDelivery {
   }
 
   /** The same for a message whose activation ended before its turn came. */
-  redeliver(host: EntityHost, id: string, work: Work): void {
-    const shard = this.#shards.serving(this.#context.shardOf(host.definition.name, id));
+  redeliver(entity: string, id: string, work: Work): void {
+    const host = this.hosts.get(entity)!;
+    const shard = this.#shards.serving(this.#context.shardOf(entity, id));
     if (shard !== undefined) return this.deliver({ host, id, shard }, work);
     work.fail(new CatgaError("UNAVAILABLE", { reason: "its shard is moving" }));
   }
@@ -57,7 +58,7 @@ export class LocalDelivery {
     if (spec === undefined) {
       return call.fail(new CatgaError("UNKNOWN_MESSAGE", { entity, message: type }));
     }
-    this.redeliver(host, id, homebound(call, spec));
+    this.redeliver(entity, id, homebound(call, spec));
     if (call.oneWay) call.succeed(undefined);
   }
 }

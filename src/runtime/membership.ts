@@ -12,9 +12,7 @@ import { grantedLease, type Lease, type LeaseEvent, stepLease } from "../ownersh
 import type { CasResult, Entry } from "../protocol/ledger.ts";
 import {
   type GroupsRecord,
-  genesisKey,
   type IdRecord,
-  idKey,
   type MetaRecord,
   sessionKey,
   type SessionRecord,
@@ -22,8 +20,6 @@ import {
 import { LoadMeter } from "./load-meter.ts";
 import type { NodeContext } from "./node-context.ts";
 import type { RecordWriter } from "./record-writer.ts";
-
-type Ended = "left" | "dead";
 
 /** See the file's header. */
 export class Membership {
@@ -42,7 +38,7 @@ export class Membership {
     this.#context = context;
     this.#writer = writer;
     this.#fenced = fenced;
-    this.#load = new LoadMeter(context.slices, context.calls);
+    this.#load = new LoadMeter(context);
   }
 
   /**
@@ -73,7 +69,7 @@ export class Membership {
   }
 
   /** Ends the session: others may take what is left at once. */
-  async leave(state: Ended): Promise<void> {
+  async leave(state: "left" | "dead"): Promise<void> {
     this.#cancelTick();
     await this.#change(state);
     this.stop();
@@ -96,7 +92,7 @@ export class Membership {
 
   async #takeId(node: string): Promise<void> {
     const { view, self } = this.#context;
-    const key = idKey(node);
+    const key = `i.${node}`;
     for (;;) {
       const holder = this.#holderOf(node);
       if (holder !== undefined && view.isAlive(holder)) {
@@ -109,7 +105,7 @@ export class Membership {
   }
 
   #holderOf(node: string): string | undefined {
-    return (this.#context.view.entry(idKey(node))?.value as IdRecord | undefined)?.incarnation;
+    return (this.#context.view.entry(`i.${node}`)?.value as IdRecord | undefined)?.incarnation;
   }
 
   async #joinGroup(ours: readonly string[]): Promise<string> {
@@ -161,7 +157,7 @@ export class Membership {
 
   async #bootstrap(group: string): Promise<void> {
     const value = { owner: this.#context.self, epoch: 1, cleanSince: 1, handoff: null };
-    await this.#createOrRead(genesisKey(group), value);
+    await this.#createOrRead(`g.${group}`, value);
   }
 
   async #createOrRead<R extends Entry["value"]>(key: string, value: R): Promise<R> {

@@ -6,7 +6,7 @@
  */
 import type { Link, LinkListener, LinkPeer } from "../ports/link.ts";
 import { decodeFrame, type Frame, readItems, type RedirectItem } from "../protocol/frame.ts";
-import type { Entry } from "../protocol/ledger.ts";
+import { type Entry, isEntry } from "../protocol/ledger.ts";
 import { Channel, type ChannelOwner, type Route } from "./channel.ts";
 import { parseControl } from "./control.ts";
 import type { Inbound } from "./inbound.ts";
@@ -29,15 +29,16 @@ export interface MeshParts {
 /** See the file's header. */
 export class Mesh implements LinkListener, PeerOwner, ChannelOwner {
   readonly context: NodeContext;
-  readonly #parts: MeshParts;
+  readonly parts: MeshParts;
   readonly #peers = new Map<string, Peer>();
   readonly #channels = new Map<string, Channel[]>();
-  readonly #starved = new Map<Peer, Set<Channel>>();
+  /** Some channel waits until a stream has room. */
+  #isStarved = false;
   #burst: (() => void)[] = [];
 
   constructor(context: NodeContext, parts: MeshParts) {
     this.context = context;
-    this.#parts = parts;
+    this.parts = parts;
   }
 
   /** The channel to a shard. */
@@ -47,7 +48,7 @@ export class Mesh implements LinkListener, PeerOwner, ChannelOwner {
     let channel = channels[shard];
     if (channel === undefined) {
       channels[shard] = channel = new Channel(group, shard, this);
-      this.#parts.shards.leaveBy(channel);
+      this.parts.shards.leaveBy(channel);
     }
     return channel;
   }
@@ -75,12 +76,11 @@ export class Mesh implements LinkListener, PeerOwner, ChannelOwner {
 
   /** The session of `incarnation` is over: nothing it sends counts any more. */
   forget(incarnation: string): void {
-    this.#parts.link.forget(incarnation);
+    this.parts.link.forget(incarnation);
     this.context.calls.lost(incarnation);
     const peer = this.#peers.get(incarnation);
     if (peer === undefined) return;
     this.#peers.delete(incarnation);
-    this.#starved.delete(peer);
     peer.close();
     this.pumpAll();
   }
@@ -116,7 +116,7 @@ export class Mesh implements LinkListener, PeerOwner, ChannelOwner {
   }
 
   receiveItems(peer: Peer, frame: Frame): boolean {
-    const { inbound, shards } = this.#parts;
+    const { inbound, shards } = this.parts;
     const { calls, slices } = this.context;
     slices.read();
     return readItems(frame, {
@@ -133,7 +133,7 @@ export class Mesh implements LinkListener, PeerOwner, ChannelOwner {
   }
 
   sendFrame(to: LinkPeer, frame: Uint8Array): void {
-    this.#parts.link.send(to, frame);
+    this.parts.link.send(to, frame);
   }
 
   atEndOfBurst(run: () => void): void {
@@ -141,17 +141,14 @@ export class Mesh implements LinkListener, PeerOwner, ChannelOwner {
     if (this.#burst.length === 1) this.context.clock.yield(() => this.#endBurst());
   }
 
-  waitForRoom(channel: Channel, peer: Peer): void {
-    let waiting = this.#starved.get(peer);
-    if (waiting === undefined) this.#starved.set(peer, (waiting = new Set()));
-    waiting.add(channel);
+  waitForRoom(): void {
+    this.#isStarved = true;
   }
 
-  roomAgain(peer: Peer): void {
-    const waiting = this.#starved.get(peer);
-    if (waiting === undefined) return;
-    this.#starved.delete(peer);
-    for (const channel of waiting) channel.pump();
+  roomAgain(): void {
+    if (!this.#isStarved) return;
+    this.#isStarved = false;
+    this.pumpAll();
   }
 
   route(group: string, shard: number): Route {
@@ -160,7 +157,7 @@ export class Mesh implements LinkListener, PeerOwner, ChannelOwner {
     const owner = owned?.record.owner;
     if (owned === undefined || owner === null || owner === undefined) return { kind: "nowhere" };
     if (owner === self) {
-      const isServed = this.#parts.shards.serving(shard) !== undefined;
+      const isServed = this.parts.shards.serving(shard) !== undefined;
       return isServed ? { kind: "here", owned } : { kind: "nowhere" };
     }
     if (!view.isAlive(owner)) return { kind: "nowhere" };
@@ -168,16 +165,16 @@ export class Mesh implements LinkListener, PeerOwner, ChannelOwner {
   }
 
   deliverHere(call: RemoteCall): void {
-    this.#parts.local.comeHome(call);
+    this.parts.local.comeHome(call);
   }
 
   acceptedHere(shard: number, channel: number): number {
-    return this.#parts.shards.acceptedHere(shard, channel);
+    return this.parts.shards.acceptedHere(shard, channel);
   }
 
   #redirected(peer: Peer, item: RedirectItem): void {
     const { entry } = item;
-    if (typeof entry === "object" && entry !== null) this.#parts.learn(entry as Entry);
+    if (isEntry(entry)) this.parts.learn(entry);
     this.#channels.get(item.group)?.[item.shard]?.redirected(item, peer);
   }
 

@@ -68,7 +68,7 @@ export class Node implements AuthorityListener {
     this.#writer = new RecordWriter(context, ports.authority, (entry) => this.changed([entry]));
     this.#membership = new Membership(context, this.#writer, () => this.#fence());
     this.#shards = new Shards(context, this.#writer, (to, message) => {
-      if (context.view.isAlive(to)) this.#mesh.peer(to).outbox().addControl(message);
+      if (context.view.isAlive(to)) this.#mesh.peer(to).outbox().controls.push(message);
     });
     const shards = this.#shards;
     this.#local = new LocalDelivery(context, shards, (request) => refTo(this.router, request));
@@ -79,7 +79,7 @@ export class Node implements AuthorityListener {
       inbound: new Inbound(context, shards, this.#local),
       learn: (entry) => this.changed([entry]),
     });
-    this.router = new Router(context, { shards, local: this.#local, mesh: this.#mesh });
+    this.router = new Router(this.#mesh);
   }
 
   /** Starts a node; resolves when it has joined and its calls are taken. */
@@ -161,21 +161,20 @@ export class Node implements AuthorityListener {
     // The rest is for telling the others that this node is done with its turns, one way or another.
     const leaveMs = deadlineMs - Math.min(deadlineMs / 10, DEATH_NOTE_MS);
     const endMs = clock.nowMs() + leaveMs;
-    const isInTime = await new Promise<boolean>((resolve, reject) => {
-      const cancel = clock.after(leaveMs, () => resolve(false));
-      this.#leave(endMs)
-        .then(() => resolve(true), reject)
-        .finally(cancel);
-    });
-    if (!isInTime) {
+    if (!(await this.#within(leaveMs, this.#leave(endMs)))) {
       log.warn({ node: options.nodeId, deadlineMs }, "stopped before everything had ended");
       this.#abandon();
-      await new Promise<void>((resolve, reject) => {
-        const cancel = clock.after(deadlineMs - leaveMs, resolve);
-        this.#membership.leave("dead").then(resolve, reject).finally(cancel);
-      });
+      await this.#within(deadlineMs - leaveMs, this.#membership.leave("dead"));
     }
     await this.#close();
+  }
+
+  /** True when `work` ended before `limitMs` had passed. */
+  #within(limitMs: number, work: Promise<void>): Promise<boolean> {
+    return new Promise((resolve, reject) => {
+      const cancel = this.#context.clock.after(limitMs, () => resolve(false));
+      work.then(() => resolve(true), reject).finally(cancel);
+    });
   }
 
   async #leave(endMs: number): Promise<void> {

@@ -1,7 +1,8 @@
 /**
  * The stream to one other node, and back: frames numbered from 1, kept until they are acknowledged,
- * dealt with in their order, and sent again when a connection is new or an answer is overdue. So a link may lose, double and reorder frames, and messages, replies and handoffs
- * still arrive once and in order, as long as both processes live.
+ * dealt with in their order, and sent again when a connection is new or an answer is overdue. So a
+ * link may lose, double and reorder frames, and messages, replies and handoffs still arrive once
+ * and in order, as long as both processes live.
  *
  * A frame is acknowledged when all its items were dealt with. What the receiver did not accept it
  * says in a redirect, which travels ahead of the acknowledgement: so an acknowledged message that
@@ -19,8 +20,14 @@ import { Queue } from "../base/queue.ts";
 import { WheelEntry } from "../base/timer-wheel.ts";
 import type { LinkPeer } from "../ports/link.ts";
 import { Batch, encodeFrame, type Frame, type MessageItem } from "../protocol/frame.ts";
-import type { Acknowledged } from "./acknowledged.ts";
 import type { NodeContext } from "./node-context.ts";
+
+/** A message that wants to know when the other side has accepted it. */
+export interface Acknowledged {
+  /** The frame that carries it. */
+  frame: number;
+  accepted(by: { readonly incarnation: string }): void;
+}
 
 /** What surrounds a stream. */
 export interface PeerOwner {
@@ -31,7 +38,7 @@ export interface PeerOwner {
   /** Deals with the items of a frame; `false` when one makes no sense. */
   receiveItems(peer: Peer, frame: Frame): boolean;
   /** There is room in the window again. */
-  roomAgain(peer: Peer): void;
+  roomAgain(): void;
 }
 
 interface SentFrame {
@@ -199,6 +206,6 @@ export class Peer extends WheelEntry implements LinkPeer {
     this.#retransmitMs = RETRANSMIT_MS;
     this.#owner.context.wheel.remove(this);
     if (this.#unacknowledged.size > 0) this.#watch();
-    this.#owner.roomAgain(this);
+    this.#owner.roomAgain();
   }
 }

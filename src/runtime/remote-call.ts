@@ -5,7 +5,7 @@ import { charsMaxOfLastCopy } from "../base/plain.ts";
 import type { TimerWheel } from "../base/timer-wheel.ts";
 import type { MessageItem } from "../protocol/frame.ts";
 import { Call, detailsOf, type Sending } from "./call.ts";
-import type { Acknowledged } from "./acknowledged.ts";
+import type { Acknowledged } from "./peer.ts";
 
 /** Where a numbered message belongs. */
 export interface Lane {

@@ -7,43 +7,36 @@
  * shard comes home while some of them travel.
  */
 import { CatgaError } from "../base/errors.ts";
+import { CALL_TIMEOUT_MS } from "../base/limits.ts";
+import type { Logger } from "../base/logger.ts";
+import type { TimerWheel } from "../base/timer-wheel.ts";
 import { checkEntityId } from "../protocol/ids.ts";
 import type { Activation } from "./activation.ts";
-import type { Sending } from "./call.ts";
-import { copyPayload } from "./encodable.ts";
+import { Call, copyPayload, detailsOf, type Sending, type Subject } from "./call.ts";
+import type { MessageSpec, Work } from "./definition.ts";
 import type { EntityHost } from "./entity-host.ts";
-import { LocalCall, LocalTell } from "./local-call.ts";
-import type { LocalDelivery } from "./local-delivery.ts";
 import type { Mesh } from "./mesh.ts";
 import type { NodeContext } from "./node-context.ts";
 import type { OwnedShard } from "./owned-shard.ts";
 import { RemoteCall } from "./remote-call.ts";
-import type { Shards } from "./shards.ts";
-
-/** Where messages of this node can go. */
-export interface RouterParts {
-  readonly shards: Shards;
-  readonly local: LocalDelivery;
-  readonly mesh: Mesh;
-}
 
 const ACCEPTED: Promise<unknown> = Promise.resolve();
 
 /** See the file's header. */
 export class Router {
   readonly #context: NodeContext;
-  readonly #parts: RouterParts;
+  readonly #mesh: Mesh;
 
-  constructor(context: NodeContext, parts: RouterParts) {
-    this.#context = context;
-    this.#parts = parts;
+  constructor(mesh: Mesh) {
+    this.#context = mesh.context;
+    this.#mesh = mesh;
   }
 
   /** Sends; resolves to the answer, or for a one-way message to nothing once it is accepted. */
   send(sending: Sending): Promise<unknown> {
     const { refusal } = this.#context;
     if (refusal !== undefined) return Promise.reject(refusal);
-    const host = this.#parts.local.hosts.get(sending.entity);
+    const host = this.#mesh.parts.local.hosts.get(sending.entity);
     try {
       const activation = host?.activations.get(sending.id);
       if (host === undefined) return this.#sendAway(sending);
@@ -61,7 +54,7 @@ export class Router {
   #sendSomewhere(host: EntityHost, sending: Sending): Promise<unknown> {
     checkEntityId(sending.id);
     const number = this.#context.shardOf(sending.entity, sending.id);
-    const shard = this.#parts.shards.serving(number);
+    const shard = this.#mesh.parts.shards.serving(number);
     if (!host.definition.messages.has(sending.type)) throw unknownMessage(sending);
     if (shard === undefined || !isOpen(shard)) return this.#sendAway(sending);
     return this.#sendHere(host, host.activate(sending.id, shard), sending);
@@ -72,7 +65,7 @@ export class Router {
     if (spec === undefined) throw unknownMessage(sending);
     const message = copyPayload(sending, sending.message);
     if (sending.oneWay) {
-      const tell = new LocalTell(sending, { spec, message }, this.#context.log);
+      const tell = tellOf(sending, { spec, message }, this.#context.log);
       if (activation.post(tell) === "full") throw host.mailboxFull(sending.id);
       return this.#context.slices.pause() ?? ACCEPTED;
     }
@@ -95,7 +88,7 @@ export class Router {
       this.#context.calls,
     );
     if (signal !== undefined) call.cancelWith(signal);
-    this.#parts.mesh.channel(group, this.#context.shardOf(entity, id)).push(call);
+    this.#mesh.channel(group, this.#context.shardOf(entity, id)).push(call);
     return call.promise();
   }
 }
@@ -106,4 +99,59 @@ function isOpen(shard: OwnedShard): boolean {
 
 function unknownMessage({ entity, type }: Sending): CatgaError {
   return new CatgaError("UNKNOWN_MESSAGE", { entity, message: type });
+}
+
+/** A call within this process. */
+class LocalCall extends Call implements Work {
+  readonly oneWay = false;
+  readonly spec: MessageSpec;
+  /** A copy that belongs to the handler. */
+  readonly message: unknown;
+  deadlineMs: number;
+  readonly #wheel: TimerWheel;
+  #isTimed = false;
+
+  constructor(sending: Sending, local: Pick<Work, "spec" | "message">, wheel: TimerWheel) {
+    super(sending, sending.timeoutMs ?? local.spec.timeoutMs ?? CALL_TIMEOUT_MS);
+    this.spec = local.spec;
+    this.message = local.message;
+    this.deadlineMs = sending.boundMs;
+    this.#wheel = wheel;
+  }
+
+  begin(nowMs: number): boolean {
+    if (this.isSettled) return false;
+    this.executed = "maybe";
+    if (!this.#isTimed) this.#setDeadline(nowMs);
+    return true;
+  }
+
+  /** The answer did not come at once: from now on the deadline counts. */
+  wait(): void {
+    if (this.isSettled) return;
+    if (!this.#isTimed) this.#setDeadline(this.#wheel.nowMs);
+    this.#wheel.add(this, this.deadlineMs);
+  }
+
+  protected override settled(): void {
+    this.#wheel.remove(this);
+  }
+
+  #setDeadline(nowMs: number): void {
+    this.#isTimed = true;
+    this.deadlineMs = Math.min(this.deadlineMs, nowMs + this.timeoutMs);
+  }
+}
+
+/** A one-way message within this process: nobody hears how it ended, but the log. */
+function tellOf(subject: Subject, local: Pick<Work, "spec" | "message">, log: Logger): Work {
+  return {
+    ...local,
+    oneWay: true,
+    // A deadline is for the mailbox to take the message; what was taken is run.
+    deadlineMs: Number.POSITIVE_INFINITY,
+    begin: () => true,
+    succeed() {},
+    fail: (error) => log.warn({ ...detailsOf(subject), error }, "a one-way message failed"),
+  };
 }

@@ -2,14 +2,19 @@
  * What a handler is given: its entity's state and the world, for the length of one turn. One object
  * a turn; everything behind it is looked up when it is asked for.
  */
+import { copyPayload } from "./call.ts";
 import { type Logger, withFields } from "../base/logger.ts";
 import { type Duration, durationMs } from "../base/duration.ts";
 import { CatgaError } from "../base/errors.ts";
 import { WheelEntry } from "../base/timer-wheel.ts";
-import type { EntityDefinition, MessageSpec, PassivationReason } from "./definition.ts";
-import { copyPayload } from "./encodable.ts";
+import type {
+  EntityDefinition,
+  MessageSpec,
+  PassivationReason,
+  Posted,
+  Work,
+} from "./definition.ts";
 import type { NodeContext } from "./node-context.ts";
-import type { Posted, Work } from "./work.ts";
 
 /** The entity whose turn it is. */
 export interface TurnEntity {
@@ -30,13 +35,21 @@ export interface TurnHome {
   readonly definition: EntityDefinition;
   keyOf(id: string): string;
   mailboxFull(id: string): CatgaError;
+  readonly exits: Exits;
+}
+
+/** What leads out of an entity type. */
+export interface Exits {
+  /** A reference for use inside a turn; its calls end with the turn's deadline. */
   refTo(request: RefRequest): unknown;
+  /** Brings a message that outlived its activation to whoever owns the entity now. */
+  redeliver(entity: string, id: string, work: Work): void;
 }
 
 /** A reference that a turn asks for. */
-export interface RefRequest {
+export interface RefRequest<T = unknown> {
   /** An entity type, or its name. */
-  readonly target: unknown;
+  readonly target: T;
   readonly id: string;
   /** When its calls end at the latest. */
   readonly boundMs: number;
@@ -83,7 +96,7 @@ export class TurnContext {
 
   /** A reference whose calls end with this turn's deadline. */
   entity(target: unknown, id: string): unknown {
-    return this.#entity.host.refTo({ target, id, boundMs: this.#deadlineMs });
+    return this.#entity.host.exits.refTo({ target, id, boundMs: this.#deadlineMs });
   }
 
   peer(id: string): unknown {

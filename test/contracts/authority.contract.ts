@@ -4,6 +4,7 @@ import type { CasResult, Entry } from "../../src/protocol/ledger.ts";
 import type { Check } from "./check.ts";
 import {
   type AuthorityFixture,
+  cas,
   change,
   HARD_TEXTS,
   nextNumber,
@@ -23,9 +24,9 @@ export const authorityContract: readonly Check<AuthorityFixture>[] = [
     name: "a record is created against revision 0, and changed against its own revision",
     async run(fixture) {
       const [writer, other] = await twoSeats(fixture);
-      const created = revisionOf(await writer.authority.cas(change("i.a", 0, record("first"))));
+      const created = revisionOf(await cas(writer.authority, change("i.a", 0, record("first"))));
       const changed = revisionOf(
-        await other.authority.cas(change("i.a", created, record("second"))),
+        await cas(other.authority, change("i.a", created, record("second"))),
       );
       ok(changed > created);
       const late = await sit(fixture);
@@ -39,15 +40,15 @@ export const authorityContract: readonly Check<AuthorityFixture>[] = [
     name: "a change of a record that is not as expected is refused with the record that is there",
     async run(fixture) {
       const [writer, other] = await twoSeats(fixture);
-      const first = revisionOf(await writer.authority.cas(change("i.a", 0)));
+      const first = revisionOf(await cas(writer.authority, change("i.a", 0)));
       const current = change("i.a", first, record("current"));
-      const revision = revisionOf(await writer.authority.cas(current));
+      const revision = revisionOf(await cas(writer.authority, current));
       const { key, value, operation } = current;
       const refused = { ok: false, current: { key, value, operation, revision } };
       for (const expected of [0, first, revision + 1]) {
-        deepEqual(await other.authority.cas(change("i.a", expected)), refused);
+        deepEqual(await cas(other.authority, change("i.a", expected)), refused);
       }
-      missing(await other.authority.cas(change("i.none", 1)));
+      missing(await cas(other.authority, change("i.none", 1)));
     },
   },
   {
@@ -55,10 +56,10 @@ export const authorityContract: readonly Check<AuthorityFixture>[] = [
     async run(fixture) {
       const [writer, other] = await twoSeats(fixture);
       const operation = change("i.a", 0);
-      const revision = revisionOf(await writer.authority.cas(operation));
-      revisionOf(await other.authority.cas(change("i.b", 0)));
-      revisionOf(await other.authority.cas(change("i.c", 0)));
-      equal(revisionOf(await writer.authority.cas(operation)), revision);
+      const revision = revisionOf(await cas(writer.authority, operation));
+      revisionOf(await cas(other.authority, change("i.b", 0)));
+      revisionOf(await cas(other.authority, change("i.c", 0)));
+      equal(revisionOf(await cas(writer.authority, operation)), revision);
       equal(revisionOf((await other.authority.casMany([operation]))[0]!), revision);
       await settle(writer, [writer, other]);
       for (const { heard } of [writer, other]) {
@@ -73,7 +74,9 @@ export const authorityContract: readonly Check<AuthorityFixture>[] = [
       let revision = 0;
       for (let round = 0; round < 150; round++) {
         const bids = seats.map((_, i) => change("i.prize", revision, record(`${round}/${i}`)));
-        const results = await Promise.all(seats.map(({ authority }, i) => authority.cas(bids[i]!)));
+        const results = await Promise.all(
+          seats.map(({ authority }, i) => cas(authority, bids[i]!)),
+        );
         const winners = bids.filter((_, i) => results[i]!.ok);
         equal(winners.length, 1, `round ${round}: ${JSON.stringify(results)}`);
         revision = Math.max(...results.map((result) => (result.ok ? result.revision : 0)));
@@ -91,7 +94,7 @@ export const authorityContract: readonly Check<AuthorityFixture>[] = [
       let last = 0;
       for (let round = 0; round < 50; round++) {
         const results = await Promise.all(
-          seats.map(({ authority }, i) => authority.cas(change(`i.${round}-${i}`, 0))),
+          seats.map(({ authority }, i) => cas(authority, change(`i.${round}-${i}`, 0))),
         );
         const revisions = results.map(revisionOf).sort((a, b) => a - b);
         equal(new Set(revisions).size, seats.length);
@@ -154,7 +157,7 @@ export const authorityContract: readonly Check<AuthorityFixture>[] = [
         if (n % 20 === 10) joined.push(sit(fixture));
         const { authority } = n % 2 === 0 ? writer : other;
         const { expected: _, ...entry } = change(`i.${n}`, 0);
-        const result = await authority.cas({ ...entry, expected: 0 });
+        const result = await cas(authority, { ...entry, expected: 0 });
         all.push({ ...entry, revision: revisionOf(result) });
       }
       const late = await Promise.all(joined);
@@ -181,7 +184,7 @@ export const authorityContract: readonly Check<AuthorityFixture>[] = [
       for (let n = 0; n < 30; n++) {
         await Promise.all(
           seats.map(async ({ authority, heard }, i) => {
-            const revision = revisionOf(await authority.cas(change(`i.${n}-${i}`, 0)));
+            const revision = revisionOf(await cas(authority, change(`i.${n}-${i}`, 0)));
             ok(heard.some((entry) => entry.revision === revision));
           }),
         );
@@ -197,7 +200,7 @@ export const authorityContract: readonly Check<AuthorityFixture>[] = [
       const { length } = second.heard;
       await settle(first, [first, witness]);
       equal(second.heard.length, length);
-      await rejects(second.authority.cas(change("i.late", 0)));
+      await rejects(cas(second.authority, change("i.late", 0)));
       await rejects(second.authority.casMany([change("i.later", 0)]));
       await settle(first, [first, witness]);
       equal(witness.heardOf("i.late") ?? witness.heardOf("i.later"), undefined);
@@ -208,7 +211,7 @@ export const authorityContract: readonly Check<AuthorityFixture>[] = [
     async run(fixture) {
       const [first, second] = await twoSeats(fixture);
       for (const { authority } of [second, first]) {
-        const outcome = authority.cas(change("i.a", 0)).then(
+        const outcome = cas(authority, change("i.a", 0)).then(
           () => "answered",
           () => "unknown",
         );
@@ -224,7 +227,7 @@ export const authorityContract: readonly Check<AuthorityFixture>[] = [
       const unopened = await fixture.join();
       await Promise.all([unopened.close(), second.authority.close(), second.authority.close()]);
       await second.authority.close();
-      revisionOf(await first.authority.cas(change("i.a", 0)));
+      revisionOf(await cas(first.authority, change("i.a", 0)));
     },
   },
   {
@@ -233,7 +236,7 @@ export const authorityContract: readonly Check<AuthorityFixture>[] = [
       const [writer, reader] = await twoSeats(fixture);
       const values = new Map(HARD_TEXTS.map((text) => [`i.${text}`, session(text)]));
       for (const [key, value] of values)
-        revisionOf(await writer.authority.cas(change(key, 0, value)));
+        revisionOf(await cas(writer.authority, change(key, 0, value)));
       await settle(writer, [writer, reader]);
       const late = await sit(fixture);
       for (const entries of [reader.heard, late.snapshot.entries]) {

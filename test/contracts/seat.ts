@@ -85,7 +85,7 @@ export function revisionOf(result: CasResult): number {
 export async function settle(writer: Seat, seats: readonly Seat[]): Promise<void> {
   const key = `i.last-${nextNumber()}`;
   const entry = change(key, 0);
-  revisionOf(await writer.authority.cas(entry));
+  revisionOf(await cas(writer.authority, entry));
   await waitUntil(
     `every port has heard of ${key}`,
     () => seats.every((seat) => seat.heardOf(key) !== undefined),
@@ -130,4 +130,9 @@ export function session(text: string): AuthorityRecord {
 /** Two new ports. */
 export async function twoSeats(fixture: AuthorityFixture): Promise<[Seat, Seat]> {
   return [await sit(fixture), await sit(fixture)];
+}
+
+/** One compare-and-set. */
+export async function cas(authority: Authority, wanted: Change): Promise<CasResult> {
+  return (await authority.casMany([wanted]))[0]!;
 }

@@ -51,7 +51,7 @@ test("a node whose session others have ended takes no calls: UNAVAILABLE", async
   const snapshot = await authority.open({ changed() {}, resynced() {}, lost() {} });
   const { key, revision, value } = sessionOf(snapshot, "second");
   const dead = { key, expected: revision, value: { ...value, state: "dead" }, operation: "murder" };
-  expect(await authority.cas(dead as never)).toMatchObject({ ok: true });
+  expect((await authority.casMany([dead as never]))[0]).toMatchObject({ ok: true });
   await sees(first, ["first"]);
   const call = (): Promise<unknown> => second.entity("counter", "1").send({ type: "count" });
   const code = async (): Promise<unknown> => call().catch((error: { code?: string }) => error.code);

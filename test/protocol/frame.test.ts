@@ -97,9 +97,9 @@ function batchOf(all: Items): Batch {
   const batch = new Batch();
   for (const item of all.messages) batch.addMessage(item);
   for (const [call, value] of all.replies) batch.addReply(call, value);
-  for (const item of all.failures) batch.addFailure(item);
-  for (const item of all.redirects) batch.addRedirect(item);
-  for (const item of all.controls) batch.addControl(item);
+  for (const item of all.failures) batch.failures.push(item);
+  for (const item of all.redirects) batch.redirects.push(item);
+  for (const item of all.controls) batch.controls.push(item);
   return batch;
 }
 

@@ -3,12 +3,13 @@
  * that ten idle minutes pass at once and nothing depends on the machine.
  */
 import type { AnyEntity, ClusterOptions, Logger, Ref } from "../../src/index.ts";
-import { EntityRef, type RefRequest } from "../../src/api/ref.ts";
+import { EntityRef, type RefTarget } from "../../src/api/ref.ts";
 import { settingsOf } from "../../src/api/options.ts";
 import type { Clock } from "../../src/base/clock.ts";
 import { systemRandom } from "../../src/base/random.ts";
 import { memory } from "../../src/drivers/memory/index.ts";
 import { Node } from "../../src/runtime/node.ts";
+import type { RefRequest } from "../../src/runtime/turn-context.ts";
 
 interface Timer {
   readonly atMs: number;
@@ -98,7 +99,7 @@ export async function startVirtual(options: VirtualOptions): Promise<VirtualNode
   const { clock = new VirtualClock(), ...rest } = options;
   const settings = settingsOf({ transport: memory(), ...rest }, systemRandom);
   const starting = Node.start({ ...settings, clock, random: systemRandom }, (router, request) => {
-    return new EntityRef(router, request as RefRequest);
+    return new EntityRef(router, request as RefRequest<RefTarget>);
   });
   // The hash is loaded in real time, and only then the node begins to wait for its clock.
   let isStarted = false;

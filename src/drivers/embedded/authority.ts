@@ -3,25 +3,13 @@
  * When the hub goes away, all of them do the same again; what they know goes with them.
  */
 import type { Server, Socket } from "node:net";
-import type { Clock } from "../../base/clock.ts";
 import { CatgaError, isCatgaError } from "../../base/errors.ts";
 import { JOIN_TIMEOUT_MS } from "../../base/limits.ts";
 import type { Authority, AuthorityListener, Snapshot } from "../../ports/authority.ts";
 import { type CasResult, type Change, type Entry, Ledger } from "../../protocol/ledger.ts";
-import { dial, type Membership } from "./handshake.ts";
-import { bindHub, Hub, type Inheritance } from "./hub.ts";
-import type { Register } from "./register.ts";
+import { dial } from "./handshake.ts";
+import { bindHub, Hub, type HubAccess, type Inheritance } from "./hub.ts";
 import { readJson, receiveFrames, writeJson } from "./wire.ts";
-
-/** What the authority port of one node needs. */
-export interface HubAccess {
-  readonly port: number;
-  readonly membership: Membership;
-  readonly self: string;
-  readonly clock: Clock;
-  readonly leaseMs: number;
-  readonly register: Register;
-}
 
 interface Waiting {
   readonly resolve: (results: CasResult[]) => void;
@@ -56,10 +44,6 @@ export class HubAuthority implements Authority {
     const snapshot = await this.#connect();
     this.#take(snapshot);
     return snapshot;
-  }
-
-  async cas(change: Change): Promise<CasResult> {
-    return (await this.casMany([change]))[0]!;
   }
 
   casMany(changes: readonly Change[]): Promise<CasResult[]> {
@@ -105,11 +89,7 @@ export class HubAuthority implements Authority {
   #becomeHub(server: Server): Promise<Snapshot> {
     const hub = new Hub({ ...this.#access, server, inherited: this.#inheritance });
     this.#role = { kind: "hub", hub };
-    return hub.subscribe({
-      changed: (entries) => this.#changed(entries),
-      resynced: () => {},
-      lost: () => {},
-    });
+    return hub.subscribe((entries) => this.#changed(entries));
   }
 
   async #becomeClient(): Promise<Snapshot> {

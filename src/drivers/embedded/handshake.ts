@@ -60,13 +60,7 @@ export async function dial(
     const said = [frame["nonce"], nonce, membership.cluster, caller.purpose, caller.incarnation];
     expected = prove(membership.secret, ["server", ...said]);
     const proof = prove(membership.secret, ["client", ...said]);
-    writeJson(socket, {
-      protocol: PROTOCOL,
-      cluster: membership.cluster,
-      ...caller,
-      nonce,
-      proof,
-    });
+    writeJson(socket, { ...caller, protocol: PROTOCOL, cluster: membership.cluster, nonce, proof });
     return "more";
   });
 }

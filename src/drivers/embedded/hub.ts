@@ -11,7 +11,14 @@
 import { createServer, type Server, type Socket } from "node:net";
 import type { Clock } from "../../base/clock.ts";
 import type { AuthorityListener, Snapshot } from "../../ports/authority.ts";
-import { type CasResult, type Change, type Entry, Ledger } from "../../protocol/ledger.ts";
+import {
+  type CasResult,
+  type Change,
+  type Entry,
+  isChange,
+  isEntry,
+  Ledger,
+} from "../../protocol/ledger.ts";
 import { sessionKey, type SessionRecord } from "../../protocol/records.ts";
 import { greet, type Membership } from "./handshake.ts";
 import type { Register } from "./register.ts";
@@ -20,14 +27,19 @@ import { type Connection, hangUp, readJson, receiveFrames, writeJson } from "./w
 const REVISION_LEAP = 2 ** 20;
 const RECHECK_MS = 20;
 
-/** What a hub starts from. */
-export interface HubOptions {
-  readonly server: Server;
+/** What a node needs to be a hub, or a client of one. */
+export interface HubAccess {
+  readonly port: number;
   readonly membership: Membership;
   readonly self: string;
   readonly clock: Clock;
   readonly leaseMs: number;
   readonly register: Register;
+}
+
+/** What a hub starts from. */
+export interface HubOptions extends HubAccess {
+  readonly server: Server;
   /** What this process knew under the hub before. */
   readonly inherited: Inheritance;
 }
@@ -57,12 +69,14 @@ export class Hub {
   #generation = 0;
   readonly #clients = new Map<string, Socket>();
   readonly #sockets = new Set<Socket>();
-  /** Nodes that may live on from the last hub and have not spoken; nothing once this one is open. */
+  /**
+   * Nodes that may live on from the last hub and have not spoken; nothing once this one is open.
+   */
   #awaited: Set<string> | undefined;
   #opened: (() => void)[] = [];
   #cancelWait = (): void => {};
   #cancelCheck = (): void => {};
-  #listener: AuthorityListener | undefined;
+  #changed: AuthorityListener["changed"] = () => {};
 
   constructor(options: HubOptions) {
     this.#options = options;
@@ -75,9 +89,9 @@ export class Hub {
   }
 
   /** Opens the feed for the hub's own process. */
-  async subscribe(listener: AuthorityListener): Promise<Snapshot> {
+  async subscribe(changed: AuthorityListener["changed"]): Promise<Snapshot> {
     await this.#whenOpen();
-    this.#listener = listener;
+    this.#changed = changed;
     return this.#snapshot();
   }
 
@@ -91,7 +105,7 @@ export class Hub {
 
   /** Gives the port back; the nodes find themselves another hub. */
   close(): void {
-    this.#listener = undefined;
+    this.#changed = () => {};
     this.#stopWaiting();
     this.#options.server.close();
     for (const socket of this.#sockets) hangUp(socket);
@@ -117,10 +131,13 @@ export class Hub {
     receiveFrames(connection, (frame) => {
       const request = readJson(frame);
       if (request === undefined) return false;
-      if (Array.isArray(request["known"])) {
-        this.#hello(incarnation, socket, request as unknown as Inheritance);
+      const { known, changes, id } = request;
+      if (Array.isArray(known)) {
+        if (!known.every(isEntry)) return false;
+        this.#hello(incarnation, socket, { generation: Number(request["generation"]) || 0, known });
       } else {
-        this.#answer(socket, request["id"], request["changes"] as Change[]);
+        if (!Array.isArray(changes) || !changes.every(isChange)) return false;
+        this.#answer(socket, id, changes);
       }
       return true;
     });
@@ -172,7 +189,7 @@ export class Hub {
     if (entries.length === 0) return;
     // Before the answer, on the same connection: who asked has seen the effect when it hears of it.
     for (const socket of this.#clients.values()) writeJson(socket, { entries });
-    this.#listener?.changed(entries);
+    this.#changed(entries);
   }
 
   #snapshot(): Snapshot {

@@ -8,27 +8,26 @@ import type { Link, LinkListener } from "../../ports/link.ts";
 /** Makes the network of one cluster; the result gives each of its nodes a port to it. */
 export function createMemoryNetwork(): (clock: Clock) => Link {
   const listeners = new Map<string, LinkListener>();
-  return (clock) => createPort(listeners, clock);
-}
-
-function createPort(listeners: Map<string, LinkListener>, clock: Clock): Link {
-  let self = "";
-  return {
-    async open(incarnation, listener) {
-      self = incarnation;
-      listeners.set(incarnation, listener);
-      return incarnation;
-    },
-    send(to, frame) {
-      if (self === "" || frame.length > FRAME_BYTES_MAX) return;
-      const from = self;
-      const bytes = frame.slice();
-      clock.yield(() => listeners.get(to.address)?.received(from, bytes));
-    },
-    forget() {},
-    async close() {
-      listeners.delete(self);
-      self = "";
-    },
+  return (clock) => {
+    let self = "";
+    return {
+      async open(incarnation, listener) {
+        self = incarnation;
+        listeners.set(incarnation, listener);
+        return incarnation;
+      },
+      send(to, frame) {
+        if (self === "" || frame.length > FRAME_BYTES_MAX) return;
+        const from = self;
+        // What arrives belongs to the listener.
+        const bytes = frame.slice();
+        clock.yield(() => listeners.get(to.address)?.received(from, bytes));
+      },
+      forget() {},
+      async close() {
+        listeners.delete(self);
+        self = "";
+      },
+    };
   };
 }
