@@ -169,5 +169,5 @@ export function describeError(thrown: unknown): { readonly name: string; readonl
 
 /** `text` as far as an error carries it over a link. */
 export function cut(text: unknown): string {
-  return `${text as string}`.slice(0, ERROR_TEXT_CHARS_MAX);
+  return String(text).slice(0, ERROR_TEXT_CHARS_MAX);
 }

@@ -39,10 +39,10 @@ export class Call extends WheelEntry {
   /** Whether the handler may have run by now: what a caller is told when the call fails. */
   executed: Executed = "no";
   #state: "open" | "done" | "failed" = "open";
-  /** The answer or the error. */
-  #outcome: unknown;
+  #value: unknown;
+  #error: Error | undefined;
   #resolve: ((value: unknown) => void) | undefined;
-  #reject: ((error: unknown) => void) | undefined;
+  #reject: ((error: Error) => void) | undefined;
   #cleanUp: (() => void) | undefined;
 
   constructor(subject: Subject, timeoutMs: number) {
@@ -60,14 +60,18 @@ export class Call extends WheelEntry {
   succeed(value: unknown): void {
     if (this.#state !== "open") return;
     this.#state = "done";
-    this.#finish(value);
+    this.#value = value;
+    this.#finish();
+    this.#resolve?.(value);
   }
 
   /** Fails the call. */
   fail(error: Error): void {
     if (this.#state !== "open") return;
     this.#state = "failed";
-    this.#finish(error);
+    this.#error = error;
+    this.#finish();
+    this.#reject?.(error);
   }
 
   /** Its deadline has passed. */
@@ -90,8 +94,8 @@ export class Call extends WheelEntry {
 
   /** Whoever asked waits here; asked once, at the end of the sending call. */
   promise(): Promise<unknown> {
-    if (this.#state === "done") return Promise.resolve(this.#outcome);
-    if (this.#state === "failed") return Promise.reject(this.#outcome as Error);
+    if (this.#state === "done") return Promise.resolve(this.#value);
+    if (this.#error !== undefined) return Promise.reject(this.#error);
     return new Promise((resolve, reject) => {
       this.#resolve = resolve;
       this.#reject = reject;
@@ -101,12 +105,9 @@ export class Call extends WheelEntry {
   /** Called once, when the call has settled: takes it out of the tables it stands in. */
   protected settled(): void {}
 
-  #finish(outcome: unknown): void {
-    this.#outcome = outcome;
+  #finish(): void {
     this.#cleanUp?.();
     this.settled();
-    if (this.#state === "done") this.#resolve?.(outcome);
-    else this.#reject?.(outcome);
   }
 }
 

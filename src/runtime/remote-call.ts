@@ -5,7 +5,6 @@ import { charsMaxOfLastCopy } from "../base/plain.ts";
 import type { TimerWheel } from "../base/timer-wheel.ts";
 import type { MessageItem } from "../protocol/frame.ts";
 import { Call, detailsOf, type Sending } from "./call.ts";
-import type { Acknowledged } from "./peer.ts";
 
 /** Where a numbered message belongs. */
 export interface Lane {
@@ -20,7 +19,7 @@ export interface Lane {
  * See the file's header. The call is its own place in the channel and in the frame that carries it:
  * one object for each message on its way.
  */
-export class RemoteCall extends Call implements MessageItem, Acknowledged {
+export class RemoteCall extends Call implements MessageItem {
   readonly entity: string;
   readonly id: string;
   /** A copy that belongs to the call. */

@@ -32,7 +32,7 @@ describe("a problem", () => {
       type: "urn:catga:error:UNKNOWN_MESSAGE",
       title: "Unknown message",
       status: 404,
-      detail: 'Cannot send "none": entity "account" has no such message',
+      detail: 'Cannot send "none" to "account": it has no such message',
       instance: "/entities/account/a%2Fb/none",
       code: "UNKNOWN_MESSAGE",
       retryable: false,

@@ -25,7 +25,9 @@ const MAY_TOUCH_THE_WORLD = new Set([
   // Nonces, a file's owner, a socket's time-out, whether a process lives: the machine itself.
   "drivers/embedded/handshake.ts",
   "drivers/embedded/hub.ts",
+  "drivers/embedded/register.ts",
   "drivers/embedded/secret.ts",
+  "drivers/embedded/wire.ts",
   "http/listen.ts",
 ]);
 
