@@ -20,7 +20,7 @@ export const ID_BYTES_MAX = 256;
 /** A call without a deadline of its own. */
 export const CALL_TIMEOUT_MS = 10_000;
 /** Longer waits belong to reminders; also keeps timers far from the 2^31 ms limit of runtimes. */
-export const DURATION_MS_MAX = 400 * 86_400_000;
+export const DURATION_MS_MAX: number = 400 * 86_400_000;
 /** Messages waiting for one entity: enough for a burst, too few to hide an overload. */
 export const MAILBOX_CAPACITY = 1024;
 /** An activation that nobody used for this long leaves memory. */
@@ -36,12 +36,12 @@ export const BATCH_ITEMS_MAX = 64;
 /** The same for its size as JSON, estimated from above. */
 export const BATCH_CHARS_MAX = 262_144;
 /** A frame a peer may send: one batch and one message of the largest size, in escaped UTF-8. */
-export const FRAME_BYTES_MAX = 8 * 1_048_576;
+export const FRAME_BYTES_MAX: number = 8 * 1_048_576;
 
 /** Messages of one sender to one shard that their owner has not accepted yet. */
 export const CHANNEL_WINDOW = 1024;
 /** Frames to one node that it has not acknowledged yet, in bytes of text. */
-export const PEER_WINDOW_BYTES = 4 * 1_048_576;
+export const PEER_WINDOW_BYTES: number = 4 * 1_048_576;
 /** Frames of one node that are kept behind a missing one; what is beyond is sent again. */
 export const EARLY_FRAMES_MAX = 256;
 /** Sends to one shard that wait for its window to open; one more is refused. */

@@ -38,7 +38,8 @@ export class Call extends WheelEntry {
   readonly timeoutMs: number;
   /** Whether the handler may have run by now: what a caller is told when the call fails. */
   executed: Executed = "no";
-  #state: "open" | "done" | "failed" = "open";
+  /** True from the first outcome on. */
+  isSettled = false;
   #value: unknown;
   #error: Error | undefined;
   #resolve: ((value: unknown) => void) | undefined;
@@ -51,15 +52,9 @@ export class Call extends WheelEntry {
     this.timeoutMs = timeoutMs;
   }
 
-  /** True from the first outcome on. */
-  get isSettled(): boolean {
-    return this.#state !== "open";
-  }
-
   /** Answers the call. */
   succeed(value: unknown): void {
-    if (this.#state !== "open") return;
-    this.#state = "done";
+    if (this.isSettled) return;
     this.#value = value;
     this.#finish();
     this.#resolve?.(value);
@@ -67,8 +62,7 @@ export class Call extends WheelEntry {
 
   /** Fails the call. */
   fail(error: Error): void {
-    if (this.#state !== "open") return;
-    this.#state = "failed";
+    if (this.isSettled) return;
     this.#error = error;
     this.#finish();
     this.#reject?.(error);
@@ -94,8 +88,8 @@ export class Call extends WheelEntry {
 
   /** Whoever asked waits here; asked once, at the end of the sending call. */
   promise(): Promise<unknown> {
-    if (this.#state === "done") return Promise.resolve(this.#value);
     if (this.#error !== undefined) return Promise.reject(this.#error);
+    if (this.isSettled) return Promise.resolve(this.#value);
     return new Promise((resolve, reject) => {
       this.#resolve = resolve;
       this.#reject = reject;
@@ -106,6 +100,7 @@ export class Call extends WheelEntry {
   protected settled(): void {}
 
   #finish(): void {
+    this.isSettled = true;
     this.#cleanUp?.();
     this.settled();
   }

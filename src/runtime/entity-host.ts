@@ -10,7 +10,7 @@ import type { Exits } from "./turn-context.ts";
 /** See the file's header. */
 export class EntityHost implements ActivationHost {
   readonly definition: EntityDefinition;
-  readonly activations = new Map<string, Activation>();
+  readonly activations: Map<string, Activation> = new Map();
   readonly context: NodeContext;
   readonly exits: Exits;
 

@@ -43,7 +43,7 @@ export class NodeContext {
   /** This start of the node. */
   readonly self: string;
   readonly hash: Hash;
-  readonly view = new View();
+  readonly view: View = new View();
   readonly slices: Slices;
   /** Short deadlines: calls, timers of entities. */
   readonly wheel: TimerWheel;

@@ -35,7 +35,7 @@ export class OwnedShard {
   cleanSince = 0;
   /** This node's own channel to the shard, if it ever sent to it while it lived elsewhere. */
   outbound: Channel | undefined;
-  readonly activations = new Set<Resident>();
+  readonly activations: Set<Resident> = new Set();
   #emptied: (() => void)[] = [];
   #counters = new Map<string, ChannelCounter>();
   #staged: readonly CounterRow[] = [];

@@ -19,7 +19,7 @@ export class Slices {
   #endMs = 0;
   #depth = 0;
   /** Turns start before this only (L3): the end of the session lease. */
-  leaseUntilMs = Number.POSITIVE_INFINITY;
+  leaseUntilMs: number = Number.POSITIVE_INFINITY;
   /** Turns that were started. */
   turns = 0;
   #lagMs = 0;
