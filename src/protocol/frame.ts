@@ -13,6 +13,7 @@
  * that is done without a value one. Every value in it is plain data, so encoding cannot fail.
  */
 import type { ErrorCode } from "../base/errors.ts";
+import { BATCH_CHARS_MAX, BATCH_ITEMS_MAX } from "../base/limits.ts";
 
 /** A message to an entity, as it travels. */
 export interface MessageItem {
@@ -94,11 +95,17 @@ export class Batch {
   readonly redirects: RedirectItem[] = [];
   readonly controls: object[] = [];
 
-  /** How many items there are, more or less: a message counts for one. */
-  get count(): number {
+  /** True when nothing waits. */
+  get isEmpty(): boolean {
     const { messages, replies, done, failures, redirects, controls } = this;
-    const short = replies.length / 2 + done.length + failures.length;
-    return messages.length / MESSAGE_VALUES + short + redirects.length + controls.length;
+    if (messages.length + replies.length + done.length > 0) return false;
+    return failures.length + redirects.length + controls.length === 0;
+  }
+
+  /** True when it has grown so large that the other side should begin with it. */
+  get isFull(): boolean {
+    if (this.messages.length >= MESSAGE_VALUES * BATCH_ITEMS_MAX) return true;
+    return this.replies.length >= 2 * BATCH_ITEMS_MAX || this.charsMax >= BATCH_CHARS_MAX;
   }
 
   /** Adds a message. */

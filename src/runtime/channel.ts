@@ -70,7 +70,7 @@ export class Channel implements Lane {
     const peer = this.#peer;
     // The usual case: nothing waits, and the way is known and free.
     if (peer !== undefined && this.#unsent.size === 0 && this.#isFree(peer)) {
-      return this.#number(call, peer);
+      return this.#number(call, peer, call.createdMs);
     }
     this.#unsent.push(call);
     if (peer === undefined) this.pump();
@@ -118,15 +118,15 @@ export class Channel implements Lane {
     while (this.#isFree(peer)) {
       const call = this.#unsent.shift();
       if (call === undefined) return;
-      if (!call.isSettled) this.#number(call, peer);
+      if (!call.isSettled) this.#number(call, peer, this.#owner.context.clock.nowMs());
     }
     if (!peer.hasRoom) this.#owner.waitForRoom();
   }
 
-  #number(call: RemoteCall, peer: Peer): void {
+  #number(call: RemoteCall, peer: Peer, nowMs: number): void {
     call.join(this, ++this.#sequence);
     this.#numbered.push(call);
-    this.#send(call, peer);
+    this.#send(call, peer, nowMs);
   }
 
   #learn(record: ShardRecord): void {
@@ -158,18 +158,15 @@ export class Channel implements Lane {
     for (let i = 0; i < this.#numbered.size; i++) {
       const message = this.#numbered.at(i)!;
       if (message.sentTo === undefined && message.acceptedBy === undefined)
-        this.#send(message, peer);
+        this.#send(message, peer, this.#owner.context.clock.nowMs());
     }
   }
 
-  #send(call: RemoteCall, peer: Peer): void {
+  #send(call: RemoteCall, peer: Peer, nowMs: number): void {
     call.sentTo = peer;
     call.epoch = this.#epoch;
     call.executed = "maybe";
-    if (!call.oneWay) {
-      const leftMs = call.deadlineMs - this.#owner.context.clock.nowMs();
-      call.leftMs = Math.max(0, Math.ceil(leftMs));
-    }
+    if (!call.oneWay) call.leftMs = Math.max(0, Math.ceil(call.deadlineMs - nowMs));
     peer.addMessage(call, call.charsMax);
   }
 

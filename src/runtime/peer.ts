@@ -9,8 +9,6 @@
  * was not redirected has been accepted.
  */
 import {
-  BATCH_CHARS_MAX,
-  BATCH_ITEMS_MAX,
   EARLY_FRAMES_MAX,
   PEER_WINDOW_BYTES,
   RETRANSMIT_MS,
@@ -81,7 +79,7 @@ export class Peer extends WheelEntry implements LinkPeer {
 
   /** True when everything that was sent has been dealt with by the other side. */
   get isIdle(): boolean {
-    return this.#batch.count === 0 && this.#unacknowledged.size === 0;
+    return this.#batch.isEmpty && this.#unacknowledged.size === 0;
   }
 
   /** Sends a message at the end of the burst, at once when the batch has grown large. */
@@ -94,8 +92,7 @@ export class Peer extends WheelEntry implements LinkPeer {
 
   /** What leaves at the end of the burst; items may be added at once, not later. */
   outbox(charsMax = 0): Batch {
-    const { count, charsMax: chars } = this.#batch;
-    if (count >= BATCH_ITEMS_MAX || chars >= BATCH_CHARS_MAX) this.#flush();
+    if (this.#batch.isFull) this.#flush();
     this.#batch.charsMax += charsMax;
     this.#flushSoon();
     return this.#batch;
@@ -163,7 +160,7 @@ export class Peer extends WheelEntry implements LinkPeer {
 
   #flush(): void {
     if (this.#isClosed) return;
-    if (this.#batch.count === 0) {
+    if (this.#batch.isEmpty) {
       const number = this.#nextFrame - 1;
       const acknowledged = this.#processed;
       if (this.#owesAcknowledgement) this.#send({ number, acknowledged, items: "" });

@@ -27,6 +27,7 @@ export class RemoteCall extends Call implements MessageItem {
   /** An upper bound for its length as JSON. */
   readonly charsMax: number = charsMaxOfLastCopy();
   readonly oneWay: boolean;
+  readonly createdMs: number;
   readonly deadlineMs: number;
   /** Its number in the table, which the answer names. */
   readonly call: number;
@@ -50,7 +51,8 @@ export class RemoteCall extends Call implements MessageItem {
     this.id = sending.id;
     this.message = message;
     this.oneWay = sending.oneWay;
-    this.deadlineMs = Math.min(sending.boundMs, calls.nowMs + this.timeoutMs);
+    this.createdMs = calls.nowMs;
+    this.deadlineMs = Math.min(sending.boundMs, this.createdMs + this.timeoutMs);
     this.#calls = calls;
     this.call = calls.add(this);
   }

@@ -140,7 +140,7 @@ describe("a frame", () => {
         const batch = batchOf(all);
         const { messages, replies, failures, redirects, controls } = all;
         const lists = [messages, replies, failures, redirects, controls];
-        expect(batch.count).toBe(lists.reduce((sum, list) => sum + list.length, 0));
+        expect(batch.isEmpty).toBe(lists.every((list) => list.length === 0));
         const frame = decodeFrame(encodeFrame(head, batch.encode()))!;
         expect(frame).toMatchObject(head);
         const notes = read(frame);
