@@ -97,9 +97,7 @@ export class Batch {
 
   /** True when nothing waits. */
   get isEmpty(): boolean {
-    const { messages, replies, done, failures, redirects, controls } = this;
-    if (messages.length + replies.length + done.length > 0) return false;
-    return failures.length + redirects.length + controls.length === 0;
+    return Object.values(this).every((list) => !Array.isArray(list) || list.length === 0);
   }
 
   /** True when it has grown so large that the other side should begin with it. */

@@ -34,6 +34,4 @@ export class LoadMeter {
   }
 }
 
-function round(value: number): number {
-  return Math.round(value * 100) / 100;
-}
+const round = (value: number): number => Math.round(value * 100) / 100;

@@ -64,13 +64,12 @@ export class Membership {
   }
 
   /** Tells everybody that this node hands over what it owns. */
-  async leaving(): Promise<void> {
-    await this.#change("leaving");
+  leaving(): Promise<void> {
+    return this.#change("leaving");
   }
 
   /** Ends the session: others may take what is left at once. */
   async leave(state: "left" | "dead"): Promise<void> {
-    this.#cancelTick();
     await this.#change(state);
     this.stop();
   }

@@ -65,7 +65,7 @@ export class Router {
     if (spec === undefined) throw unknownMessage(sending);
     const message = copyPayload(sending, sending.message);
     if (sending.oneWay) {
-      const tell = tellOf(sending, { spec, message }, this.#context.log);
+      const tell = new LocalTell(sending, { spec, message }, this.#context.log);
       if (activation.post(tell) === "full") throw host.mailboxFull(sending.id);
       return this.#context.slices.pause() ?? ACCEPTED;
     }
@@ -144,14 +144,29 @@ class LocalCall extends Call implements Work {
 }
 
 /** A one-way message within this process: nobody hears how it ended, but the log. */
-function tellOf(subject: Subject, local: Pick<Work, "spec" | "message">, log: Logger): Work {
-  return {
-    ...local,
-    oneWay: true,
-    // A deadline is for the mailbox to take the message; what was taken is run.
-    deadlineMs: Number.POSITIVE_INFINITY,
-    begin: () => true,
-    succeed() {},
-    fail: (error) => log.warn({ ...detailsOf(subject), error }, "a one-way message failed"),
-  };
+class LocalTell implements Work {
+  readonly oneWay = true;
+  // A deadline is for the mailbox to take the message; what was taken is run.
+  readonly deadlineMs = Number.POSITIVE_INFINITY;
+  readonly spec: MessageSpec;
+  readonly message: unknown;
+  readonly #subject: Subject;
+  readonly #log: Logger;
+
+  constructor(subject: Subject, local: Pick<Work, "spec" | "message">, log: Logger) {
+    this.spec = local.spec;
+    this.message = local.message;
+    this.#subject = subject;
+    this.#log = log;
+  }
+
+  begin(): boolean {
+    return true;
+  }
+
+  succeed(): void {}
+
+  fail(error: CatgaError): void {
+    this.#log.warn({ ...detailsOf(this.#subject), error }, "a one-way message failed");
+  }
 }

@@ -6,15 +6,10 @@
 import type { Clock } from "../base/clock.ts";
 import { NESTED_TURNS_MAX, SLICE_MS } from "../base/limits.ts";
 
-/** Something with turns to run that had to wait for the next slice. */
-export interface Resumable {
-  resume(): void;
-}
-
 /** See the file's header. One for each node. */
 export class Slices {
   readonly #clock: Clock;
-  #waiting: Resumable[] = [];
+  #waiting: { resume(): void }[] = [];
   #open = false;
   #endMs = 0;
   #depth = 0;
@@ -69,7 +64,7 @@ export class Slices {
   }
 
   /** Calls `waiting.resume()` in the next slice. */
-  later(waiting: Resumable): void {
+  later(waiting: { resume(): void }): void {
     this.#waiting.push(waiting);
     if (!this.#open && this.nowMs < this.leaseUntilMs) this.#begin();
   }

@@ -3,8 +3,6 @@ import type { Clock } from "../../base/clock.ts";
 import type { Authority, AuthorityListener } from "../../ports/authority.ts";
 import { Ledger } from "../../protocol/ledger.ts";
 
-const GENERATION = 1;
-
 /** Makes the authority of one cluster; the result gives each of its nodes a port to it. */
 export function createMemoryAuthority(): (clock: Clock) => Authority {
   const ledger = new Ledger();
@@ -17,7 +15,7 @@ export function createMemoryAuthority(): (clock: Clock) => Authority {
         await turn();
         own = listener;
         listeners.add(listener);
-        return { generation: GENERATION, revision: ledger.revision, entries: ledger.entries() };
+        return { generation: 1, revision: ledger.revision, entries: ledger.entries() };
       },
       async casMany(changes) {
         await turn();
