@@ -7,12 +7,7 @@ export interface Logger {
 }
 
 /** Logs nothing. */
-export const silentLogger: Logger = {
-  debug() {},
-  info() {},
-  warn() {},
-  error() {},
-};
+export const silentLogger: Logger = { debug() {}, info() {}, warn() {}, error() {} };
 
 /** A logger that adds `fields` to every line of `log`. */
 export function withFields(log: Logger, fields: object): Logger {

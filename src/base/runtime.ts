@@ -28,11 +28,8 @@ export function checkRuntime(runtime: Runtime = runtimeOf()): void {
   if (runtime.name !== "node") return;
   const [major = 0, minor = 0] = runtime.version.split(".").map(Number);
   if (major > NODE_MINIMUM[0] || (major === NODE_MINIMUM[0] && minor >= NODE_MINIMUM[1])) return;
-  throw new CatgaError("RUNTIME_TOO_OLD", {
-    runtime: "Node.js",
-    version: runtime.version,
-    minimum: NODE_MINIMUM.join("."),
-  });
+  const details = { runtime: "Node.js", version: runtime.version, minimum: NODE_MINIMUM.join(".") };
+  throw new CatgaError("RUNTIME_TOO_OLD", details);
 }
 
 /** What this process uses: CPU seconds since its start, resident bytes. */
@@ -43,10 +40,6 @@ export function processUsage(): { readonly cpuSeconds: number; readonly memoryBy
 
 /** The machine's name as far as a node id can carry it. */
 export function hostName(): string {
-  return (
-    hostname()
-      .replaceAll(/[^A-Za-z0-9_.-]/g, "-")
-      .replace(/^[^A-Za-z0-9]+/, "")
-      .slice(0, 40) || "node"
-  );
+  const name = hostname().replaceAll(/[^A-Za-z0-9_.-]/g, "-");
+  return name.replace(/^[^A-Za-z0-9]+/, "").slice(0, 40) || "node";
 }

@@ -24,10 +24,8 @@ export class LocalDelivery {
   constructor(context: NodeContext, shards: Shards, refTo: Exits["refTo"]) {
     this.#context = context;
     this.#shards = shards;
-    const exits: Exits = {
-      refTo,
-      redeliver: (entity, id, work) => this.redeliver(entity, id, work),
-    };
+    const redeliver: Exits["redeliver"] = (...work) => this.redeliver(...work);
+    const exits = { refTo, redeliver };
     const { entities } = context.options;
     this.hosts = new Map(entities.map((each) => [each.name, new EntityHost(each, context, exits)]));
   }

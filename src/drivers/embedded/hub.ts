@@ -176,12 +176,10 @@ export class Hub {
     const entry = this.#ledger.get(sessionKey(incarnation));
     const session = entry?.value as SessionRecord | undefined;
     if (entry === undefined || session === undefined || !isAlive(session)) return;
-    const { changed } = this.#ledger.cas({
-      key: entry.key,
-      expected: entry.revision,
-      value: { ...session, state: "dead" },
-      operation: `${this.#options.self}:end:${incarnation}`,
-    });
+    const { key, revision: expected } = entry;
+    const operation = `${this.#options.self}:end:${incarnation}`;
+    const value: SessionRecord = { ...session, state: "dead" };
+    const { changed } = this.#ledger.cas({ key, expected, value, operation });
     if (changed !== undefined) this.#announce([changed]);
   }
 
