@@ -60,6 +60,8 @@ describe("a slice", () => {
     const node = await startVirtual({ entities: [Probe], clock, log, heartbeat: "fast" });
     seen.length = 0;
     await clock.until(node.entity(Probe, "1").send({ type: "note", text: "held" }));
+    // The slice of that turn ends first: what keeps the next one waiting is the lease alone.
+    await clock.advance(20);
     clock.block(5_000);
     const sent = node.entity(Probe, "1").send({ type: "note", text: "after the lapse" });
     await Promise.resolve();
