@@ -4,7 +4,6 @@ import { type Duration, durationMs } from "../base/duration.ts";
 import { STOP_DEADLINE_MS } from "../base/limits.ts";
 import { systemRandom } from "../base/random.ts";
 import { checkRuntime } from "../base/runtime.ts";
-import { checkEntityId } from "../protocol/ids.ts";
 import { Node, type NodeInfo, type Ownership } from "../runtime/node.ts";
 import type { RefRequest } from "../runtime/turn-context.ts";
 import type { Ref } from "./context.ts";
@@ -79,7 +78,6 @@ class NodeCluster implements ClusterOf<Entity<never, never>> {
   }
 
   owner(name: string, id: string): Ownership | undefined {
-    checkEntityId(id);
     return this.#node.owner(name, id);
   }
 

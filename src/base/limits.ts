@@ -17,6 +17,8 @@ export const WEIGHT_MAX = 100;
 
 /** An id goes into records, logs and paths of brokers; longer ones are keys in disguise. */
 export const ID_BYTES_MAX = 256;
+/** Ids of one entity type whose shard a node remembers: enough for what is busy at a time. */
+export const KNOWN_IDS_MAX = 16_384;
 /** A call without a deadline of its own. */
 export const CALL_TIMEOUT_MS = 10_000;
 /** Longer waits belong to reminders; also keeps timers far from the 2^31 ms limit of runtimes. */

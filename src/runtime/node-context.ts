@@ -2,12 +2,13 @@
 import type { Clock } from "../base/clock.ts";
 import type { CatgaError } from "../base/errors.ts";
 import type { Hash } from "../base/hash.ts";
-import type { HeartbeatTimes } from "../base/limits.ts";
+import { type HeartbeatTimes, KNOWN_IDS_MAX } from "../base/limits.ts";
 import type { Logger } from "../base/logger.ts";
 import type { Random } from "../base/random.ts";
 import { TimerWheel } from "../base/timer-wheel.ts";
 import { View } from "../ownership/view.ts";
 import type { Driver } from "../ports/driver.ts";
+import { checkEntityId } from "../protocol/ids.ts";
 import type { EntityDefinition } from "./definition.ts";
 import { Calls } from "./remote-call.ts";
 import { Slices } from "./slices.ts";
@@ -30,6 +31,12 @@ export interface NodeSettings {
 export interface NodeOptions extends NodeSettings {
   readonly clock: Clock;
   readonly random: Random;
+}
+
+/** Where the ids of an entity type lie, as far as they were checked and hashed lately. */
+interface Placement {
+  readonly seed: number;
+  readonly known: Map<string, number>;
 }
 
 const CALL_TICK_MS = 8;
@@ -56,7 +63,7 @@ export class NodeContext {
   refusal: CatgaError | undefined;
   readonly #timers = new Set<() => void>();
   #operations = 0;
-  readonly #seeds = new Map<string, number>();
+  readonly #placements = new Map<string, Placement>();
 
   constructor(options: NodeOptions, self: string, hash: Hash) {
     this.options = options;
@@ -92,11 +99,26 @@ export class NodeContext {
     this.idleWheel.stop();
   }
 
-  /** The shard of an entity: two types spread the same ids over different shards. */
+  /**
+   * The shard of an entity: two types spread the same ids over different shards.
+   *
+   * @throws {CatgaError} INVALID_ID
+   */
   shardOf(entity: string, id: string): number {
-    let seed = this.#seeds.get(entity);
-    if (seed === undefined) this.#seeds.set(entity, (seed = this.hash(entity)));
-    return this.hash(id, seed) % this.options.shardCount;
+    let placement = this.#placements.get(entity);
+    if (placement === undefined) {
+      placement = { seed: this.hash(entity), known: new Map() };
+      this.#placements.set(entity, placement);
+    }
+    const { seed, known } = placement;
+    let shard = known.get(id);
+    if (shard === undefined) {
+      checkEntityId(id);
+      shard = this.hash(id, seed) % this.options.shardCount;
+      if (known.size === KNOWN_IDS_MAX) known.clear();
+      known.set(id, shard);
+    }
+    return shard;
   }
 
   /** An id for an operation or a handoff that no other node and no other call is given. */

@@ -121,8 +121,9 @@ export class Node implements AuthorityListener {
   owner(entity: string, id: string): Ownership | undefined {
     const { view } = this.#context;
     const group = view.groupOf(entity);
+    if (group === undefined) return undefined;
     const shard = this.#context.shardOf(entity, id);
-    const record = group === undefined ? undefined : view.shard(group, shard)?.record;
+    const record = view.shard(group, shard)?.record;
     const owner = record?.owner ?? "";
     if (record === undefined || !view.isAlive(owner)) return undefined;
     return { node: view.sessions.get(owner)!.record.node, shard, epoch: record.epoch };

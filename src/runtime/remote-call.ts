@@ -78,20 +78,21 @@ export class RemoteCall extends Call implements MessageItem {
   }
 }
 
-/** More calls than this are never open at once; the factor between a call's number and its slot. */
-const SLOTS = 2 ** 20;
+const SLOTS_MIN = 256;
 
 /**
  * Calls that wait for an answer of another node.
  *
- * They stand in slots that are used again, and a call's number is its slot and how often that was
- * used: a Map of numbers that come and go in their order leaves V8 long chains of dead tables.
+ * They stand in slots, the slot of a call being the low bits of its number; a number whose slot is
+ * taken is passed over. A Map of numbers that come and go in their order leaves V8 long chains of
+ * dead tables.
  */
 export class Calls {
   readonly #wheel: TimerWheel;
-  readonly #slots: (RemoteCall | undefined)[] = [];
-  readonly #uses: number[] = [];
-  readonly #free: number[] = [];
+  #slots: (RemoteCall | undefined)[] = slots(SLOTS_MIN);
+  #last = 0;
+  /** Calls that are open. */
+  size = 0;
 
   constructor(wheel: TimerWheel) {
     this.#wheel = wheel;
@@ -102,27 +103,22 @@ export class Calls {
     return this.#wheel.nowMs;
   }
 
-  /** Calls that are open. */
-  get size(): number {
-    return this.#slots.length - this.#free.length;
-  }
-
   /** Registers `call` under a new number, with its deadline. */
   add(call: RemoteCall): number {
-    const slot = this.#free.pop() ?? this.#slots.length;
-    const use = (this.#uses[slot] ?? 0) + 1;
-    this.#uses[slot] = use;
-    this.#slots[slot] = call;
+    if (++this.size * 2 > this.#slots.length) this.#grow();
+    const mask = this.#slots.length - 1;
+    do this.#last++;
+    while (this.#slots[this.#last & mask] !== undefined);
+    this.#slots[this.#last & mask] = call;
     this.#wheel.add(call, call.deadlineMs);
-    return use * SLOTS + slot;
+    return this.#last;
   }
 
   /** Forgets `call`. */
   remove(call: RemoteCall): void {
     this.#wheel.remove(call);
-    const slot = call.call % SLOTS;
-    this.#slots[slot] = undefined;
-    this.#free.push(slot);
+    this.#slots[call.call & (this.#slots.length - 1)] = undefined;
+    this.size--;
   }
 
   /** Takes an answer in; one that nobody waits for is dropped. */
@@ -153,10 +149,22 @@ export class Calls {
     for (const call of this.#slots) call?.fail(error(call));
   }
 
+  /** Calls of different slots stay so when there are more of them. */
+  #grow(): void {
+    const before = this.#slots;
+    this.#slots = slots(before.length * 2);
+    const mask = this.#slots.length - 1;
+    for (const call of before) if (call !== undefined) this.#slots[call.call & mask] = call;
+  }
+
   #get(number: number): RemoteCall | undefined {
-    const call = this.#slots[number % SLOTS];
+    const call = this.#slots[number & (this.#slots.length - 1)];
     return call?.call === number ? call : undefined;
   }
+}
+
+function slots(count: number): (RemoteCall | undefined)[] {
+  return new Array<RemoteCall | undefined>(count).fill(undefined);
 }
 
 /** The error of a call that may have run, and whose answer will not come. */

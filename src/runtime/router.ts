@@ -10,7 +10,6 @@ import { CatgaError } from "../base/errors.ts";
 import { CALL_TIMEOUT_MS } from "../base/limits.ts";
 import type { Logger } from "../base/logger.ts";
 import type { TimerWheel } from "../base/timer-wheel.ts";
-import { checkEntityId } from "../protocol/ids.ts";
 import type { Activation } from "./activation.ts";
 import { Call, copyPayload, detailsOf, type Sending, type Subject } from "./call.ts";
 import type { MessageSpec, Work } from "./definition.ts";
@@ -52,7 +51,6 @@ export class Router {
 
   /** To an entity type of this node, wherever the entity itself lives. */
   #sendSomewhere(host: EntityHost, sending: Sending): Promise<unknown> {
-    checkEntityId(sending.id);
     const number = this.#context.shardOf(sending.entity, sending.id);
     const shard = this.#mesh.parts.shards.serving(number);
     if (!host.definition.messages.has(sending.type)) throw unknownMessage(sending);
@@ -78,17 +76,17 @@ export class Router {
 
   /** To whoever owns the shard, now or soon. */
   #sendAway(sending: Sending): Promise<unknown> {
-    const { entity, id, signal } = sending;
-    checkEntityId(id);
+    const { entity, signal } = sending;
     const group = this.#context.view.groupOf(entity);
     if (group === undefined) throw new CatgaError("UNKNOWN_ENTITY", { entity });
+    const shard = this.#context.shardOf(entity, sending.id);
     const call = new RemoteCall(
       sending,
       copyPayload(sending, sending.message),
       this.#context.calls,
     );
     if (signal !== undefined) call.cancelWith(signal);
-    this.#mesh.channel(group, this.#context.shardOf(entity, id)).push(call);
+    this.#mesh.channel(group, shard).push(call);
     return call.promise();
   }
 }
