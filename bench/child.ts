@@ -6,7 +6,6 @@
  * that crashed nor one that was killed. Whoever starts a child also ends it, by its process id.
  */
 import { type ChildProcess, spawn } from "node:child_process";
-import process from "node:process";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { type Runtime, runtimeOf } from "../src/base/runtime.ts";
@@ -80,18 +79,4 @@ export class Child implements AsyncDisposable {
 /** A helper of this process on the same runtime. */
 export function startHelper(file: string, ...args: string[]): Child {
   return new Child({ runtime: runtimeOf().name, file, args });
-}
-
-/** One line to the parent. */
-export function say(line: object): void {
-  process.stdout.write(`${JSON.stringify(line)}\n`);
-}
-
-/** Resolves when the parent wants this process to end, or is gone. */
-export function askedToEnd(): Promise<void> {
-  return new Promise((resolve) => {
-    process.stdin.once("end", resolve);
-    process.stdin.once("close", resolve);
-    process.stdin.resume();
-  });
 }

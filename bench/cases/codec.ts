@@ -18,11 +18,11 @@ import {
   type ItemReader,
   readItems,
 } from "../../src/protocol/frame.ts";
-import { say } from "../child.ts";
 import type { Figure } from "../figure.ts";
 import { contest, type Load } from "../measure/contest.ts";
 import { effort } from "../measure/effort.ts";
 import { type Payload, payload } from "../processes/echo.ts";
+import { say } from "../parent.ts";
 
 const MESSAGES = 64;
 const GENERATION = 1_790_000_000_000;

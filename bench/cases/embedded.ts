@@ -8,7 +8,7 @@
  */
 import { runtimeOf } from "../../src/base/runtime.ts";
 import { Cluster } from "../../src/index.ts";
-import { say, startHelper } from "../child.ts";
+import { startHelper } from "../child.ts";
 import { atLeast, atMost, type Figure } from "../figure.ts";
 import { RawCaller } from "../floors/raw-tcp.ts";
 import { contest } from "../measure/contest.ts";
@@ -16,6 +16,7 @@ import { effort } from "../measure/effort.ts";
 import { inFlight, oneByOne } from "../measure/in-flight.ts";
 import { newClusterName, useOwnSecretFolder } from "../processes/cluster-name.ts";
 import { EchoContract, payload } from "../processes/echo.ts";
+import { say } from "../parent.ts";
 
 const ENTITIES = 1_000;
 const IN_FLIGHT = 256;

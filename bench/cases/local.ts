@@ -11,12 +11,12 @@ import process from "node:process";
 import { setImmediate as nextTick } from "node:timers/promises";
 import { runtimeOf } from "../../src/base/runtime.ts";
 import { Cluster, command, defineEntity, query } from "../../src/index.ts";
-import { say } from "../child.ts";
 import { atLeast, type Figure, type Goal } from "../figure.ts";
 import { AsyncMailboxes, OneWayMailboxes, SyncMailboxes } from "../floors/mailboxes.ts";
 import { contest, type Load, type Outcome } from "../measure/contest.ts";
 import { effort } from "../measure/effort.ts";
 import { inFlight } from "../measure/in-flight.ts";
+import { say } from "../parent.ts";
 
 const ENTITIES = 1_000;
 const IN_FLIGHT = 256;

@@ -11,11 +11,11 @@
 import process from "node:process";
 import { runtimeOf } from "../../src/base/runtime.ts";
 import { Cluster, command, defineEntity } from "../../src/index.ts";
-import { say } from "../child.ts";
 import { atMost, type Figure } from "../figure.ts";
 import { effort } from "../measure/effort.ts";
 import { inFlight } from "../measure/in-flight.ts";
 import { settledMemory } from "../measure/memory.ts";
+import { say } from "../parent.ts";
 
 const WARM_UP = 2_000;
 const GOAL_BYTES = 1_024;

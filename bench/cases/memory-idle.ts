@@ -6,12 +6,13 @@
  */
 import { runtimeOf } from "../../src/base/runtime.ts";
 import { build } from "../build.ts";
-import { Child, say } from "../child.ts";
+import { Child } from "../child.ts";
 import { atMost, type Figure, type Goal } from "../figure.ts";
 import { effort } from "../measure/effort.ts";
 import type { Memory } from "../measure/memory.ts";
 import { median } from "../measure/statistics.ts";
 import { newClusterName, useOwnSecretFolder } from "../processes/cluster-name.ts";
+import { say } from "../parent.ts";
 
 const MB = 1e6;
 const GOAL_BUN_MB = 45;

@@ -4,11 +4,12 @@
  * other; the figure is the median, p99 stands for the slowest. There is no floor.
  */
 import { runtimeOf } from "../../src/base/runtime.ts";
-import { say, startHelper } from "../child.ts";
+import { startHelper } from "../child.ts";
 import { atMost, type Figure } from "../figure.ts";
 import { effort } from "../measure/effort.ts";
 import { median } from "../measure/statistics.ts";
 import { newClusterName, useOwnSecretFolder } from "../processes/cluster-name.ts";
+import { say } from "../parent.ts";
 
 const GOAL_MS = 100;
 

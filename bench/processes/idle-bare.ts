@@ -11,12 +11,12 @@ import { Hono } from "hono";
 import { bodyLimit } from "hono/body-limit";
 import { requestId } from "hono/request-id";
 import { secureHeaders } from "hono/secure-headers";
-import xxhash from "xxhash-wasm";
+import { xxHash32 } from "js-xxhash";
 import { runtimeOf } from "../../src/base/runtime.ts";
-import { say } from "../child.ts";
 import { settledMemory } from "../measure/memory.ts";
+import { say } from "../parent.ts";
 
 // The server of Bun is part of Bun.
 if (runtimeOf().name !== "bun") await import("@hono/node-server");
-const libraries = [Hono, bodyLimit, requestId, secureHeaders, await xxhash()];
+const libraries = [Hono, bodyLimit, requestId, secureHeaders, xxHash32];
 say({ ...(await settledMemory()), libraries: libraries.length });

@@ -5,9 +5,9 @@
 import process from "node:process";
 import { gateway, listen } from "../../src/http/index.ts";
 import { Cluster } from "../../src/index.ts";
-import { say } from "../child.ts";
 import { settledMemory } from "../measure/memory.ts";
 import { Echo } from "./echo.ts";
+import { say } from "../parent.ts";
 
 const [, , name = ""] = process.argv;
 

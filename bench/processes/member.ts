@@ -5,9 +5,9 @@
  */
 import process from "node:process";
 import { Cluster } from "../../src/index.ts";
-import { askedToEnd, say } from "../child.ts";
 import { serveRaw } from "../floors/raw-tcp.ts";
 import { Echo, type Payload } from "./echo.ts";
+import { askedToEnd, say } from "../parent.ts";
 
 const [, , name = "", role = "hub"] = process.argv;
 const isOwner = role === "owner";

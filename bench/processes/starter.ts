@@ -4,8 +4,8 @@
  */
 import process from "node:process";
 import { Cluster } from "../../src/index.ts";
-import { askedToEnd, say } from "../child.ts";
 import { Echo, payload } from "./echo.ts";
+import { askedToEnd, say } from "../parent.ts";
 
 const [, , name = ""] = process.argv;
 

@@ -1,11 +1,18 @@
 /** xxHash32 of text in UTF-8: the same number on every runtime and in every version of catga. */
-import xxhash from "xxhash-wasm";
+import { xxHash32 } from "js-xxhash";
 
 /** 32-bit hash of `text`, from 0 to 2^32 - 1; `seed` gives an independent function. */
 export type Hash = (text: string, seed?: number) => number;
 
-/** Prepares the hash; afterwards it is synchronous. Source: Yann Collet, xxHash, XXH32. */
-export async function loadHash(): Promise<Hash> {
-  const api = await xxhash();
-  return (text, seed) => api.h32(text, seed);
+const BYTES_MAX = 1_024;
+const encoder = new TextEncoder();
+const bytes = new Uint8Array(BYTES_MAX);
+
+/**
+ * Hashes a name or an id; of a longer text the first 1,024 bytes count. Source: Yann Collet,
+ * xxHash, XXH32.
+ */
+export function hash(text: string, seed = 0): number {
+  const { written } = encoder.encodeInto(text, bytes);
+  return xxHash32(bytes.subarray(0, written), seed);
 }

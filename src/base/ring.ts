@@ -51,7 +51,7 @@ function pointsOf(nodes: readonly RingNode[], hash: Hash): Float64Array {
   for (const [index, node] of nodes.entries()) {
     const count = Math.max(1, Math.round(VIRTUAL_NODES * node.weight));
     // The index breaks ties between equal hashes, and nodes are in the order of their names.
-    for (let i = 0; i < count; i++) points.push(hash(`${node.name}#${i}`) * INDEX_SPAN + index);
+    for (let i = 0; i < count; i++) points.push(hash(node.name, i) * INDEX_SPAN + index);
   }
   return Float64Array.from(points).sort();
 }

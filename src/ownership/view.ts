@@ -14,6 +14,14 @@ export interface Versioned<R> {
   readonly record: R;
 }
 
+/** A session that may be given shards. */
+export interface Target {
+  readonly incarnation: string;
+  /** Its node id; each stands here once. */
+  readonly name: string;
+  readonly weight: number;
+}
+
 /** What an entry changed in the view. */
 export type ViewChange =
   | { readonly kind: "session"; readonly incarnation: string; readonly before: SessionState }
@@ -70,13 +78,16 @@ export class View {
   }
 
   /** Sessions that may be given shards of `group`, by node id. */
-  targets(group: string): { readonly incarnation: string; name: string; weight: number }[] {
-    const targets = [];
+  targets(group: string): Target[] {
+    const targets = new Map<string, Target>();
     for (const [incarnation, { record }] of this.#sessions) {
+      const { node: name, weight } = record;
       if (record.state !== "up" || record.group !== group) continue;
-      targets.push({ incarnation, name: record.node, weight: record.weight });
+      // Of two starts under one id the later one stays; incarnations sort by time.
+      if (incarnation < (targets.get(name)?.incarnation ?? "")) continue;
+      targets.set(name, { incarnation, name, weight });
     }
-    return targets;
+    return [...targets.values()];
   }
 
   /** Takes an entry in; `undefined` when it is old news or of an unknown kind. */

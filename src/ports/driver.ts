@@ -1,6 +1,5 @@
 /** A driver: one implementation of the ports, chosen by a URL or made by hand. */
 import type { Clock } from "../base/clock.ts";
-import type { Hash } from "../base/hash.ts";
 import type { Random } from "../base/random.ts";
 import type { Authority } from "./authority.ts";
 import type { Link } from "./link.ts";
@@ -13,7 +12,6 @@ export interface DriverContext {
   /** How long a session lives without a renewal. */
   readonly leaseMs: number;
   readonly clock: Clock;
-  readonly hash: Hash;
   readonly random: Random;
 }
 

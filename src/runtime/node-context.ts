@@ -1,7 +1,7 @@
 /** What the parts of one node share: who it is, its clock, what it knows, what waits. */
 import type { Clock } from "../base/clock.ts";
 import type { CatgaError } from "../base/errors.ts";
-import type { Hash } from "../base/hash.ts";
+import { hash } from "../base/hash.ts";
 import { type HeartbeatTimes, KNOWN_IDS_MAX } from "../base/limits.ts";
 import type { Logger } from "../base/logger.ts";
 import type { Random } from "../base/random.ts";
@@ -49,7 +49,6 @@ export class NodeContext {
   readonly log: Logger;
   /** This start of the node. */
   readonly self: string;
-  readonly hash: Hash;
   readonly view: View = new View();
   readonly slices: Slices;
   /** Short deadlines: calls, timers of entities. */
@@ -65,12 +64,11 @@ export class NodeContext {
   #operations = 0;
   readonly #placements = new Map<string, Placement>();
 
-  constructor(options: NodeOptions, self: string, hash: Hash) {
+  constructor(options: NodeOptions, self: string) {
     this.options = options;
     this.clock = options.clock;
     this.log = options.log;
     this.self = self;
-    this.hash = hash;
     this.slices = new Slices(this.clock);
     this.wheel = new TimerWheel(this.clock, CALL_TICK_MS);
     this.idleWheel = new TimerWheel(this.clock, IDLE_TICK_MS);
@@ -107,14 +105,14 @@ export class NodeContext {
   shardOf(entity: string, id: string): number {
     let placement = this.#placements.get(entity);
     if (placement === undefined) {
-      placement = { seed: this.hash(entity), known: new Map() };
+      placement = { seed: hash(entity), known: new Map() };
       this.#placements.set(entity, placement);
     }
     const { seed, known } = placement;
     let shard = known.get(id);
     if (shard === undefined) {
       checkEntityId(id);
-      shard = this.hash(id, seed) % this.options.shardCount;
+      shard = hash(id, seed) % this.options.shardCount;
       if (known.size === KNOWN_IDS_MAX) known.clear();
       known.set(id, shard);
     }

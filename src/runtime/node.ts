@@ -6,7 +6,6 @@
  * that are over.
  */
 import { CatgaError } from "../base/errors.ts";
-import { loadHash } from "../base/hash.ts";
 import { SETTLE_MS } from "../base/limits.ts";
 import type { ViewChange } from "../ownership/view.ts";
 import type { AuthorityListener, Snapshot } from "../ports/authority.ts";
@@ -86,11 +85,10 @@ export class Node implements AuthorityListener {
   static async start(options: NodeOptions, refTo: RefFactory): Promise<Node> {
     const { cluster, nodeId, driver, secret, clock, random, times } = options;
     const self = incarnationOf(nodeId, clock.wallMs(), random);
-    const hash = await loadHash();
     const { timeoutMs: leaseMs } = times;
-    const link = { cluster, incarnation: self, secret, leaseMs, clock, hash, random };
+    const link = { cluster, incarnation: self, secret, leaseMs, clock, random };
     const ports = await driver.connect(link);
-    const node = new Node(new NodeContext(options, self, hash), ports, refTo);
+    const node = new Node(new NodeContext(options, self), ports, refTo);
     try {
       await node.#join();
     } catch (error) {

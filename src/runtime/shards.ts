@@ -5,6 +5,7 @@
  * In this version a shard moves when nothing of it is in memory; a node that leaves passivates its
  * entities first.
  */
+import { hash } from "../base/hash.ts";
 import { HANDOFFS_MAX, SEAL_RETRY_MS, STAGE_TIMEOUT_MS } from "../base/limits.ts";
 import { createRing } from "../base/ring.ts";
 import { type ShardEffect, type ShardEvent, stepShard } from "../ownership/shard.ts";
@@ -87,7 +88,7 @@ export class Shards {
 
   /** Computes who should own what, and acts on it. */
   rebalance(): void {
-    const { view, options, hash } = this.#context;
+    const { view, options } = this.#context;
     const targets = view.targets(this.#group);
     const ring = createRing(targets, options.shardCount, hash);
     this.#targetOf = (number) => ring.nodes[ring.targets[number]!]?.incarnation;

@@ -1,15 +1,14 @@
 /** Where shards should live: the same answer everywhere, little change as nodes come and go. */
 import { describe, expect, test } from "bun:test";
 import * as fc from "fast-check";
-import { loadHash } from "../../src/base/hash.ts";
+import { hash } from "../../src/base/hash.ts";
 import { LOAD_BOUND } from "../../src/base/limits.ts";
 import { createRing, type Ring, type RingNode } from "../../src/base/ring.ts";
 
-const hash = await loadHash();
 const SHARDS = 1_024;
 /** Share of all shards that one node's change moves between the others; measured 0.011. */
 const MOVED_BESIDES = 0.03;
-const PUBLISHED = "ababbcbcbbcabbccbbbbababbbbaabcbbcabbabbaaaaabab";
+const PUBLISHED = "bbbbbbbcbabcbbbbbababbbbbbbababbbbcbcabaaaaabaab";
 
 const weight = fc.constantFrom(0.1, 0.5, 1, 1, 1, 2, 3.7);
 const name = fc.string({ minLength: 1, maxLength: 12 });

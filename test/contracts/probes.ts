@@ -1,5 +1,5 @@
 /** Entities that can be asked to misbehave, and a small cluster of them, for its contract. */
-import { loadHash } from "../../src/base/hash.ts";
+import { hash } from "../../src/base/hash.ts";
 import { createRing } from "../../src/base/ring.ts";
 import {
   Cluster,
@@ -168,7 +168,6 @@ export async function inWorld(
 
 /** Every node sees every shard at the node where the ring wants it. */
 async function settled(nodes: readonly ClusterOf<Probes>[]): Promise<void> {
-  const hash = await loadHash();
   const names = nodes.map(({ nodeId }) => ({ name: nodeId, weight: 1 }));
   const ring = createRing(names, SHARD_COUNT, hash);
   const sample = Array.from({ length: 300 }, (_, n) => `sample-${n}`);

@@ -1,6 +1,5 @@
 /** The drivers as the contracts see them: a fixture is one authority, network or cluster. */
 import { systemClock } from "../../src/base/clock.ts";
-import { loadHash } from "../../src/base/hash.ts";
 import { systemRandom } from "../../src/base/random.ts";
 import { embedded } from "../../src/drivers/embedded/index.ts";
 import { memory } from "../../src/drivers/memory/index.ts";
@@ -28,7 +27,7 @@ export async function connectPorts(
   secret: string = SECRET,
 ): Promise<Ports & { readonly incarnation: string }> {
   const incarnation = incarnationOf("node", systemClock.wallMs(), systemRandom);
-  const world = { clock: systemClock, random: systemRandom, hash: await loadHash() };
+  const world = { clock: systemClock, random: systemRandom };
   const ports = await driver.connect({ cluster, incarnation, secret, leaseMs: LEASE_MS, ...world });
   return { ...ports, incarnation };
 }

@@ -1,6 +1,6 @@
 /** A node to throw bytes at: where its ports are, and what a frame for it looks like. */
 import { systemClock } from "../../src/base/clock.ts";
-import { loadHash } from "../../src/base/hash.ts";
+import { hash } from "../../src/base/hash.ts";
 import { embedded } from "../../src/drivers/embedded/index.ts";
 import { Cluster } from "../../src/index.ts";
 import type { SessionRecord } from "../../src/protocol/records.ts";
@@ -83,7 +83,6 @@ export class Target {
 
   /** A message that the node will answer, as call 77. */
   async message(id: string): Promise<unknown[]> {
-    const hash = await loadHash();
     const shard = hash(id, hash("counter")) % SHARD_COUNT;
     return [shard, 1, 0, 1, 77, 5_000, "counter", id, { type: "count" }];
   }

@@ -26,7 +26,7 @@ const TIGHTER: Readonly<Record<string, readonly string[]>> = {
 const HOMES: Readonly<Record<string, string>> = {
   "@hono/node-server": "http",
   hono: "http",
-  "xxhash-wasm": "base",
+  "js-xxhash": "base",
 };
 
 interface Import {

@@ -1,5 +1,6 @@
 /** The embedded driver: several processes on one machine, and no broker. */
 import { join } from "node:path";
+import { hash } from "../../base/hash.ts";
 import type { Driver } from "../../ports/driver.ts";
 import { HubAuthority } from "./authority.ts";
 import { TcpLink } from "./link.ts";
@@ -14,7 +15,7 @@ const PORT_SPAN = 12_768;
 export function embedded(options: { readonly port?: number } = {}): Driver {
   return {
     name: "embedded",
-    async connect({ cluster, incarnation, secret: given, leaseMs, clock, hash }) {
+    async connect({ cluster, incarnation, secret: given, leaseMs, clock }) {
       const port = options.port ?? PORT_MIN + (hash(cluster) % PORT_SPAN);
       const secret = given ?? loadSecret(cluster);
       const membership = { cluster, secret };
