@@ -10,7 +10,7 @@
  */
 import { Packr } from "msgpackr";
 import { runtimeOf } from "../../src/base/runtime.ts";
-import { copyValue } from "../../src/protocol/codec.ts";
+import { copyPlain } from "../../src/base/plain.ts";
 import {
   Batch,
   decodeFrame,
@@ -54,7 +54,7 @@ function jsonFrame(): void {
       leftMs: 9_999,
       entity: "echo",
       id: ids[n]!,
-      message: copyValue(bodies[n]),
+      message: copyPlain(bodies[n]),
     });
   }
   const head = { generation: GENERATION, number: 7, acknowledged: 6, to: OWNER };
@@ -64,7 +64,7 @@ function jsonFrame(): void {
 function packedFrame(packr: Packr): void {
   const items: unknown[] = [GENERATION, 7, 6, OWNER];
   for (let n = 0; n < MESSAGES; n++) {
-    const body = copyValue(bodies[n]);
+    const body = copyPlain(bodies[n]);
     items.push([n, 1, 0, n, n, 9_999, "echo", ids[n], body]);
   }
   const read = packr.unpack(packr.pack(items)) as (readonly unknown[])[];

@@ -89,11 +89,16 @@ export function settingsOf(
     endpoint: options.endpoint,
     weight: weightOf(options.weight ?? 1),
     shardCount: shardCountOf(options.shardCount ?? SHARD_COUNT),
-    secret: options.secret,
+    secret: secretOf(options.secret),
     times: timesOf(options.heartbeat ?? "fast"),
     log: options.log ?? silentLogger,
     entities: definitionsOf(options.entities ?? []),
   };
+}
+
+function secretOf(secret: string | undefined): string | undefined {
+  if (secret === undefined || (typeof secret === "string" && secret !== "")) return secret;
+  throw new TypeError("Cannot use an empty secret: write a text that nobody guesses, or none");
 }
 
 function driverOf(transport: TransportUrl | Transport | undefined): Driver {

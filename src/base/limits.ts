@@ -34,7 +34,7 @@ export const DEPTH_MAX = 64;
 /** Of a text that a handler threw; errors are for people, not for data. */
 export const ERROR_TEXT_CHARS_MAX = 4_096;
 /** A batch leaves when it has grown to this, so that the other side can begin with it. */
-export const BATCH_ITEMS_MAX = 64;
+export const BATCH_ITEMS_MAX = 128;
 /** The same for its size as JSON, estimated from above. */
 export const BATCH_CHARS_MAX = 262_144;
 /** A frame a peer may send: one batch and one message of the largest size, in escaped UTF-8. */

@@ -6,7 +6,7 @@
  * 0, as JSON has it. Everything else is refused, so that a local call never accepts what a remote
  * one could not carry.
  */
-import { DEPTH_MAX } from "./limits.ts";
+import { DEPTH_MAX, MESSAGE_BYTES_MAX } from "./limits.ts";
 
 /** Why a value is not plain, and where: `path` reads like `$.lines[2].price`. */
 export interface NotPlain {
@@ -24,20 +24,44 @@ export class NotPlainError extends Error {
   }
 }
 
+/** Thrown by {@link copyPlain} for a value that is too large to travel. */
+export class OversizeError extends Error {
+  /** At least so many. */
+  readonly bytes: number;
+  readonly bytesMax: number = MESSAGE_BYTES_MAX;
+  constructor(bytes: number) {
+    super(`${bytes} bytes, at most ${MESSAGE_BYTES_MAX}`);
+    this.name = "OversizeError";
+    this.bytes = bytes;
+  }
+}
+
 const REFUSED = Symbol("refused");
 /** Worst case of one character in JSON: an escape such as \\u0000. */
 const ESCAPED = 6;
 const PER_VALUE = 26;
+/** A value takes two bytes at least, so the estimate is never more than so many times the truth. */
+const OVERESTIMATE = PER_VALUE / 2;
 
 // The estimate is kept beside the recursion, because a second return value would cost an object per
 // node of every message. A copy never yields, so nobody else can see it half done.
 let charsMax = 0;
 
-/** @throws {NotPlainError} naming the first value that is not plain. */
+/**
+ * A copy of plain data that shares nothing with it: what arrives is what would have come over a
+ * link, and what is changed later is not seen.
+ *
+ * @throws {NotPlainError} naming the first value that is not plain.
+ * @throws {OversizeError} when it is longer than `MESSAGE_BYTES_MAX` as JSON.
+ */
 export function copyPlain(value: unknown): unknown {
   charsMax = 0;
   const copy = copyAt(value, 0);
   if (copy === REFUSED) throw new NotPlainError(explain(value, "$", 0));
+  if (charsMax > MESSAGE_BYTES_MAX) {
+    const bytes = new TextEncoder().encode(JSON.stringify(copy)).length;
+    if (bytes > MESSAGE_BYTES_MAX) throw new OversizeError(bytes);
+  }
   return copy;
 }
 
@@ -62,10 +86,17 @@ function copyAt(value: unknown, depth: number): unknown {
       charsMax += PER_VALUE;
       if (value === null) return null;
       if (depth === DEPTH_MAX) return REFUSED;
+      checkSize();
       return Array.isArray(value) ? copyArray(value, depth + 1) : copyObject(value, depth + 1);
     default:
       return REFUSED;
   }
+}
+
+/** Objects that are shared many times over are copied as often: that must end somewhere. */
+function checkSize(): void {
+  const bytes = Math.ceil(charsMax / OVERESTIMATE);
+  if (bytes > MESSAGE_BYTES_MAX) throw new OversizeError(bytes);
 }
 
 function copyArray(values: readonly unknown[], depth: number): unknown {
@@ -107,6 +138,7 @@ function explain(value: unknown, path: string, depth: number): NotPlain {
     const itemPath = Array.isArray(value) ? `${path}[${key}]` : `${path}.${key}`;
     if (key === "__proto__") return { path: itemPath, found: "a reserved name" };
     if (item === undefined && !Array.isArray(value)) continue;
+    charsMax = 0;
     const copy = item === undefined ? REFUSED : copyAt(item, depth + 1);
     if (copy === REFUSED) return explain(item, itemPath, depth + 1);
   }

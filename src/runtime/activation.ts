@@ -9,9 +9,9 @@
  * An activation hangs in the idle wheel all its life and looks, when its time comes, whether it was
  * used since: being used costs one store, not a timer.
  */
+import Denque from "denque";
 import { copyReply } from "./call.ts";
 import { CatgaError, describeError } from "../base/errors.ts";
-import { Queue } from "../base/queue.ts";
 import { isThenable } from "../base/thenable.ts";
 import { WheelEntry } from "../base/timer-wheel.ts";
 import { type PassivationReason, Refused, type Posted, type Work } from "./definition.ts";
@@ -38,7 +38,7 @@ export class Activation extends WheelEntry implements TurnEntity, Resident {
   /** Queries that run, or -1 while a command or a hook does. */
   #running = 0;
   #usedMs: number;
-  #waiting: Queue<Work> | undefined;
+  #waiting: Denque<Work> | undefined;
   #isQueued = false;
   #closing: PassivationReason | undefined;
   /** While closing: waiting messages run first. */
@@ -70,7 +70,7 @@ export class Activation extends WheelEntry implements TurnEntity, Resident {
 
   /** Messages that wait. */
   get waitingCount(): number {
-    return this.#waiting?.size ?? 0;
+    return this.#waiting?.length ?? 0;
   }
 
   /** Runs the activation hook, before the first message. */
@@ -98,8 +98,8 @@ export class Activation extends WheelEntry implements TurnEntity, Resident {
       this.#start(work);
       return "accepted";
     }
-    this.#waiting ??= new Queue();
-    if (this.#waiting.size >= definition.mailboxCapacity) return "full";
+    this.#waiting ??= new Denque();
+    if (this.#waiting.length >= definition.mailboxCapacity) return "full";
     this.#waiting.push(work);
     if (this.#running === 0) this.#wait();
     return "accepted";
@@ -108,7 +108,7 @@ export class Activation extends WheelEntry implements TurnEntity, Resident {
   /** Starts what waits, as far as it may start now. */
   resume(): void {
     this.#isQueued = false;
-    for (let work = this.#waiting?.at(0); work !== undefined; work = this.#waiting?.at(0)) {
+    for (let work = this.#waiting?.peekAt(0); work !== undefined; work = this.#waiting?.peekAt(0)) {
       if (!this.#mayStart(work)) break;
       if (!this.host.context.slices.enter()) return this.#wait();
       this.#waiting?.shift();
@@ -253,7 +253,7 @@ export class Activation extends WheelEntry implements TurnEntity, Resident {
     for (const timer of this.#timers ?? []) this.host.context.wheel.remove(timer);
     this.abort();
     // Messages that came while the hooks ran are for the entity, not for this activation.
-    const waiting = this.#waiting?.drain() ?? [];
+    const waiting = this.#takeWaiting();
     this.host.forget(this);
     for (const work of waiting) this.host.exits.redeliver(this.host.definition.name, this.id, work);
   }
@@ -262,8 +262,14 @@ export class Activation extends WheelEntry implements TurnEntity, Resident {
     const entity = this.host.keyOf(this.id);
     this.host.context.log.error({ entity, error }, "an activation hook failed");
     this.#openError = new CatgaError("ACTIVATION_FAILED", { entity, ...describeError(error) });
-    for (const work of this.#waiting?.drain() ?? []) work.fail(this.#openError);
+    for (const work of this.#takeWaiting()) work.fail(this.#openError);
     this.#finish();
+  }
+
+  #takeWaiting(): readonly Work[] {
+    const waiting = this.#waiting?.toArray() ?? [];
+    this.#waiting = undefined;
+    return waiting;
   }
 
   #runHook(hook: () => unknown, done: () => void, failed: (error: unknown) => void): void {

@@ -3,9 +3,8 @@
  * answered before anybody waited costs no promise with a resolver and no place in the wheel.
  */
 import { CatgaError, type Executed } from "../base/errors.ts";
-import { NotPlainError } from "../base/plain.ts";
+import { copyPlain, NotPlainError, OversizeError } from "../base/plain.ts";
 import { WheelEntry } from "../base/timer-wheel.ts";
-import { copyValue, OversizeError } from "../protocol/codec.ts";
 import { entityKey } from "../protocol/ids.ts";
 
 /** A message as its sender hands it over. */
@@ -109,7 +108,7 @@ export class Call extends WheelEntry {
 /** A copy of a payload. @throws {CatgaError} TOO_LARGE or PAYLOAD_NOT_ENCODABLE */
 export function copyPayload(subject: Subject, payload: unknown): unknown {
   try {
-    return copyValue(payload);
+    return copyPlain(payload);
   } catch (error) {
     if (!(error instanceof OversizeError)) {
       throw new CatgaError("PAYLOAD_NOT_ENCODABLE", { ...detailsOf(subject), ...whyNot(error) });
@@ -122,7 +121,7 @@ export function copyPayload(subject: Subject, payload: unknown): unknown {
 /** A copy of a reply. @throws {CatgaError} REPLY_TOO_LARGE or REPLY_NOT_ENCODABLE */
 export function copyReply(subject: Subject, reply: unknown): unknown {
   try {
-    return copyValue(reply);
+    return copyPlain(reply);
   } catch (error) {
     const details = detailsOf(subject);
     if (!(error instanceof OversizeError)) {

@@ -2,9 +2,9 @@
  * This node's channel to one shard: messages that its owner has not accepted yet, in their order,
  * whoever the owner is by now. The rules M1 to M3 stand in `ownership/channel.ts`.
  */
+import Denque from "denque";
 import { CatgaError } from "../base/errors.ts";
 import { CHANNEL_WINDOW, WAITING_SENDS_MAX } from "../base/limits.ts";
-import { Queue } from "../base/queue.ts";
 import { recover } from "../ownership/channel.ts";
 import type { Versioned } from "../ownership/view.ts";
 import type { RedirectItem } from "../protocol/frame.ts";
@@ -44,9 +44,9 @@ export class Channel implements Lane {
   /** Where messages go, until news may have changed it. */
   #peer: Peer | undefined;
   /** Numbered and not accepted. */
-  readonly #numbered = new Queue<RemoteCall>();
+  readonly #numbered = new Denque<RemoteCall>();
   /** Not numbered yet, so free to go anywhere. */
-  readonly #unsent = new Queue<RemoteCall>();
+  readonly #unsent = new Denque<RemoteCall>();
   #mustResend = false;
   #isHeld = false;
 
@@ -58,18 +58,18 @@ export class Channel implements Lane {
 
   /** True when nothing waits for acceptance: local calls may pass by. */
   get isIdle(): boolean {
-    return this.#numbered.size === 0 && this.#unsent.size === 0;
+    return this.#numbered.length === 0 && this.#unsent.length === 0;
   }
 
   /** Takes a call in; it leaves when window and owner allow. */
   push(call: RemoteCall): void {
-    if (this.#unsent.size >= WAITING_SENDS_MAX) {
+    if (this.#unsent.length >= WAITING_SENDS_MAX) {
       const what = `messages for shard ${this.shard}`;
       return call.fail(new CatgaError("OVERLOADED", { what, limit: WAITING_SENDS_MAX }));
     }
     const peer = this.#peer;
     // The usual case: nothing waits, and the way is known and free.
-    if (peer !== undefined && this.#unsent.size === 0 && this.#isFree(peer)) {
+    if (peer !== undefined && this.#unsent.length === 0 && this.#isFree(peer)) {
       return this.#number(call, peer, call.createdMs);
     }
     this.#unsent.push(call);
@@ -93,8 +93,8 @@ export class Channel implements Lane {
   /** `peer` did not accept the message `item` names, nor what followed it up to the same frame. */
   redirected(item: RedirectItem, peer: Peer): void {
     if (item.channel !== this.number) return;
-    for (let i = 0; i < this.#numbered.size; i++) {
-      const message = this.#numbered.at(i)!;
+    for (let i = 0; i < this.#numbered.length; i++) {
+      const message = this.#numbered.peekAt(i)!;
       if (message.sequence < item.sequence || message.frame > item.frame) continue;
       if (message.sentTo !== peer) continue;
       message.sentTo = undefined;
@@ -106,12 +106,12 @@ export class Channel implements Lane {
   }
 
   settle(): void {
-    while (this.#numbered.at(0)?.acceptedBy !== undefined) this.#numbered.shift();
-    if (this.#unsent.size > 0) this.pump();
+    while (this.#numbered.peekAt(0)?.acceptedBy !== undefined) this.#numbered.shift();
+    if (this.#unsent.length > 0) this.pump();
   }
 
   #isFree(peer: Peer): boolean {
-    return this.#numbered.size < CHANNEL_WINDOW && peer.hasRoom;
+    return this.#numbered.length < CHANNEL_WINDOW && peer.hasRoom;
   }
 
   #sendTo(peer: Peer): void {
@@ -136,8 +136,8 @@ export class Channel implements Lane {
     this.#epoch = record.epoch;
     this.#isHeld = false;
     if (recovery === "renumber") return this.#renumber();
-    for (let i = 0; i < this.#numbered.size; i++) this.#numbered.at(i)!.sentTo = undefined;
-    this.#mustResend = this.#numbered.size > 0;
+    for (let i = 0; i < this.#numbered.length; i++) this.#numbered.peekAt(i)!.sentTo = undefined;
+    this.#mustResend = this.#numbered.length > 0;
   }
 
   /** What nobody can have accepted is sent under the new numbers; of the rest nobody knows. */
@@ -145,8 +145,8 @@ export class Channel implements Lane {
     this.number++;
     this.#sequence = 0;
     this.#mustResend = false;
-    const waiting = this.#unsent.drain();
-    for (const call of this.#numbered.drain()) {
+    const waiting = taken(this.#unsent);
+    for (const call of taken(this.#numbered)) {
       if (call.sentTo === undefined) this.#unsent.push(call);
       else call.fail(outcomeUnknown(call, "the owner's node died"));
     }
@@ -155,8 +155,8 @@ export class Channel implements Lane {
 
   #resend(peer: Peer): void {
     this.#mustResend = false;
-    for (let i = 0; i < this.#numbered.size; i++) {
-      const message = this.#numbered.at(i)!;
+    for (let i = 0; i < this.#numbered.length; i++) {
+      const message = this.#numbered.peekAt(i)!;
       if (message.sentTo === undefined && message.acceptedBy === undefined)
         this.#send(message, peer, this.#owner.context.clock.nowMs());
     }
@@ -173,10 +173,10 @@ export class Channel implements Lane {
   /** The counters came here with the shard: they tell what its last owner had accepted. */
   #deliverHere(): void {
     const last = this.#owner.acceptedHere(this.shard, this.number);
-    for (const call of this.#numbered.drain()) {
+    for (const call of taken(this.#numbered)) {
       if (call.sequence > last) this.#owner.deliverHere(call);
     }
-    for (const call of this.#unsent.drain()) {
+    for (const call of taken(this.#unsent)) {
       if (!call.isSettled) this.#owner.deliverHere(call);
     }
     // What was delivered here had no number, so the next one sent must follow the shard's counter.
@@ -191,4 +191,10 @@ export class Channel implements Lane {
       this.pump();
     });
   }
+}
+
+function taken(calls: Denque<RemoteCall>): RemoteCall[] {
+  const all = calls.toArray();
+  calls.clear();
+  return all;
 }

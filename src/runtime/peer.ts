@@ -8,13 +8,13 @@
  * says in a redirect, which travels ahead of the acknowledgement: so an acknowledged message that
  * was not redirected has been accepted.
  */
+import Denque from "denque";
 import {
   EARLY_FRAMES_MAX,
   PEER_WINDOW_BYTES,
   RETRANSMIT_MS,
   RETRANSMIT_MS_MAX,
 } from "../base/limits.ts";
-import { Queue } from "../base/queue.ts";
 import { WheelEntry } from "../base/timer-wheel.ts";
 import type { LinkPeer } from "../ports/link.ts";
 import { Batch, encodeFrame, type Frame, type MessageItem } from "../protocol/frame.ts";
@@ -54,7 +54,7 @@ export class Peer extends WheelEntry implements LinkPeer {
   readonly #owner: PeerOwner;
   #batch = new Batch();
   #messages: Acknowledged[] = [];
-  readonly #unacknowledged = new Queue<SentFrame>();
+  readonly #unacknowledged = new Denque<SentFrame>();
   #unacknowledgedChars = 0;
   #nextFrame = 1;
   #processed = 0;
@@ -79,7 +79,7 @@ export class Peer extends WheelEntry implements LinkPeer {
 
   /** True when everything that was sent has been dealt with by the other side. */
   get isIdle(): boolean {
-    return this.#batch.isEmpty && this.#unacknowledged.size === 0;
+    return this.#batch.isEmpty && this.#unacknowledged.length === 0;
   }
 
   /** Sends a message at the end of the burst, at once when the batch has grown large. */
@@ -129,14 +129,14 @@ export class Peer extends WheelEntry implements LinkPeer {
 
   /** Sends everything again that was not acknowledged: the connection is new. */
   resend(): void {
-    for (let i = 0; i < this.#unacknowledged.size; i++) {
-      this.#send(this.#unacknowledged.at(i)!);
+    for (let i = 0; i < this.#unacknowledged.length; i++) {
+      this.#send(this.#unacknowledged.peekAt(i)!);
     }
   }
 
   /** An acknowledgement is overdue. */
   override expire(): void {
-    if (this.#isClosed || this.#unacknowledged.size === 0) return;
+    if (this.#isClosed || this.#unacknowledged.length === 0) return;
     this.#retransmitMs = Math.min(this.#retransmitMs * 2, RETRANSMIT_MS_MAX);
     this.resend();
     this.#watch();
@@ -146,7 +146,7 @@ export class Peer extends WheelEntry implements LinkPeer {
   close(): void {
     this.#isClosed = true;
     this.#owner.context.wheel.remove(this);
-    this.#unacknowledged.drain();
+    this.#unacknowledged.clear();
   }
 
   #flushSoon(): void {
@@ -172,7 +172,7 @@ export class Peer extends WheelEntry implements LinkPeer {
     this.#batch = new Batch();
     this.#messages = [];
     this.#unacknowledgedChars += items.length;
-    if (this.#unacknowledged.size === 0) this.#watch();
+    if (this.#unacknowledged.length === 0) this.#watch();
     this.#unacknowledged.push(sent);
     this.#send(sent);
   }
@@ -190,19 +190,19 @@ export class Peer extends WheelEntry implements LinkPeer {
   }
 
   #acknowledge(number: number): void {
-    const { size } = this.#unacknowledged;
-    for (let sent = this.#unacknowledged.at(0); sent !== undefined;) {
+    const { length } = this.#unacknowledged;
+    for (let sent = this.#unacknowledged.peekAt(0); sent !== undefined;) {
       if (sent.number > number) break;
       this.#unacknowledged.shift();
       this.#unacknowledgedChars -= sent.items.length;
       // A message that was redirected and sent again belongs to a later frame.
       for (const each of sent.messages) if (each.frame === sent.number) each.accepted(this);
-      sent = this.#unacknowledged.at(0);
+      sent = this.#unacknowledged.peekAt(0);
     }
-    if (this.#unacknowledged.size === size) return;
+    if (this.#unacknowledged.length === length) return;
     this.#retransmitMs = RETRANSMIT_MS;
     this.#owner.context.wheel.remove(this);
-    if (this.#unacknowledged.size > 0) this.#watch();
+    if (this.#unacknowledged.length > 0) this.#watch();
     this.#owner.roomAgain();
   }
 }

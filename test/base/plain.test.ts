@@ -1,8 +1,13 @@
 /** Plain data, copied or refused. */
 import { describe, expect, test } from "bun:test";
 import * as fc from "fast-check";
-import { DEPTH_MAX } from "../../src/base/limits.ts";
-import { charsMaxOfLastCopy, copyPlain, NotPlainError } from "../../src/base/plain.ts";
+import { DEPTH_MAX, MESSAGE_BYTES_MAX } from "../../src/base/limits.ts";
+import {
+  charsMaxOfLastCopy,
+  copyPlain,
+  NotPlainError,
+  OversizeError,
+} from "../../src/base/plain.ts";
 import { UNENCODABLE } from "../contracts/oddities.ts";
 
 function whyNot(value: unknown): { path: string; found: string } {
@@ -21,7 +26,56 @@ function nested(levels: number): unknown {
   return value;
 }
 
+/** A list with one text, of so many bytes as JSON. */
+function ofBytes(bytes: number, unit = "x"): string[] {
+  const overhead = JSON.stringify([""]).length;
+  const each = new TextEncoder().encode(JSON.stringify(unit)).length - 2;
+  return [
+    unit.repeat(Math.floor((bytes - overhead) / each)) + "x".repeat((bytes - overhead) % each),
+  ];
+}
+
+function oversize(value: unknown): OversizeError {
+  try {
+    copyPlain(value);
+  } catch (error) {
+    if (error instanceof OversizeError) return error;
+    throw error;
+  }
+  throw new Error("It is not too large");
+}
+
 describe("copyPlain()", () => {
+  test.each(["x", "é", "🛫", "\u0000", '"', "\ud800"])(
+    "takes a value of the largest size in %j, and not one byte more",
+    (unit) => {
+      const largest = ofBytes(MESSAGE_BYTES_MAX, unit);
+      expect(copyPlain(largest)).toEqual(largest);
+      expect(oversize([`${largest[0]}x`])).toMatchObject({
+        bytes: MESSAGE_BYTES_MAX + 1,
+        bytesMax: MESSAGE_BYTES_MAX,
+      });
+    },
+  );
+
+  test.each([
+    ["numbers", (count: number) => new Array<number>(count).fill(1)],
+    ["empty lists", (count: number) => Array.from({ length: count / 1.5 }, () => [])],
+  ])("takes as many %s as fit", (_, values) => {
+    const most = values(MESSAGE_BYTES_MAX / 2 - 1);
+    expect(copyPlain(most)).toEqual(most);
+    expect(oversize([most, most]).bytes).toBeGreaterThan(MESSAGE_BYTES_MAX);
+  });
+
+  test("ends soon when one object stands in another many times over", () => {
+    let shared: unknown = { leaf: true };
+    // Each level doubles what a copy without an end would copy: 2^60 objects.
+    for (let level = 0; level < 60; level++) shared = [shared, shared];
+    expect(oversize(shared).bytes).toBeGreaterThan(MESSAGE_BYTES_MAX);
+    expect(oversize({ shared, no: () => 1 }).bytes).toBeGreaterThan(MESSAGE_BYTES_MAX);
+    expect(whyNot({ no: () => 1, shared }).path).toBe("$.no");
+  });
+
   test("makes of JSON what JSON would make of it", () => {
     fc.assert(
       fc.property(fc.jsonValue({ maxDepth: 6 }), (value) => {

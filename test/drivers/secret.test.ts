@@ -66,6 +66,14 @@ describe("the secret of a cluster", () => {
     expect(statSync(join(folder, "mine.secret")).mode & 0o777).toBe(0o600);
   });
 
+  test("is refused with UNSAFE_SECRET when the file is empty", () => {
+    loadSecret("hollow");
+    const path = join(folder, "hollow.secret");
+    writeFileSync(path, "");
+    const details = { path, reason: "it is empty" };
+    expect(refusal("hollow")).toMatchObject({ code: "UNSAFE_SECRET", details });
+  });
+
   test.each([0o640, 0o604, 0o620, 0o601])("is refused with UNSAFE_SECRET at mode %o", (mode) => {
     loadSecret("open");
     const path = join(folder, "open.secret");

@@ -27,6 +27,7 @@ const HOMES: Readonly<Record<string, string>> = {
   "@hono/node-server": "http",
   hono: "http",
   "js-xxhash": "base",
+  denque: "runtime",
 };
 
 interface Import {

@@ -15,7 +15,7 @@ const OTHERS = 0o077;
  * The secret of `cluster`, made by whoever comes first. It is read once, when the node starts, so
  * it is read at once: a thread pool for two small files would cost an idle node two megabytes.
  *
- * @throws {CatgaError} UNSAFE_SECRET when others could read or replace it.
+ * @throws {CatgaError} UNSAFE_SECRET when others could read or replace it, or it is empty.
  */
 export function loadSecret(cluster: string): string {
   const { uid } = userInfo();
@@ -25,7 +25,9 @@ export function loadSecret(cluster: string): string {
   const path = join(folder, `${cluster}.secret`);
   if (statSync(path, { throwIfNoEntry: false }) === undefined) create(path);
   checkOwner(path, uid);
-  return readFileSync(path, "utf8");
+  const secret = readFileSync(path, "utf8");
+  if (secret === "") throw new CatgaError("UNSAFE_SECRET", { path, reason: "it is empty" });
+  return secret;
 }
 
 /** Where the nodes of this user meet: a folder that only the user can read. */

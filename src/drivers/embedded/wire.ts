@@ -45,24 +45,31 @@ export class FrameCutter {
   frameBytesMax: number = FRAME_BYTES_MAX;
   /** True once a length made no sense: nothing that follows can be read. */
   isBroken = false;
-  #bytes: Uint8Array = new Uint8Array(0);
+  #chunks: Uint8Array[] = [];
+  #length = 0;
+  /** With fewer bytes than these there is nothing to be done. */
+  #needed = PREFIX_BYTES;
 
   /** Takes in what arrived; the bytes must not be changed afterwards. */
   push(chunk: Uint8Array): void {
-    this.#bytes = this.#bytes.length === 0 ? chunk : Buffer.concat([this.#bytes, chunk]);
+    this.#chunks.push(chunk);
+    this.#length += chunk.length;
   }
 
   /** The next frame that is whole. */
   next(): Uint8Array | undefined {
-    const { length } = this.#bytes;
-    if (length < PREFIX_BYTES || this.isBroken) return undefined;
-    const view = new DataView(this.#bytes.buffer, this.#bytes.byteOffset, PREFIX_BYTES);
-    const end = PREFIX_BYTES + view.getUint32(0, true);
+    if (this.#length < this.#needed || this.isBroken) return undefined;
+    // Joined when a frame is whole, not with each chunk: a large frame comes in many.
+    const bytes = this.#chunks.length === 1 ? this.#chunks[0]! : Buffer.concat(this.#chunks);
+    this.#chunks = [bytes];
+    const end = PREFIX_BYTES + new DataView(bytes.buffer, bytes.byteOffset).getUint32(0, true);
     this.isBroken = end - PREFIX_BYTES > this.frameBytesMax;
-    if (this.isBroken || length < end) return undefined;
-    const frame = this.#bytes.subarray(PREFIX_BYTES, end);
-    this.#bytes = this.#bytes.subarray(end);
-    return frame;
+    this.#needed = end;
+    if (this.isBroken || this.#length < end) return undefined;
+    this.#chunks = [bytes.subarray(end)];
+    this.#length -= end;
+    this.#needed = PREFIX_BYTES;
+    return bytes.subarray(PREFIX_BYTES, end);
   }
 }
 
