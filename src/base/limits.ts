@@ -62,12 +62,20 @@ export const NESTED_TURNS_MAX = 32;
 
 /** Membership changes within this time cause one rebalance, not several. */
 export const SETTLE_MS = 50;
-/** Handoffs one node drives at the same time. */
-export const HANDOFFS_MAX = 256;
+/** Handoffs one node drives at the same time: few, so that each is short. */
+export const HANDOFFS_MAX = 32;
 /** A receiver that has not answered a transfer by then is asked again, or given up on. */
 export const STAGE_TIMEOUT_MS = 1_000;
+/** A shard whose turns have not ended by then is opened again, and tried later. */
+export const SEAL_BUDGET_MS = 50;
 /** A busy shard is looked at again after this. */
 export const SEAL_RETRY_MS = 200;
+/** A shard with an entity that cannot travel is tried again after this. */
+export const UNMOVABLE_RETRY_MS = 30_000;
+/** Messages of a transfer have so many characters, unless one entity's state has more. */
+export const TRANSFER_CHARS_MAX = 262_144;
+/** The state of one entity, escaped: in UTF-8 it may take three times as many bytes of a frame. */
+export const STATE_CHARS_MAX: number = 2.5 * 1_048_576;
 
 /** One operation at the authority, tried again with the same operation id when it is silent. */
 export const AUTHORITY_TIMEOUT_MS = 1_000;

@@ -137,11 +137,7 @@ async function bindBun(bun: BunGlobal, app: Servable, address: Address): Promise
       return response.finally(() => server.timeout(request, BUN_IDLE_SECONDS));
     },
   });
-  return {
-    port: server.port,
-    drain: () => server.stop(false),
-    cut: () => server.stop(true),
-  };
+  return { port: server.port, drain: () => server.stop(false), cut: () => server.stop(true) };
 }
 
 async function bindNode(app: Servable, { port, hostname }: Address): Promise<Bound> {

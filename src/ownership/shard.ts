@@ -212,12 +212,7 @@ function receive(state: ShardState, handoff: string, epoch: number): Step {
   }
   const fits = (state.kind === "none" || state.kind === "staged") && epoch >= state.releasedEpoch;
   if (!fits) return [state, [{ kind: "refuse", handoff }]];
-  const staged: ShardState = {
-    kind: "staged",
-    releasedEpoch: state.releasedEpoch,
-    handoff,
-    epoch,
-  };
+  const staged: ShardState = { kind: "staged", releasedEpoch: state.releasedEpoch, handoff, epoch };
   const confirm: ShardEffect = { kind: "confirm", handoff };
   if (state.kind === "none") return [staged, [confirm]];
   return [staged, [{ kind: "discard", handoff: state.handoff }, confirm]];

@@ -10,21 +10,25 @@
  * used since: being used costs one store, not a timer.
  */
 import Denque from "denque";
-import { copyReply } from "./call.ts";
 import { CatgaError, describeError } from "../base/errors.ts";
 import { isThenable } from "../base/thenable.ts";
 import { WheelEntry } from "../base/timer-wheel.ts";
-import { type PassivationReason, Refused, type Posted, type Work } from "./definition.ts";
+import type { PassivationReason, Posted, Work } from "./definition.ts";
 import type { OwnedShard, Resident } from "./owned-shard.ts";
-import { TurnContext, type TurnEntity, type TurnHome } from "./turn-context.ts";
+import { answer, failureOf, runHook } from "./outcome.ts";
+import type { Packet } from "./packet.ts";
+import { type EntityTimer, TurnContext, type TurnEntity, type TurnHome } from "./turn-context.ts";
 
 /** What an activation needs of the entity type around it. */
 export interface ActivationHost extends TurnHome {
-  /** Fixed-width text, generation then epoch, that rises with every ownership of a shard. */
-  fenceOf(shard: OwnedShard): string;
+  /** Brings messages that outlived the activation to whoever owns the entity now, or soon. */
+  redeliver(id: string, shard: OwnedShard, works: readonly Work[]): void;
   /** The activation is over. */
   forget(activation: Activation): void;
 }
+
+/** Where an activation comes from. */
+export type Origin = Pick<Packet, "state"> & { readonly shard: OwnedShard };
 
 type Phase = "opening" | "live" | "closing" | "closed";
 
@@ -41,19 +45,22 @@ export class Activation extends WheelEntry implements TurnEntity, Resident {
   #waiting: Denque<Work> | undefined;
   #isQueued = false;
   #closing: PassivationReason | undefined;
+  /** No turn starts, since the shard may go to another node. */
+  #isFrozen = false;
   /** While closing: waiting messages run first. */
   #drains = false;
   #aborter: AbortController | undefined;
-  #timers: Set<WheelEntry> | undefined;
+  #timers: Set<EntityTimer> | undefined;
   #openError: CatgaError | undefined;
 
-  constructor(id: string, host: ActivationHost, shard: OwnedShard) {
+  /** With `state` it goes on where another activation ended. */
+  constructor(id: string, host: ActivationHost, { shard, state }: Origin) {
     super();
     this.id = id;
     this.host = host;
     this.shard = shard;
     this.#usedMs = host.context.slices.nowMs;
-    this.state = host.definition.state(id);
+    this.state = state === undefined ? host.definition.state(id) : state.value;
     host.context.idleWheel.add(this, this.#usedMs + host.definition.idleMs);
   }
 
@@ -61,11 +68,6 @@ export class Activation extends WheelEntry implements TurnEntity, Resident {
   get signal(): AbortSignal {
     this.#aborter ??= new AbortController();
     return this.#aborter.signal;
-  }
-
-  /** Fencing token of this ownership. */
-  get fence(): string {
-    return this.host.fenceOf(this.shard);
   }
 
   /** Messages that wait. */
@@ -117,6 +119,22 @@ export class Activation extends WheelEntry implements TurnEntity, Resident {
     this.#closeIfDone();
   }
 
+  /** True when no turn runs and no hook. */
+  get isQuiet(): boolean {
+    return this.#running === 0;
+  }
+
+  /** Starts no turn until it is thawed; the shard hears when it has become quiet. */
+  freeze(): void {
+    this.#isFrozen = true;
+  }
+
+  /** Goes on. */
+  thaw(): void {
+    this.#isFrozen = false;
+    this.resume();
+  }
+
   /** Ends the activation after the turns that run; what waits is delivered to the next one. */
   passivate(reason: PassivationReason): void {
     this.#closing ??= reason;
@@ -136,13 +154,13 @@ export class Activation extends WheelEntry implements TurnEntity, Resident {
   }
 
   /** Keeps a timer that dies with this activation. */
-  keepTimer(timer: WheelEntry): void {
+  keepTimer(timer: EntityTimer): void {
     this.#timers ??= new Set();
     this.#timers.add(timer);
   }
 
   /** Forgets a timer that fired or was cancelled. */
-  dropTimer(timer: WheelEntry): void {
+  dropTimer(timer: EntityTimer): void {
     this.#timers?.delete(timer);
   }
 
@@ -160,7 +178,7 @@ export class Activation extends WheelEntry implements TurnEntity, Resident {
   }
 
   #mayStart(work: Work): boolean {
-    if (this.#phase !== "live" || this.#running < 0) return false;
+    if (this.#phase !== "live" || this.#running < 0 || this.#isFrozen) return false;
     if (this.#closing !== undefined && !this.#drains) return false;
     return work.spec.kind === "query" || this.#running === 0;
   }
@@ -184,49 +202,31 @@ export class Activation extends WheelEntry implements TurnEntity, Resident {
       if (isThenable(result)) promise = result;
     } catch (error) {
       slices.leave();
-      return this.#end(work, this.#failure(work, error));
+      return this.#end(work, failureOf(this, work, error));
     }
     slices.leave();
     if (promise === undefined) return this.#end(work, undefined, result);
     // Resolved, so that a `then` of user code that throws is a rejection like any other.
     Promise.resolve(promise).then(
       (value) => this.#end(work, undefined, value),
-      (error: unknown) => this.#end(work, this.#failure(work, error)),
+      (error: unknown) => this.#end(work, failureOf(this, work, error)),
     );
   }
 
   #end(work: Work, error: CatgaError | undefined, value?: unknown): void {
     this.#running = work.spec.kind === "query" ? this.#running - 1 : 0;
     this.#usedMs = this.host.context.slices.nowMs;
-    if (error === undefined) this.#answer(work, value);
+    if (error === undefined) answer(this, work, value);
     else work.fail(error);
     if (this.waitingCount > 0) this.resume();
-    else if (this.#closing !== undefined) this.#closeIfDone();
-  }
-
-  #answer(work: Work, value: unknown): void {
-    if (work.oneWay) return work.succeed(undefined);
-    const subject = { entity: this.host.definition.name, id: this.id, type: work.spec.type };
-    let copy: unknown;
-    try {
-      copy = copyReply(subject, value);
-    } catch (error) {
-      return work.fail(error as CatgaError);
-    }
-    work.succeed(copy);
+    else if (this.#closing !== undefined || this.#isFrozen) this.#closeIfDone();
   }
 
   #closeIfDone(): void {
-    if (this.#closing === undefined || this.#phase !== "live" || this.#running !== 0) return;
+    if (this.#phase !== "live" || this.#running !== 0) return;
+    if (this.#isFrozen && !this.shard.isPacking) return this.shard.quieted();
+    if (this.#closing === undefined) return;
     if (!this.#drains || this.waitingCount === 0) this.#close(this.#closing);
-  }
-
-  #failure(work: Work, error: unknown): CatgaError {
-    if (error instanceof Refused) return error.error;
-    const entity = this.host.keyOf(this.id);
-    const details = { entity, message: work.spec.type, ...describeError(error) };
-    this.host.context.log.error({ ...details, error }, "a handler failed");
-    return new CatgaError("HANDLER_FAILED", details);
   }
 
   #close(reason: PassivationReason): void {
@@ -254,8 +254,20 @@ export class Activation extends WheelEntry implements TurnEntity, Resident {
     this.abort();
     // Messages that came while the hooks ran are for the entity, not for this activation.
     const waiting = this.#takeWaiting();
-    this.host.forget(this);
-    for (const work of waiting) this.host.exits.redeliver(this.host.definition.name, this.id, work);
+    const { shard, host, id } = this;
+    const travelling = shard.isPacking ? waiting.filter((work) => !("depart" in work)) : [];
+    if (shard.isPacking) {
+      const moves = this.#closing === "moved";
+      const state = moves ? { value: this.state } : undefined;
+      const timers = moves ? [...(this.#timers ?? [])] : [];
+      shard.packets.push({ entity: host.definition.name, id, state, works: travelling, timers });
+    }
+    host.forget(this);
+    host.redeliver(
+      id,
+      shard,
+      waiting.filter((work) => !travelling.includes(work)),
+    );
   }
 
   #abandon(error: unknown): void {
@@ -279,16 +291,10 @@ export class Activation extends WheelEntry implements TurnEntity, Resident {
       settle();
       if (this.#phase === "live") this.resume();
     };
-    let result: unknown;
-    try {
-      result = hook();
-    } catch (error) {
-      return end(() => failed(error));
-    }
-    if (!isThenable(result)) return end(done);
-    result.then(
+    runHook(
+      hook,
       () => end(done),
-      (error: unknown) => end(() => failed(error)),
+      (error) => end(() => failed(error)),
     );
   }
 }

@@ -33,7 +33,7 @@ export function detailsOf({ entity, id, type }: Subject): { entity: string; mess
 
 /** See the file's header. Settles once; what comes later is dropped. */
 export class Call extends WheelEntry {
-  readonly subject: Subject;
+  readonly subject: Sending;
   readonly timeoutMs: number;
   /** Whether the handler may have run by now: what a caller is told when the call fails. */
   executed: Executed = "no";
@@ -45,7 +45,7 @@ export class Call extends WheelEntry {
   #reject: ((error: Error) => void) | undefined;
   #cleanUp: (() => void) | undefined;
 
-  constructor(subject: Subject, timeoutMs: number) {
+  constructor(subject: Sending, timeoutMs: number) {
     super();
     this.subject = subject;
     this.timeoutMs = timeoutMs;

@@ -19,7 +19,7 @@ export interface ChannelOwner {
   /** The shard as this node knows it, with its owner's stream if the owner lives elsewhere. */
   route(group: string, shard: number): Route;
   /** Runs a message here, whose shard has come to this node while the message waited. */
-  deliverHere(call: RemoteCall): void;
+  deliverHere(call: RemoteCall, shard: number): void;
   /** The highest number of this node's channel that the shard, which is here now, has accepted. */
   acceptedHere(shard: number, channel: number): number;
   /** Pumps the channel again when streams have room. */
@@ -77,6 +77,12 @@ export class Channel implements Lane {
     else this.#sendTo(peer);
   }
 
+  /** Takes calls in again that had come home, ahead of what was pushed since. */
+  putBack(calls: readonly RemoteCall[]): void {
+    for (const call of calls.toReversed()) this.#unsent.unshift(call);
+    this.pump();
+  }
+
   /** Looks where the shard is now, and sends what may be sent. */
   pump(): void {
     this.#peer = undefined;
@@ -106,7 +112,7 @@ export class Channel implements Lane {
   }
 
   settle(): void {
-    while (this.#numbered.peekAt(0)?.acceptedBy !== undefined) this.#numbered.shift();
+    while (this.#numbered.peekAt(0)?.isAccepted === true) this.#numbered.shift();
     if (this.#unsent.length > 0) this.pump();
   }
 
@@ -157,7 +163,7 @@ export class Channel implements Lane {
     this.#mustResend = false;
     for (let i = 0; i < this.#numbered.length; i++) {
       const message = this.#numbered.peekAt(i)!;
-      if (message.sentTo === undefined && message.acceptedBy === undefined)
+      if (message.sentTo === undefined && !message.isAccepted)
         this.#send(message, peer, this.#owner.context.clock.nowMs());
     }
   }
@@ -174,10 +180,10 @@ export class Channel implements Lane {
   #deliverHere(): void {
     const last = this.#owner.acceptedHere(this.shard, this.number);
     for (const call of taken(this.#numbered)) {
-      if (call.sequence > last) this.#owner.deliverHere(call);
+      if (call.sequence > last) this.#owner.deliverHere(call, this.shard);
     }
     for (const call of taken(this.#unsent)) {
-      if (!call.isSettled) this.#owner.deliverHere(call);
+      if (!call.isSettled) this.#owner.deliverHere(call, this.shard);
     }
     // What was delivered here had no number, so the next one sent must follow the shard's counter.
     this.#sequence = last;

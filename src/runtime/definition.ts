@@ -3,6 +3,7 @@
  */
 
 import type { CatgaError } from "../base/errors.ts";
+import type { Calls, RemoteCall } from "./remote-call.ts";
 
 /** Whether a message may change the state. */
 export type MessageKind = "command" | "query";
@@ -60,7 +61,14 @@ export interface Work {
   /** `value` is a copy that belongs to the caller. */
   succeed(value: unknown): void;
   fail(error: CatgaError): void;
+  /** The message as it travels with its entity, if its sender lives on another node. */
+  row?(nowMs: number): Row;
+  /** Sends the message anew, for one of this node: its entity goes elsewhere. */
+  depart?(calls: Calls): RemoteCall;
 }
+
+/** A message on the wire, see `packet.ts`. */
+export type Row = readonly [kind: string, ...values: unknown[]];
 
 /** What became of a message that was brought to a mailbox. */
 export type Posted = "accepted" | "full";

@@ -7,10 +7,11 @@ import { CatgaError } from "../base/errors.ts";
 import { ERROR_TEXT_CHARS_MAX, HOLD_MS } from "../base/limits.ts";
 import { charsMaxOfLastCopy } from "../base/plain.ts";
 import { admit, isStale } from "../ownership/channel.ts";
-import type { MessageItem } from "../protocol/frame.ts";
+import { isWhole, type MessageItem } from "../protocol/frame.ts";
 import { shardKey } from "../protocol/records.ts";
 import { detailsOf } from "./call.ts";
-import type { MessageSpec, Work } from "./definition.ts";
+import type { MessageSpec, Row, Work } from "./definition.ts";
+import type { EntityHost } from "./entity-host.ts";
 import type { LocalDelivery, Place } from "./local-delivery.ts";
 import type { NodeContext } from "./node-context.ts";
 import type { Peer } from "./peer.ts";
@@ -23,17 +24,19 @@ const FAILURE_CHARS_MAX = 6 * 2 * ERROR_TEXT_CHARS_MAX;
 export class Inbound {
   readonly #context: NodeContext;
   readonly #shards: Shards;
-  readonly #local: LocalDelivery;
+  readonly #hosts: ReadonlyMap<string, EntityHost>;
+  readonly #peerOf: (incarnation: string) => Peer;
 
-  constructor(context: NodeContext, shards: Shards, local: LocalDelivery) {
-    this.#context = context;
+  constructor(shards: Shards, { hosts }: LocalDelivery, peerOf: (incarnation: string) => Peer) {
+    this.#context = shards.context;
     this.#shards = shards;
-    this.#local = local;
+    this.#hosts = hosts;
+    this.#peerOf = peerOf;
   }
 
   /** Deals with one message, which came in frame number `frame`. */
   receive(peer: Peer, frame: number, item: MessageItem): void {
-    const host = this.#local.hosts.get(item.entity);
+    const host = this.#hosts.get(item.entity);
     const shard = host && this.#shards.serving(item.shard);
     if (host === undefined || shard === undefined || isStale(item.epoch, shard.cleanSince)) {
       return this.#redirect(peer, item, frame);
@@ -48,14 +51,26 @@ export class Inbound {
 
   #accept(peer: Peer, item: MessageItem, place: Place): void {
     const { entity, call, leftMs, message } = item;
-    const type = String((message as { type?: unknown } | null)?.type);
+    const type = typeOf(message);
     const spec = place.host.definition.messages.get(type);
     if (spec === undefined) {
       const unknown = new CatgaError("UNKNOWN_MESSAGE", { entity, message: type });
       return answerFailure(peer, call, unknown);
     }
     const deadlineMs = leftMs < 0 ? Number.POSITIVE_INFINITY : this.#context.slices.nowMs + leftMs;
-    this.#local.deliver(place, new InboundWork(peer, item, { spec, deadlineMs }));
+    place.host.deliver(place.id, place.shard, new InboundWork(peer, item, { spec, deadlineMs }));
+  }
+
+  /** A message that had been accepted elsewhere, and came with its entity. */
+  readMessage(row: Row, host: EntityHost, id: string): Work | undefined {
+    const [, sender, call, leftMs, message] = row;
+    if (typeof sender !== "string" || !isWhole(call) || typeof leftMs !== "number")
+      return undefined;
+    const spec = host.definition.messages.get(typeOf(message));
+    if (spec === undefined) return undefined;
+    const item = { call, leftMs, entity: host.definition.name, id, message };
+    const deadlineMs = leftMs < 0 ? Number.POSITIVE_INFINITY : this.#context.wheel.nowMs + leftMs;
+    return new InboundWork(this.#peerOf(sender), item, { spec, deadlineMs });
   }
 
   #redirect(peer: Peer, item: MessageItem, frame: number): void {
@@ -69,9 +84,15 @@ export class Inbound {
   }
 }
 
+function typeOf(message: unknown): string {
+  return String((message as { type?: unknown } | null)?.type);
+}
+
 function answerFailure(peer: Peer, call: number, { code, details }: CatgaError): void {
   peer.outbox(FAILURE_CHARS_MAX).failures.push({ call, code, details });
 }
+
+type Item = Pick<MessageItem, "call" | "leftMs" | "entity" | "id" | "message">;
 
 /** A message of another node in a mailbox. */
 class InboundWork implements Work {
@@ -80,10 +101,10 @@ class InboundWork implements Work {
   readonly deadlineMs: number;
   readonly oneWay: boolean;
   readonly #peer: Peer;
-  readonly #item: MessageItem;
+  readonly #item: Item;
   #hasBegun = false;
 
-  constructor(peer: Peer, item: MessageItem, work: Pick<Work, "spec" | "deadlineMs">) {
+  constructor(peer: Peer, item: Item, work: Pick<Work, "spec" | "deadlineMs">) {
     this.#peer = peer;
     this.#item = item;
     this.spec = work.spec;
@@ -100,6 +121,11 @@ class InboundWork implements Work {
     const details = { ...detailsOf(subject), timeoutMs, executed: "no" } as const;
     this.fail(new CatgaError("CALL_TIMEOUT", details));
     return false;
+  }
+
+  row(nowMs: number): Row {
+    const leftMs = this.oneWay ? -1 : Math.max(0, this.deadlineMs - nowMs);
+    return ["message", this.#peer.incarnation, this.#item.call, leftMs, this.message];
   }
 
   succeed(value: unknown): void {

@@ -1,12 +1,13 @@
-/** Brings messages to the mailboxes of this node, whoever sent them. */
+/** The entities of this node, and what comes to them from elsewhere than its own callers. */
 import { CatgaError } from "../base/errors.ts";
-import type { MessageSpec, Work } from "./definition.ts";
+import type { MessageSpec, Row, Work } from "./definition.ts";
 import { EntityHost } from "./entity-host.ts";
+import { LocalTell } from "./local-call.ts";
 import type { NodeContext } from "./node-context.ts";
 import type { OwnedShard } from "./owned-shard.ts";
+import { type Packet, packetsOf } from "./packet.ts";
 import type { RemoteCall } from "./remote-call.ts";
-import type { Shards } from "./shards.ts";
-import type { Exits } from "./turn-context.ts";
+import { type Exits, startTimer } from "./turn-context.ts";
 
 /** An entity of this node, in a shard that it serves. */
 export interface Place {
@@ -15,65 +16,75 @@ export interface Place {
   readonly shard: OwnedShard;
 }
 
+/** Makes a message of a row of a transfer. */
+export type ReadMessage = (row: Row, host: EntityHost, id: string) => Work | undefined;
+
 /** See the file's header. */
 export class LocalDelivery {
   readonly hosts: ReadonlyMap<string, EntityHost>;
   readonly #context: NodeContext;
-  readonly #shards: Shards;
 
-  constructor(context: NodeContext, shards: Shards, refTo: Exits["refTo"]) {
+  constructor(context: NodeContext, exits: Exits) {
     this.#context = context;
-    this.#shards = shards;
-    const redeliver: Exits["redeliver"] = (...work) => this.redeliver(...work);
-    const exits = { refTo, redeliver };
     const { entities } = context.options;
     this.hosts = new Map(entities.map((each) => [each.name, new EntityHost(each, context, exits)]));
   }
 
-  /** Brings `work` to its mailbox, or fails it. */
-  deliver({ host, id, shard }: Place, work: Work): void {
-    try {
-      if (host.activate(id, shard).post(work) === "full") work.fail(host.mailboxFull(id));
-    } catch (error) {
-      if (!(error instanceof CatgaError)) throw error;
-      work.fail(error);
-    }
-  }
-
-  /** The same for a message whose activation ended before its turn came. */
-  redeliver(entity: string, id: string, work: Work): void {
-    const host = this.hosts.get(entity)!;
-    const shard = this.#shards.serving(this.#context.shardOf(entity, id));
-    if (shard !== undefined) return this.deliver({ host, id, shard }, work);
-    work.fail(new CatgaError("UNAVAILABLE", { reason: "its shard is moving" }));
-  }
-
-  /** The same for a message that waited to leave this node, and whose shard has come here. */
-  comeHome(call: RemoteCall): void {
+  /** A message that waited to leave this node, and whose shard has come here. */
+  comeHome(call: RemoteCall, shard: OwnedShard): void {
     const { entity, id, type } = call.subject;
     const host = this.hosts.get(entity)!;
     const spec = host.definition.messages.get(type);
     if (spec === undefined) {
       return call.fail(new CatgaError("UNKNOWN_MESSAGE", { entity, message: type }));
     }
-    this.redeliver(entity, id, homebound(call, spec));
-    if (call.oneWay) call.succeed(undefined);
+    if (!call.oneWay) return host.deliver(id, shard, homebound(call, spec));
+    const { message } = call;
+    host.deliver(id, shard, new LocalTell(call.subject, { spec, message }, this.#context.log));
+    call.succeed(undefined);
+  }
+
+  /** Entities of a transfer, checked: `undefined` for rows that make no sense. */
+  unpack(rows: readonly Row[], readMessage: ReadMessage): Packet[] | undefined {
+    const packets = packetsOf(rows, this.#context.wheel.nowMs, (row, entity, id) => {
+      const host = this.hosts.get(entity);
+      return host && readMessage(row, host, id);
+    });
+    return packets?.every(({ entity }) => this.hosts.has(entity)) ? packets : undefined;
+  }
+
+  /**
+   * Lets entities of `shard` go on here, with what they brought. All of them are there before the
+   * first message runs: it may be for another of them.
+   */
+  settle(shard: OwnedShard): void {
+    const { packets } = shard;
+    shard.packets = [];
+    for (const { entity, id, state, timers } of packets) {
+      if (state === undefined) continue;
+      const activation = this.hosts.get(entity)!.activate(id, shard, state);
+      for (const timer of timers) startTimer(activation, timer);
+    }
+    for (const { entity, id, works } of packets) {
+      for (const work of works) this.hosts.get(entity)!.deliver(id, shard, work);
+    }
   }
 }
 
 /** A call that was meant for another node, for a mailbox of this one. */
 function homebound(call: RemoteCall, spec: MessageSpec): Work {
-  const { message, oneWay } = call;
+  const { message, deadlineMs } = call;
   return {
     spec,
     message,
-    oneWay,
-    deadlineMs: oneWay ? Number.POSITIVE_INFINITY : call.deadlineMs,
+    oneWay: false,
+    deadlineMs,
     begin() {
       call.executed = "maybe";
-      return oneWay || !call.isSettled;
+      return !call.isSettled;
     },
     succeed: (value) => call.succeed(value),
     fail: (error) => call.fail(error),
+    depart: () => call,
   };
 }

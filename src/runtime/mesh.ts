@@ -4,16 +4,18 @@
  * Everything that is sent during one burst of work leaves together at its end, one frame for each
  * node; that is where the throughput across processes comes from.
  */
+import { isStale } from "../ownership/channel.ts";
 import type { Link, LinkListener, LinkPeer } from "../ports/link.ts";
 import { decodeFrame, type Frame, readItems, type RedirectItem } from "../protocol/frame.ts";
 import { type Entry, isEntry } from "../protocol/ledger.ts";
 import { Channel, type ChannelOwner, type Route } from "./channel.ts";
 import { parseControl } from "./control.ts";
+import type { Work } from "./definition.ts";
 import type { Inbound } from "./inbound.ts";
 import type { LocalDelivery } from "./local-delivery.ts";
 import type { NodeContext } from "./node-context.ts";
 import { Peer, type PeerOwner } from "./peer.ts";
-import type { RemoteCall } from "./remote-call.ts";
+import { outcomeUnknown, type RemoteCall } from "./remote-call.ts";
 import type { Shards } from "./shards.ts";
 
 /** What lies behind the streams. */
@@ -53,6 +55,13 @@ export class Mesh implements LinkListener, PeerOwner, ChannelOwner {
     return channel;
   }
 
+  /** Sends messages of this node anew, ahead of what was sent since. */
+  sendAgain(entity: string, id: string, works: readonly Work[]): void {
+    const { view, calls } = this.context;
+    const departing = works.flatMap((work) => work.depart?.(calls) ?? []);
+    this.channel(view.groupOf(entity)!, this.context.shardOf(entity, id)).putBack(departing);
+  }
+
   /** The stream to a node. */
   peer(incarnation: string): Peer {
     let peer = this.#peers.get(incarnation);
@@ -77,7 +86,7 @@ export class Mesh implements LinkListener, PeerOwner, ChannelOwner {
   /** The session of `incarnation` is over: nothing it sends counts any more. */
   forget(incarnation: string): void {
     this.parts.link.forget(incarnation);
-    this.context.calls.lost(incarnation);
+    this.context.calls.fail((call) => this.#lossOf(call, incarnation));
     const peer = this.#peers.get(incarnation);
     if (peer === undefined) return;
     this.#peers.delete(incarnation);
@@ -164,8 +173,8 @@ export class Mesh implements LinkListener, PeerOwner, ChannelOwner {
     return { kind: "elsewhere", peer: this.peer(owner), owned };
   }
 
-  deliverHere(call: RemoteCall): void {
-    this.parts.local.comeHome(call);
+  deliverHere(call: RemoteCall, shard: number): void {
+    this.parts.local.comeHome(call, this.parts.shards.serving(shard)!);
   }
 
   acceptedHere(shard: number, channel: number): number {
@@ -176,6 +185,15 @@ export class Mesh implements LinkListener, PeerOwner, ChannelOwner {
     const { entry } = item;
     if (isEntry(entry)) this.parts.learn(entry);
     this.#channels.get(item.group)?.[item.shard]?.redirected(item, peer);
+  }
+
+  /** What had been accepted went with its shard, unless that died with `incarnation`. */
+  #lossOf(call: RemoteCall, incarnation: string): Error | undefined {
+    const { isAccepted, lane, epoch } = call;
+    if (!isAccepted || lane === undefined) return undefined;
+    const record = this.context.view.shard(lane.group, lane.shard)?.record;
+    const isLost = record?.owner === incarnation || isStale(epoch, record?.cleanSince ?? 0);
+    return isLost ? outcomeUnknown(call, "the owner's node died") : undefined;
   }
 
   *#allChannels(): Iterable<Channel> {

@@ -66,16 +66,26 @@ export class Node implements AuthorityListener {
     this.#ports = ports;
     this.#writer = new RecordWriter(context, ports.authority, (entry) => this.changed([entry]));
     this.#membership = new Membership(context, this.#writer, () => this.#fence());
-    this.#shards = new Shards(context, this.#writer, (to, message) => {
-      if (context.view.isAlive(to)) this.#mesh.peer(to).outbox().controls.push(message);
+    const local = new LocalDelivery(context, {
+      refTo: (request) => refTo(this.router, request),
+      sendAgain: (...works) => this.#mesh.sendAgain(...works),
     });
-    const shards = this.#shards;
-    this.#local = new LocalDelivery(context, shards, (request) => refTo(this.router, request));
+    const shards = new Shards(context, {
+      writer: this.#writer,
+      control: (to, message) => {
+        if (context.view.isAlive(to)) this.#mesh.peer(to).outbox().controls.push(message);
+      },
+      unpack: (rows) => local.unpack(rows, (...row) => inbound.readMessage(...row)),
+      settle: (shard) => local.settle(shard),
+    });
+    const inbound = new Inbound(shards, local, (incarnation) => this.#mesh.peer(incarnation));
+    this.#local = local;
+    this.#shards = shards;
     this.#mesh = new Mesh(context, {
       link: ports.link,
       shards,
-      local: this.#local,
-      inbound: new Inbound(context, shards, this.#local),
+      local,
+      inbound,
       learn: (entry) => this.changed([entry]),
     });
     this.router = new Router(this.#mesh);
@@ -162,6 +172,7 @@ export class Node implements AuthorityListener {
     const endMs = clock.nowMs() + leaveMs;
     if (!(await this.#within(leaveMs, this.#leave(endMs)))) {
       log.warn({ node: options.nodeId, deadlineMs }, "stopped before everything had ended");
+      this.#context.refusal ??= this.#stoppedError();
       this.#abandon();
       await this.#within(deadlineMs - leaveMs, this.#membership.leave("dead"));
     }

@@ -24,7 +24,7 @@ import type { NodeContext } from "./node-context.ts";
 export interface Acknowledged {
   /** The frame that carries it. */
   frame: number;
-  accepted(by: { readonly incarnation: string }): void;
+  accepted(by: object): void;
 }
 
 /** What surrounds a stream. */

@@ -8,6 +8,7 @@ import { Call, detailsOf, type Sending } from "./call.ts";
 
 /** Where a numbered message belongs. */
 export interface Lane {
+  readonly group: string;
   readonly shard: number;
   /** Which of this node's channels to the shard. */
   readonly number: number;
@@ -40,9 +41,9 @@ export class RemoteCall extends Call implements MessageItem {
   frame = 0;
   /** Where it was sent last; nothing when that node is known not to have accepted it. */
   sentTo: object | undefined;
-  /** The node whose mailbox has the message. */
-  acceptedBy: string | undefined;
-  #lane: Lane | undefined;
+  /** True when the message is in its entity's mailbox, and moves with it. */
+  isAccepted = false;
+  lane: Lane | undefined;
   readonly #calls: Calls;
 
   constructor(sending: Sending, message: unknown, calls: Calls) {
@@ -59,18 +60,19 @@ export class RemoteCall extends Call implements MessageItem {
 
   /** Gives the message its number in a channel. */
   join(lane: Lane, sequence: number): void {
-    this.#lane = lane;
+    this.lane = lane;
+    this.isAccepted = false;
     this.shard = lane.shard;
     this.channel = lane.number;
     this.sequence = sequence;
   }
 
   /** The node at the other end has it in its mailbox. */
-  accepted(by: { readonly incarnation: string }): void {
+  accepted(by: object): void {
     if (this.sentTo !== by) return;
-    this.acceptedBy = by.incarnation;
+    this.isAccepted = true;
     if (this.oneWay) this.succeed(undefined);
-    this.#lane?.settle();
+    this.lane?.settle();
   }
 
   protected override settled(): void {
@@ -136,17 +138,12 @@ export class Calls {
     call.fail(new CatgaError("HANDLER_FAILED", details));
   }
 
-  /** The node `incarnation` is gone: what it had accepted may or may not have run. */
-  lost(incarnation: string): void {
+  /** Fails every open call for which `error` finds one. */
+  fail(error: (call: RemoteCall) => Error | undefined): void {
     for (const call of this.#slots) {
-      if (call?.acceptedBy !== incarnation) continue;
-      call.fail(outcomeUnknown(call, "the owner's node died"));
+      const found = call && error(call);
+      if (found !== undefined) call?.fail(found);
     }
-  }
-
-  /** Fails every open call: this node stops. */
-  fail(error: (call: RemoteCall) => Error): void {
-    for (const call of this.#slots) call?.fail(error(call));
   }
 
   /** Calls of different slots stay so when there are more of them. */

@@ -7,13 +7,10 @@
  * shard comes home while some of them travel.
  */
 import { CatgaError } from "../base/errors.ts";
-import { CALL_TIMEOUT_MS } from "../base/limits.ts";
-import type { Logger } from "../base/logger.ts";
-import type { TimerWheel } from "../base/timer-wheel.ts";
 import type { Activation } from "./activation.ts";
-import { Call, copyPayload, detailsOf, type Sending, type Subject } from "./call.ts";
-import type { MessageSpec, Work } from "./definition.ts";
+import { copyPayload, type Sending } from "./call.ts";
 import type { EntityHost } from "./entity-host.ts";
+import { LocalCall, LocalTell } from "./local-call.ts";
 import type { Mesh } from "./mesh.ts";
 import type { NodeContext } from "./node-context.ts";
 import type { OwnedShard } from "./owned-shard.ts";
@@ -97,74 +94,4 @@ function isOpen(shard: OwnedShard): boolean {
 
 function unknownMessage({ entity, type }: Sending): CatgaError {
   return new CatgaError("UNKNOWN_MESSAGE", { entity, message: type });
-}
-
-/** A call within this process. */
-class LocalCall extends Call implements Work {
-  readonly oneWay = false;
-  readonly spec: MessageSpec;
-  /** A copy that belongs to the handler. */
-  readonly message: unknown;
-  deadlineMs: number;
-  readonly #wheel: TimerWheel;
-  #isTimed = false;
-
-  constructor(sending: Sending, local: Pick<Work, "spec" | "message">, wheel: TimerWheel) {
-    super(sending, sending.timeoutMs ?? local.spec.timeoutMs ?? CALL_TIMEOUT_MS);
-    this.spec = local.spec;
-    this.message = local.message;
-    this.deadlineMs = sending.boundMs;
-    this.#wheel = wheel;
-  }
-
-  begin(nowMs: number): boolean {
-    if (this.isSettled) return false;
-    this.executed = "maybe";
-    if (!this.#isTimed) this.#setDeadline(nowMs);
-    return true;
-  }
-
-  /** The answer did not come at once: from now on the deadline counts. */
-  wait(): void {
-    if (this.isSettled) return;
-    if (!this.#isTimed) this.#setDeadline(this.#wheel.nowMs);
-    this.#wheel.add(this, this.deadlineMs);
-  }
-
-  protected override settled(): void {
-    this.#wheel.remove(this);
-  }
-
-  #setDeadline(nowMs: number): void {
-    this.#isTimed = true;
-    this.deadlineMs = Math.min(this.deadlineMs, nowMs + this.timeoutMs);
-  }
-}
-
-/** A one-way message within this process: nobody hears how it ended, but the log. */
-class LocalTell implements Work {
-  readonly oneWay = true;
-  // A deadline is for the mailbox to take the message; what was taken is run.
-  readonly deadlineMs = Number.POSITIVE_INFINITY;
-  readonly spec: MessageSpec;
-  readonly message: unknown;
-  readonly #subject: Subject;
-  readonly #log: Logger;
-
-  constructor(subject: Subject, local: Pick<Work, "spec" | "message">, log: Logger) {
-    this.spec = local.spec;
-    this.message = local.message;
-    this.#subject = subject;
-    this.#log = log;
-  }
-
-  begin(): boolean {
-    return true;
-  }
-
-  succeed(): void {}
-
-  fail(error: CatgaError): void {
-    this.#log.warn({ ...detailsOf(this.#subject), error }, "a one-way message failed");
-  }
 }

@@ -1,24 +1,20 @@
 /**
  * The shards of this node's group: feeds each one's state machine with what happens, and carries
  * out what it decides. The decisions stand in `ownership/shard.ts`.
- *
- * In this version a shard moves when nothing of it is in memory; a node that leaves passivates its
- * entities first.
  */
 import { hash } from "../base/hash.ts";
-import { HANDOFFS_MAX, SEAL_RETRY_MS, STAGE_TIMEOUT_MS } from "../base/limits.ts";
+import { HANDOFFS_MAX, SEAL_RETRY_MS } from "../base/limits.ts";
 import { createRing } from "../base/ring.ts";
 import { type ShardEffect, type ShardEvent, stepShard } from "../ownership/shard.ts";
 import type { Versioned } from "../ownership/view.ts";
 import { shardKey, type ShardRecord } from "../protocol/records.ts";
 import type { Channel } from "./channel.ts";
 import type { ControlMessage } from "./control.ts";
+import { Departure, type ShardParts } from "./departure.ts";
 import type { NodeContext } from "./node-context.ts";
 import { OwnedShard } from "./owned-shard.ts";
-import type { RecordWriter } from "./record-writer.ts";
 
-/** Sends a message of the handoff protocol to a node. */
-export type SendControl = (to: string, message: ControlMessage) => void;
+type Transfer = Extract<ControlMessage, { kind: "transfer" }>;
 
 interface Answer {
   readonly kind: "confirmed" | "refused" | "aborted";
@@ -27,9 +23,9 @@ interface Answer {
 
 /** See the file's header. */
 export class Shards {
-  readonly #context: NodeContext;
-  readonly #writer: RecordWriter;
-  readonly #control: SendControl;
+  readonly context: NodeContext;
+  readonly #parts: ShardParts;
+  readonly #departure: Departure;
   #group = "";
   /** By number; made when there is something to do with a shard, so that an idle node is small. */
   readonly #shards: (OwnedShard | undefined)[] = [];
@@ -38,14 +34,13 @@ export class Shards {
   /** How many nodes could own shards. */
   #heirs = 0;
   #released: (() => void) | undefined;
-  #isLeaving = false;
   #underway = 0;
   #looksLater = false;
 
-  constructor(context: NodeContext, writer: RecordWriter, control: SendControl) {
-    this.#context = context;
-    this.#writer = writer;
-    this.#control = control;
+  constructor(context: NodeContext, parts: ShardParts) {
+    this.context = context;
+    this.#parts = parts;
+    this.#departure = new Departure(context, parts, (shard, event) => this.#step(shard, event));
   }
 
   /** Begins to serve shards of `group`; before that this node has none. */
@@ -59,7 +54,7 @@ export class Shards {
     let shard = this.#shards[number];
     if (shard === undefined && this.#isOwned(number)) this.#look((shard = this.#at(number)));
     // The clock was read when this burst began; a turn looks again before it starts.
-    const { nowMs, leaseUntilMs } = this.#context.slices;
+    const { nowMs, leaseUntilMs } = this.context.slices;
     return shard?.accepting === true && nowMs < leaseUntilMs ? shard : undefined;
   }
 
@@ -70,7 +65,7 @@ export class Shards {
 
   /** The highest number of this node's own channel that a shard here has accepted. */
   acceptedHere(number: number, channel: number): number {
-    return this.#shards[number]?.counter(this.#context.self, channel)?.last ?? 0;
+    return this.#shards[number]?.counter(this.context.self, channel)?.last ?? 0;
   }
 
   /**
@@ -78,7 +73,7 @@ export class Shards {
    * nobody is left to take it and every entity has ended.
    */
   release(): Promise<void> {
-    this.#isLeaving = true;
+    this.#departure.isLeaving = true;
     this.rebalance();
     return new Promise((resolve) => {
       this.#released = resolve;
@@ -88,18 +83,18 @@ export class Shards {
 
   /** Computes who should own what, and acts on it. */
   rebalance(): void {
-    const { view, options } = this.#context;
+    const { view, options } = this.context;
     const targets = view.targets(this.#group);
     const ring = createRing(targets, options.shardCount, hash);
     this.#targetOf = (number) => ring.nodes[ring.targets[number]!]?.incarnation;
     this.#heirs = targets.length;
     this.lookAll();
-    if (this.#isLeaving && this.#heirs === 0) this.#drainAll();
+    if (this.#departure.isLeaving && this.#heirs === 0) this.#drainAll();
   }
 
   /** Looks at every shard again. */
   lookAll(): void {
-    const { options, view, self } = this.#context;
+    const { options, view, self } = this.context;
     if (this.#group === "") return;
     // A node that is alone has nothing to give and nothing to claim.
     const isAlone = this.#heirs === 1 && view.soleOwner(this.#group) === self;
@@ -122,15 +117,26 @@ export class Shards {
 
   /** A message of the handoff protocol. */
   control(from: string, message: ControlMessage): void {
-    const { handoff, group } = message;
-    if (group !== this.#group || message.shard >= this.#context.options.shardCount) return;
+    const { handoff, group, kind } = message;
+    if (group !== this.#group || message.shard >= this.context.options.shardCount) return;
     const shard = this.#at(message.shard);
-    if (message.kind !== "transfer") return this.#step(shard, { kind: message.kind, handoff });
-    const refuses = this.#isLeaving || !this.#context.leaseHolds;
-    if (refuses) return this.#answer(from, shard, { kind: "refused", handoff });
+    if (kind === "transfer") return this.#receive(from, shard, message);
+    // A flip is written under a valid lease only (O2).
+    const isLate = kind === "confirmed" && !this.context.leaseHolds;
+    this.#step(shard, { kind: isLate ? "refused" : kind, handoff });
+  }
+
+  #receive(from: string, shard: OwnedShard, transfer: Transfer): void {
+    const { handoff, epoch, counters, isLast } = transfer;
+    const rows = shard.arrive(handoff, transfer.rows);
+    if (!isLast) return;
+    const packets = this.#parts.unpack(rows);
+    if (packets === undefined || this.#departure.isLeaving || !this.context.leaseHolds) {
+      return this.#answer(from, shard, { kind: "refused", handoff });
+    }
     const before = shard.state;
-    this.#step(shard, { kind: "transfer", handoff, epoch: message.epoch }, from);
-    if (shard.state !== before) shard.stage(message.counters);
+    this.#step(shard, { kind: "transfer", handoff, epoch }, from);
+    if (shard.state !== before) shard.stage({ counters, packets });
   }
 
   #at(number: number): OwnedShard {
@@ -138,19 +144,21 @@ export class Shards {
   }
 
   #isOwned(number: number): boolean {
-    return this.#context.view.shard(this.#group, number)?.record.owner === this.#context.self;
+    return this.context.view.shard(this.#group, number)?.record.owner === this.context.self;
   }
 
   /** There is something to do with a shard that was not touched yet: give it away, or claim it. */
   #concerns(number: number): boolean {
-    const { view, self } = this.#context;
+    const { view, self } = this.context;
     const owner = view.shard(this.#group, number)?.record.owner ?? "";
     const isTarget = this.#targetOf(number) === self;
     return owner === self ? !isTarget : isTarget && !view.isAlive(owner);
   }
 
   #look(shard: OwnedShard): void {
-    const { view, self } = this.#context;
+    const { view, self, leaseHolds } = this.context;
+    // Nothing is claimed or given away under a lapsed lease; it is looked at again later.
+    if (!leaseHolds) return this.#lookAllLater(SEAL_RETRY_MS);
     const current = view.shard(this.#group, shard.number);
     const owner = current?.record.owner ?? null;
     const ownerAlive = owner !== null && view.isAlive(owner);
@@ -161,9 +169,11 @@ export class Shards {
 
   #maySeal(shard: OwnedShard): boolean {
     const owned = shard.state.kind === "active" ? shard.state.owned : undefined;
-    const current = this.#context.view.shard(this.#group, shard.number);
+    const current = this.context.view.shard(this.#group, shard.number);
     const isTaken = current !== undefined && current.record.epoch > (owned?.record.epoch ?? 0);
-    return isTaken || this.#underway < HANDOFFS_MAX;
+    const mayMove = this.#departure.isLeaving || this.context.clock.nowMs() >= shard.staysUntilMs;
+    const isFree = mayMove && this.#underway < HANDOFFS_MAX;
+    return isTaken || isFree;
   }
 
   #step(shard: OwnedShard, event: ShardEvent, from = ""): void {
@@ -201,84 +211,51 @@ export class Shards {
       case "write":
         return this.#write(shard, effect.expected, effect.record);
       case "seal":
-        return this.#seal(shard);
+        return this.#departure.seal(shard);
       case "unseal":
-        shard.accepting = true;
-        shard.outbound?.pump();
+        this.#departure.resume(shard);
         return this.#lookAllLater(SEAL_RETRY_MS);
       case "transfer":
-        return this.#transfer(shard, effect.to, effect.handoff);
+        return this.#departure.transfer(shard, { ...effect, group: this.#group });
       case "abort":
         return this.#answer(effect.to, shard, { kind: "aborted", handoff: effect.handoff });
       case "open":
         return this.#open(shard, effect.owned, effect.handoff);
       case "close":
-        return this.#close(shard);
+        return this.#departure.close(shard);
       case "confirm":
         return this.#answer(from, shard, { kind: "confirmed", handoff: effect.handoff });
       case "refuse":
         return this.#answer(from, shard, { kind: "refused", handoff: effect.handoff });
       case "discard":
-        return shard.stage([]);
+        return shard.stage();
     }
   }
 
   #write(shard: OwnedShard, expected: number, record: ShardRecord): void {
-    if (!this.#context.leaseHolds) {
-      // Not under a lapsed lease; the next look decides anew.
-      return this.#step(shard, { kind: "lost" });
-    }
     const key = shardKey(this.#group, shard.number);
-    this.#writer.write({ key, expected, value: record }, (result) => {
+    this.#parts.writer.write({ key, expected, value: record }, (result) => {
       if (!result.ok) return this.#step(shard, { kind: "lost" });
       this.#step(shard, { kind: "written", owned: { revision: result.revision, record } });
     });
-  }
-
-  #seal(shard: OwnedShard): void {
-    if (shard.activations.size > 0 && !this.#isLeaving) {
-      // Later, when its entities have gone idle.
-      return this.#step(shard, { kind: "busy" });
-    }
-    shard.accepting = false;
-    for (const activation of shard.activations) activation.drain("shutdown");
-    shard.whenEmpty(() => this.#drained(shard));
-  }
-
-  #drained(shard: OwnedShard): void {
-    this.#step(shard, { kind: "drained", handoff: this.#context.nextOperation() });
-  }
-
-  #transfer(shard: OwnedShard, to: string, handoff: string): void {
-    const group = this.#group;
-    const counters = shard.counterRows();
-    const { number, epoch } = shard;
-    this.#control(to, { kind: "transfer", group, shard: number, handoff, epoch, counters });
-    this.#context.after(STAGE_TIMEOUT_MS, () => this.#step(shard, { kind: "timeout", handoff }));
   }
 
   #open(shard: OwnedShard, owned: Versioned<ShardRecord>, handoff: string | undefined): void {
     shard.epoch = owned.record.epoch;
     shard.cleanSince = owned.record.cleanSince;
     shard.adopt(handoff === undefined ? "nothing" : "staged");
-    shard.accepting = true;
-    shard.outbound?.pump();
-    if (this.#targetOf(shard.number) !== this.#context.self) this.#lookAllLater(0);
-  }
-
-  #close(shard: OwnedShard): void {
-    shard.accepting = false;
-    for (const activation of shard.activations) activation.passivate("moved");
+    this.#departure.resume(shard);
+    if (this.#targetOf(shard.number) !== this.context.self) this.#lookAllLater(0);
   }
 
   #answer(to: string, shard: OwnedShard, answer: Answer): void {
-    this.#control(to, { ...answer, group: this.#group, shard: shard.number });
+    this.#parts.control(to, { ...answer, group: this.#group, shard: shard.number });
   }
 
   #lookAllLater(delayMs: number): void {
     if (this.#looksLater) return;
     this.#looksLater = true;
-    this.#context.after(delayMs, () => {
+    this.context.after(delayMs, () => {
       this.#looksLater = false;
       this.lookAll();
     });

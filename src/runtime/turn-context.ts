@@ -12,9 +12,12 @@ import type {
   MessageSpec,
   PassivationReason,
   Posted,
+  Row,
   Work,
 } from "./definition.ts";
 import type { NodeContext } from "./node-context.ts";
+import type { OwnedShard } from "./owned-shard.ts";
+import type { TimerRow } from "./packet.ts";
 
 /** The entity whose turn it is. */
 export interface TurnEntity {
@@ -22,11 +25,11 @@ export interface TurnEntity {
   readonly host: TurnHome;
   state: unknown;
   readonly signal: AbortSignal;
-  readonly fence: string;
+  readonly shard: OwnedShard;
   post(work: Work): Posted;
   passivate(reason: PassivationReason): void;
-  keepTimer(timer: WheelEntry): void;
-  dropTimer(timer: WheelEntry): void;
+  keepTimer(timer: EntityTimer): void;
+  dropTimer(timer: EntityTimer): void;
 }
 
 /** What surrounds it. */
@@ -34,6 +37,8 @@ export interface TurnHome {
   readonly context: NodeContext;
   readonly definition: EntityDefinition;
   keyOf(id: string): string;
+  /** Fixed-width text, generation then epoch, that rises with every ownership of a shard. */
+  fenceOf(shard: OwnedShard): string;
   mailboxFull(id: string): CatgaError;
   readonly exits: Exits;
 }
@@ -42,8 +47,8 @@ export interface TurnHome {
 export interface Exits {
   /** A reference for use inside a turn; its calls end with the turn's deadline. */
   refTo(request: RefRequest): unknown;
-  /** Brings a message that outlived its activation to whoever owns the entity now. */
-  redeliver(entity: string, id: string, work: Work): void;
+  /** Sends messages of this node anew, ahead of what was sent since. */
+  sendAgain(entity: string, id: string, works: readonly Work[]): void;
 }
 
 /** A reference that a turn asks for. */
@@ -86,7 +91,7 @@ export class TurnContext {
   }
 
   get fence(): string {
-    return this.#entity.fence;
+    return this.#entity.host.fenceOf(this.#entity.shard);
   }
 
   get log(): Logger {
@@ -111,34 +116,47 @@ export class TurnContext {
   after(delay: Duration, message: { readonly type: string }): () => void {
     const delayMs = durationMs(delay, "delay");
     const { host } = this.#entity;
-    const spec = host.definition.messages.get(message.type);
-    if (spec === undefined) {
-      const details = { entity: host.definition.name, message: message.type };
-      throw new CatgaError("UNKNOWN_MESSAGE", details);
-    }
-    const subject = { entity: host.definition.name, id: this.id, type: message.type };
-    const copy = copyPayload(subject, message);
-    const timer = new EntityTimer(this.#entity, spec, copy);
-    this.#entity.keepTimer(timer);
-    host.context.wheel.add(timer, host.context.wheel.nowMs + delayMs);
+    const { type } = message;
+    const entity = host.definition.name;
+    const copy = copyPayload({ entity, id: this.id, type }, message);
+    const dueMs = host.context.wheel.nowMs + delayMs;
+    const timer = startTimer(this.#entity, { message: copy, dueMs });
+    if (timer === undefined) throw new CatgaError("UNKNOWN_MESSAGE", { entity, message: type });
     return () => timer.cancel();
   }
 }
 
+/** Starts a timer of `entity`, unless it has no such message. */
+export function startTimer(entity: TurnEntity, row: TimerRow): EntityTimer | undefined {
+  const { definition, context } = entity.host;
+  const spec = definition.messages.get(String((row.message as { type?: unknown } | null)?.type));
+  if (spec === undefined) return undefined;
+  const timer = new EntityTimer(entity, spec, row);
+  entity.keepTimer(timer);
+  context.wheel.add(timer, row.dueMs);
+  return timer;
+}
+
 /** A message an entity sends to itself later; it dies with the activation. */
-class EntityTimer extends WheelEntry implements Work {
-  readonly oneWay = true;
+export class EntityTimer extends WheelEntry implements Work, TimerRow {
+  readonly oneWay: boolean = true;
   readonly spec: MessageSpec;
   readonly message: unknown;
-  readonly deadlineMs = Number.POSITIVE_INFINITY;
+  readonly dueMs: number;
+  readonly deadlineMs: number = Number.POSITIVE_INFINITY;
   readonly #entity: TurnEntity;
   #isCancelled = false;
 
-  constructor(entity: TurnEntity, spec: MessageSpec, message: unknown) {
+  constructor(entity: TurnEntity, spec: MessageSpec, { message, dueMs }: TimerRow) {
     super();
     this.#entity = entity;
     this.spec = spec;
     this.message = message;
+    this.dueMs = dueMs;
+  }
+
+  row(): Row {
+    return ["timer", 0, this.message];
   }
 
   override expire(): void {

@@ -15,6 +15,18 @@ beforeAll(async () => {
 
 afterAll(() => target.stop());
 
+/** Rows that no donor sends: of what is not there, out of order, with a state that was cut. */
+const FORGED: readonly (readonly unknown[])[] = [
+  ["fun"],
+  ["message", "n1.x", 1, 5, { type: "add" }],
+  ["timer", 5, { type: "add" }],
+  ["entity", "nobody", "a", "[1]"],
+  ["entity", "counter", 5, "[1]"],
+  ["entity", "counter", "a", "[{"],
+  ["entity", "counter", "a", 7],
+  ["entity", "counter", "a", '[["Map",1,99]]'],
+];
+
 describe("to the link:", () => {
   const entity = "counter";
   const redirect = { group: entity, shard: 3, channel: 0, sequence: 1, frame: 1, retryMs: 0 };
@@ -69,6 +81,8 @@ describe("to the link:", () => {
     ["a transfer of half a shard", () => target.items({ controls: [transfer(0.5, [])] })],
     ["a transfer of nothing", () => target.items({ controls: [transfer(1, null)] })],
     ["a transfer of half counters", () => target.items({ controls: [transfer(1, [["a", 1]])] })],
+    ["a transfer of text", () => target.items({ controls: [transfer(1, [], "all")] })],
+    ["a transfer of no rows", () => target.items({ controls: [transfer(1, [], [1, 2])] })],
     ["more than a frame may hold", () => new Uint8Array(FRAME_BYTES_MAX + 1)],
   ];
   test.each([...malformed])("%s: the connection ends, and the node serves", async (what, frame) => {
@@ -114,6 +128,18 @@ describe("to the link:", () => {
       () => target.items({ controls: [transfer(99_999, [])] }),
     ],
     ["with a transfer of what the node owns", () => target.items({ controls: [transfer(1, [])] })],
+    [
+      "with a transfer that never ends",
+      () =>
+        target.items({ controls: [transfer(1, [], [["entity", "counter", "a", null]], false)] }),
+    ],
+    ...FORGED.map(
+      (rows, n) =>
+        [
+          `with a transfer of forged rows (${n + 1})`,
+          () => target.items({ controls: [transfer(1, [], [rows])] }),
+        ] as [string, () => string],
+    ),
   ];
   test.each([...harmless])(
     "one %s: the connection stays, and the node serves",
@@ -182,6 +208,7 @@ describe("to the hub:", () => {
   });
 });
 
-function transfer(shard: number, counters: unknown): object {
-  return { kind: "transfer", group: "counter", shard, handoff: "h", epoch: 1, counters };
+function transfer(shard: number, counters: unknown, rows: unknown = [], isLast = true): object {
+  const common = { kind: "transfer", group: "counter", handoff: "h", epoch: 1 };
+  return { ...common, shard, counters, rows, isLast };
 }

@@ -21,10 +21,7 @@ export function embedded(options: { readonly port?: number } = {}): Driver {
       const membership = { cluster, secret };
       const register = new Register(join(runtimeFolder(), `${cluster}-${port}`), incarnation);
       const access = { port, membership, self: incarnation, clock, leaseMs, register };
-      return {
-        authority: new HubAuthority(access),
-        link: new TcpLink(membership, incarnation),
-      };
+      return { authority: new HubAuthority(access), link: new TcpLink(membership, incarnation) };
     },
   };
 }

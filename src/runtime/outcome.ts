@@ -1,0 +1,46 @@
+/** How turns and hooks of an entity end: answers that are copied, errors that are told. */
+import { CatgaError, describeError } from "../base/errors.ts";
+import { isThenable } from "../base/thenable.ts";
+import { copyReply } from "./call.ts";
+import { Refused, type Work } from "./definition.ts";
+import type { TurnEntity } from "./turn-context.ts";
+
+/** Answers `work` with a copy of `value`, or says why there is none. */
+export function answer({ host, id }: TurnEntity, work: Work, value: unknown): void {
+  if (work.oneWay) return work.succeed(undefined);
+  let copy: unknown;
+  try {
+    copy = copyReply({ entity: host.definition.name, id, type: work.spec.type }, value);
+  } catch (error) {
+    return work.fail(error as CatgaError);
+  }
+  work.succeed(copy);
+}
+
+/** What the caller of a handler that threw is told; the log hears all of it. */
+export function failureOf({ host, id }: TurnEntity, work: Work, error: unknown): CatgaError {
+  if (error instanceof Refused) return error.error;
+  const details = {
+    entity: host.keyOf(id),
+    message: work.spec.type,
+    ...describeError(error),
+  };
+  host.context.log.error({ ...details, error }, "a handler failed");
+  return new CatgaError("HANDLER_FAILED", details);
+}
+
+/** Runs a hook of user code, which may return a promise; one of the two hears how it ended. */
+export function runHook(
+  hook: () => unknown,
+  done: () => void,
+  failed: (error: unknown) => void,
+): void {
+  let result: unknown;
+  try {
+    result = hook();
+  } catch (error) {
+    return failed(error);
+  }
+  if (isThenable(result)) result.then(() => done(), failed);
+  else done();
+}

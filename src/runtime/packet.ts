@@ -1,0 +1,109 @@
+/**
+ * An entity on its way to another node, with everything it needs to go on there: its state, the
+ * messages it had accepted and not run, its timers. In memory on both sides a {@link Packet}, on the
+ * wire a few rows:
+ *
+ * ```
+ * ["entity", name, id, state as text, or null for one that begins anew]
+ * ["message", incarnation of the sender, number of the call, milliseconds left, message]
+ * ["timer", milliseconds left, message]
+ * ```
+ *
+ * State may hold what devalue knows beside plain data: Map, Set, Date, bytes, bigint, cycles.
+ */
+import { parse, stringify } from "devalue";
+import { describeError } from "../base/errors.ts";
+import { STATE_CHARS_MAX, TRANSFER_CHARS_MAX } from "../base/limits.ts";
+import { isWhole } from "../protocol/frame.ts";
+import type { Row, Work } from "./definition.ts";
+
+/** A timer of an entity: when it is due, by this node's clock, and what it sends. */
+export interface TimerRow {
+  readonly dueMs: number;
+  readonly message: unknown;
+}
+
+/** See the file's header. */
+export interface Packet {
+  readonly entity: string;
+  readonly id: string;
+  /** Nothing for an entity that had ended, and only has messages waiting. */
+  readonly state: { readonly value: unknown } | undefined;
+  readonly works: readonly Work[];
+  readonly timers: readonly TimerRow[];
+}
+
+/** The rows of `packet`; a text that says why, when its state cannot travel. */
+export function rowsOf(
+  { entity, id, state, works, timers }: Packet,
+  nowMs: number,
+): Row[] | string {
+  let text: string | null = null;
+  try {
+    if (state !== undefined) text = stringify(state.value);
+  } catch (error) {
+    // Of user data: a function, an instance of a class, nested too deeply.
+    const { text: why } = describeError(error);
+    return `${why} at ${(error as { path?: string }).path ?? "its root"}`;
+  }
+  const { length } = JSON.stringify(text);
+  if (length > STATE_CHARS_MAX) return `${length} characters, at most ${STATE_CHARS_MAX} travel`;
+  return [
+    ["entity", entity, id, text],
+    ...works.flatMap((work) => (work.row === undefined ? [] : [work.row(nowMs)])),
+    ...timers.map(({ dueMs, message }) => ["timer", Math.max(0, dueMs - nowMs), message] as const),
+  ];
+}
+
+/** Puts rows together to messages that a frame can carry; the last one is marked. */
+export function* chunksOf(rows: readonly Row[]): Iterable<readonly [Row[], isLast: boolean]> {
+  let chunk: Row[] = [];
+  let chars = 0;
+  for (const row of rows) {
+    const length = JSON.stringify(row).length;
+    if (chars > 0 && chars + length > TRANSFER_CHARS_MAX) {
+      yield [chunk, false];
+      chunk = [];
+      chars = 0;
+    }
+    chunk.push(row);
+    chars += length;
+  }
+  yield [chunk, true];
+}
+
+/** Takes rows apart; `readMessage` makes a message of its row, if its entity knows it. */
+export function packetsOf(
+  rows: readonly Row[],
+  nowMs: number,
+  readMessage: (row: Row, entity: string, id: string) => Work | undefined,
+): Packet[] | undefined {
+  const packets: (Packet & { readonly works: Work[]; readonly timers: TimerRow[] })[] = [];
+  for (const row of rows) {
+    const [kind, first, second, third] = row;
+    const last = packets.at(-1);
+    if (kind === "entity" && typeof first === "string" && typeof second === "string") {
+      const state = stateOf(third);
+      if (state === "malformed") return undefined;
+      packets.push({ entity: first, id: second, state, works: [], timers: [] });
+    } else if (kind === "message" && last !== undefined) {
+      const work = readMessage(row, last.entity, last.id);
+      if (work !== undefined) last.works.push(work);
+    } else if (kind === "timer" && last !== undefined && isWhole(first)) {
+      last.timers.push({ dueMs: nowMs + first, message: second });
+    } else {
+      return undefined;
+    }
+  }
+  return packets;
+}
+
+function stateOf(text: unknown): Packet["state"] | "malformed" {
+  if (text === null) return undefined;
+  if (typeof text !== "string") return "malformed";
+  try {
+    return { value: parse(text) as unknown };
+  } catch {
+    return "malformed"; // The text was cut or forged.
+  }
+}
