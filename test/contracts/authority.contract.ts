@@ -234,7 +234,7 @@ export const authorityContract: readonly Check<AuthorityFixture>[] = [
     name: "keys and values come out as they went in",
     async run(fixture) {
       const [writer, reader] = await twoSeats(fixture);
-      const values = new Map(HARD_TEXTS.map((text) => [`i.${text}`, session(text)]));
+      const values = new Map(HARD_TEXTS.map((text) => [`n.${text}`, session(text)]));
       for (const [key, value] of values)
         revisionOf(await cas(writer.authority, change(key, 0, value)));
       await settle(writer, [writer, reader]);

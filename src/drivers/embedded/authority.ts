@@ -1,25 +1,19 @@
 /**
- * A node's way to the hub: it is the hub if it can bind the port, else a client of whoever did.
+ * A node's way to the hub. Whoever can bind the port is the hub, and its own client like all others.
  * When the hub goes away, all of them do the same again; what they know goes with them.
  */
-import type { Server, Socket } from "node:net";
 import { CatgaError, isCatgaError } from "../../base/errors.ts";
 import { JOIN_TIMEOUT_MS } from "../../base/limits.ts";
 import type { Authority, AuthorityListener, Snapshot } from "../../ports/authority.ts";
 import { type CasResult, type Change, type Entry, Ledger } from "../../protocol/ledger.ts";
 import { dial } from "./handshake.ts";
-import { bindHub, Hub, type HubAccess, type Inheritance } from "./hub.ts";
-import { readJson, receiveFrames, writeJson } from "./wire.ts";
+import { bindHub, Hub, type HubAccess } from "./hub.ts";
+import { readJson, type Wire } from "./wire.ts";
 
 interface Waiting {
   readonly resolve: (results: CasResult[]) => void;
   readonly reject: (error: Error) => void;
 }
-
-type Role =
-  | { readonly kind: "none" }
-  | { readonly kind: "hub"; readonly hub: Hub }
-  | { readonly kind: "client"; readonly socket: Socket };
 
 const RETRY_MS = 5;
 const UNKNOWN = "the connection to the hub ended before its answer";
@@ -29,7 +23,8 @@ export class HubAuthority implements Authority {
   readonly #access: HubAccess;
   readonly #known = new Ledger();
   #generation = 0;
-  #role: Role = { kind: "none" };
+  #hub: Hub | undefined;
+  #wire: Wire | undefined;
   #listener: AuthorityListener | undefined;
   #requests = 0;
   readonly #waiting = new Map<number, Waiting>();
@@ -38,32 +33,27 @@ export class HubAuthority implements Authority {
     this.#access = access;
   }
 
-  async open(listener: AuthorityListener): Promise<Snapshot> {
+  open(listener: AuthorityListener): Promise<Snapshot> {
     this.#listener = listener;
     this.#access.register.enter();
-    const snapshot = await this.#connect();
-    this.#take(snapshot);
-    return snapshot;
+    return this.#connect();
   }
 
   casMany(changes: readonly Change[]): Promise<CasResult[]> {
-    const role = this.#role;
-    if (role.kind === "hub") return role.hub.casMany(changes);
-    if (role.kind === "none") return Promise.reject(new Error(UNKNOWN));
+    const wire = this.#wire;
+    if (wire === undefined) return Promise.reject(new Error(UNKNOWN));
     const id = ++this.#requests;
     return new Promise((resolve, reject) => {
       this.#waiting.set(id, { resolve, reject });
-      writeJson(role.socket, { id, changes });
+      wire.writeJson({ id, changes });
     });
   }
 
   async close(): Promise<void> {
     this.#listener = undefined;
     this.#access.register.leave();
-    const role = this.#role;
-    this.#role = { kind: "none" };
-    if (role.kind === "hub") role.hub.close();
-    if (role.kind === "client") role.socket.destroy();
+    this.#hub?.close();
+    this.#wire?.destroy();
     this.#rejectAll();
   }
 
@@ -75,9 +65,9 @@ export class HubAuthority implements Authority {
     const untilMs = clock.nowMs() + JOIN_TIMEOUT_MS;
     while (this.#listener !== undefined) {
       const server = await bindHub(port);
-      if (server !== undefined) return this.#becomeHub(server);
+      if (server !== undefined) this.#hub = new Hub({ ...this.#access, server });
       try {
-        return await this.#becomeClient();
+        return await this.#subscribe();
       } catch (error) {
         if (isCatgaError(error) || clock.nowMs() >= untilMs) throw translated(error, port);
       }
@@ -86,53 +76,44 @@ export class HubAuthority implements Authority {
     throw new Error("Cannot join: the node was closed meanwhile");
   }
 
-  #becomeHub(server: Server): Promise<Snapshot> {
-    const hub = new Hub({ ...this.#access, server, inherited: this.#inheritance });
-    this.#role = { kind: "hub", hub };
-    return hub.subscribe((entries) => this.#changed(entries));
-  }
-
-  async #becomeClient(): Promise<Snapshot> {
+  async #subscribe(): Promise<Snapshot> {
     const { port, membership, self } = this.#access;
     const caller = { purpose: "authority", incarnation: self } as const;
-    const connection = await dial(`127.0.0.1:${port}`, membership, caller);
-    const { socket } = connection;
+    const wire = await dial(`127.0.0.1:${port}`, membership, caller);
     return new Promise((resolve, reject) => {
-      socket.once("close", () => {
-        reject(new Error(UNKNOWN));
-        this.#ended(socket);
+      wire.onClose((error) => {
+        reject(error);
+        this.#ended(wire);
       });
-      receiveFrames(connection, (frame) => {
+      wire.receive((frame) => {
         const message = readJson(frame);
-        if (message === undefined) return false;
-        if (message["snapshot"] !== undefined) {
-          this.#role = { kind: "client", socket };
-          resolve(message["snapshot"] as Snapshot);
-        } else if (message["entries"] !== undefined) {
-          this.#changed(message["entries"] as Entry[]);
+        if (message?.["snapshot"] !== undefined) {
+          this.#wire = wire;
+          const snapshot = message["snapshot"] as Snapshot;
+          this.#generation = snapshot.generation;
+          this.#known.merge(snapshot.entries);
+          resolve(snapshot);
+        } else if (message?.["entries"] !== undefined) {
+          const entries = message["entries"] as Entry[];
+          this.#known.merge(entries);
+          this.#listener?.changed(entries);
         } else {
-          this.#answered(message["id"] as number, message["results"] as CasResult[]);
+          this.#waiting.get(Number(message?.["id"]))?.resolve(message?.["results"] as CasResult[]);
+          this.#waiting.delete(Number(message?.["id"]));
         }
-        return true;
+        return message !== undefined;
       });
-      writeJson(socket, this.#inheritance);
+      wire.writeJson({ generation: this.#generation, known: this.#known.entries() });
     });
   }
 
-  get #inheritance(): Inheritance {
-    return { generation: this.#generation, known: this.#known.entries() };
-  }
-
-  #ended(socket: Socket): void {
-    if (this.#role.kind !== "client" || this.#role.socket !== socket) return;
-    this.#role = { kind: "none" };
+  #ended(wire: Wire): void {
+    if (this.#wire !== wire) return;
+    this.#wire = undefined;
     this.#rejectAll();
     if (this.#listener === undefined) return;
     this.#connect().then(
-      (snapshot) => {
-        this.#take(snapshot);
-        this.#listener?.resynced(snapshot);
-      },
+      (snapshot) => this.#listener?.resynced(snapshot),
       (error: Error) => this.#listener?.lost(error),
     );
   }
@@ -141,26 +122,10 @@ export class HubAuthority implements Authority {
     for (const { reject } of this.#waiting.values()) reject(new Error(UNKNOWN));
     this.#waiting.clear();
   }
-
-  #take(snapshot: Snapshot): void {
-    this.#generation = snapshot.generation;
-    this.#known.merge(snapshot.entries);
-  }
-
-  #changed(entries: readonly Entry[]): void {
-    this.#known.merge(entries);
-    this.#listener?.changed(entries);
-  }
-
-  #answered(id: number, results: CasResult[]): void {
-    this.#waiting.get(id)?.resolve(results);
-    this.#waiting.delete(id);
-  }
 }
 
 function translated(error: unknown, port: number): Error {
   if (isCatgaError(error)) return error;
-  const address = `127.0.0.1:${port}`;
   const reason = `its owner does not answer (${String(error)})`;
-  return new CatgaError("PORT_TAKEN", { address, reason });
+  return new CatgaError("PORT_TAKEN", { address: `127.0.0.1:${port}`, reason });
 }

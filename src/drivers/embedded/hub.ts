@@ -10,19 +10,12 @@
  */
 import { createServer, type Server, type Socket } from "node:net";
 import type { Clock } from "../../base/clock.ts";
-import type { AuthorityListener, Snapshot } from "../../ports/authority.ts";
-import {
-  type CasResult,
-  type Change,
-  type Entry,
-  isChange,
-  isEntry,
-  Ledger,
-} from "../../protocol/ledger.ts";
+import type { Snapshot } from "../../ports/authority.ts";
+import { type Change, type Entry, isChange, isEntry, Ledger } from "../../protocol/ledger.ts";
 import { sessionKey, type SessionRecord } from "../../protocol/records.ts";
 import { greet, type Membership } from "./handshake.ts";
 import type { Register } from "./register.ts";
-import { type Connection, hangUp, readJson, receiveFrames, writeJson } from "./wire.ts";
+import { hangUp, readJson, type Wire } from "./wire.ts";
 
 const REVISION_LEAP = 2 ** 20;
 const RECHECK_MS = 20;
@@ -35,19 +28,6 @@ export interface HubAccess {
   readonly clock: Clock;
   readonly leaseMs: number;
   readonly register: Register;
-}
-
-/** What a hub starts from. */
-export interface HubOptions extends HubAccess {
-  readonly server: Server;
-  /** What this process knew under the hub before. */
-  readonly inherited: Inheritance;
-}
-
-/** What a node knows of the cluster: generation 0 if it never belonged to it. */
-export interface Inheritance {
-  readonly generation: number;
-  readonly known: readonly Entry[];
 }
 
 /** A server that holds `port` of loopback, or `undefined` when another process does. */
@@ -64,110 +44,92 @@ export function bindHub(port: number): Promise<Server | undefined> {
 
 /** See the file's header. */
 export class Hub {
-  readonly #options: HubOptions;
+  readonly #access: HubAccess & { readonly server: Server };
   readonly #ledger = new Ledger();
   #generation = 0;
-  readonly #clients = new Map<string, Socket>();
+  readonly #clients = new Map<string, Wire>();
   readonly #sockets = new Set<Socket>();
   /**
-   * Nodes that may live on from the last hub and have not spoken; nothing once this one is open.
+   * Nodes that may live on from the last hub and have not spoken, this process's own among them;
+   * nothing once the hub is open.
    */
   #awaited: Set<string> | undefined;
   #opened: (() => void)[] = [];
   #cancelWait = (): void => {};
   #cancelCheck = (): void => {};
-  #changed: AuthorityListener["changed"] = () => {};
 
-  constructor(options: HubOptions) {
-    this.#options = options;
-    const { inherited, clock, server, leaseMs, register } = options;
-    this.#awaited = new Set(register.others());
+  constructor(access: HubAccess & { readonly server: Server }) {
+    this.#access = access;
+    const { clock, server, leaseMs, register, self } = access;
+    this.#awaited = new Set([self, ...register.others()]);
     this.#cancelWait = clock.after(leaseMs, () => this.#open());
-    this.#inherit(inherited);
-    this.#checkOpen();
     server.on("connection", (socket: Socket) => this.#greet(socket));
-  }
-
-  /** Opens the feed for the hub's own process. */
-  async subscribe(changed: AuthorityListener["changed"]): Promise<Snapshot> {
-    await this.#whenOpen();
-    this.#changed = changed;
-    return this.#snapshot();
-  }
-
-  /** Carries changes out, in their order. */
-  async casMany(changes: readonly Change[]): Promise<CasResult[]> {
-    await this.#whenOpen();
-    const { results, changed } = this.#ledger.casMany(changes);
-    this.#announce(changed);
-    return results;
   }
 
   /** Gives the port back; the nodes find themselves another hub. */
   close(): void {
-    this.#changed = () => {};
     this.#stopWaiting();
-    this.#options.server.close();
+    this.#clients.clear();
+    this.#access.server.close();
     for (const socket of this.#sockets) hangUp(socket);
   }
 
   #greet(socket: Socket): void {
     this.#sockets.add(socket);
     socket.once("close", () => this.#sockets.delete(socket));
-    greet(socket, this.#options.membership).then(
-      (connection) => {
-        const { purpose, incarnation } = connection.caller;
-        if (purpose === "authority") this.#serve(incarnation, connection);
-        else socket.destroy();
+    greet(socket, this.#access.membership).then(
+      ({ wire, caller: { purpose, incarnation } }) => {
+        if (purpose === "authority") this.#serve(incarnation, wire);
+        else wire.destroy();
       },
       () => {}, // A stranger: the handshake has told it why and closed the connection.
     );
   }
 
-  #serve(incarnation: string, connection: Connection): void {
-    const { socket } = connection;
+  #serve(incarnation: string, wire: Wire): void {
     // Before the first frame: that one may be in the connection already, and must find it.
-    socket.once("close", () => this.#ended(incarnation, socket));
-    receiveFrames(connection, (frame) => {
-      const request = readJson(frame);
-      if (request === undefined) return false;
-      const { known, changes, id } = request;
-      if (Array.isArray(known)) {
-        if (!known.every(isEntry)) return false;
-        this.#hello(incarnation, socket, { generation: Number(request["generation"]) || 0, known });
+    wire.onClose(() => this.#ended(incarnation, wire));
+    wire.receive((frame) => {
+      const { known, changes, id, generation } = readJson(frame) ?? {};
+      if (Array.isArray(known) && known.every(isEntry)) {
+        this.#hello(incarnation, wire, { generation: Number(generation) || 0, known });
+      } else if (Array.isArray(changes) && changes.every(isChange)) {
+        this.#then(() => this.#carryOut(wire, id, changes));
       } else {
-        if (!Array.isArray(changes) || !changes.every(isChange)) return false;
-        this.#answer(socket, id, changes);
+        return false;
       }
       return true;
     });
   }
 
-  #hello(incarnation: string, socket: Socket, inheritance: Inheritance): void {
-    if (this.#awaited !== undefined) this.#inherit(inheritance);
-    this.#awaited?.delete(incarnation);
+  /** What a node knows of the cluster: generation 0 if it never belonged to it. */
+  #hello(
+    incarnation: string,
+    wire: Wire,
+    { generation, known }: { readonly generation: number; readonly known: readonly Entry[] },
+  ): void {
+    if (this.#awaited !== undefined) {
+      this.#generation = Math.max(this.#generation, generation);
+      this.#ledger.merge(known);
+      this.#awaited.delete(incarnation);
+    }
     this.#then(() => {
       // In this order: what is announced from here on is not in the snapshot.
-      writeJson(socket, { snapshot: this.#snapshot() });
-      this.#clients.set(incarnation, socket);
+      wire.writeJson({ snapshot: this.#snapshot() });
+      this.#clients.set(incarnation, wire);
     });
     this.#checkOpen();
   }
 
-  #inherit({ generation, known }: Inheritance): void {
-    this.#generation = Math.max(this.#generation, generation);
-    this.#ledger.merge(known);
+  #carryOut(wire: Wire, id: unknown, changes: readonly Change[]): void {
+    const { results, changed } = this.#ledger.casMany(changes);
+    // Before the answer, on the same connection: who asked has seen the effect when it hears of it.
+    this.#announce(changed);
+    wire.writeJson({ id, results });
   }
 
-  #answer(socket: Socket, id: unknown, changes: readonly Change[]): void {
-    this.casMany(changes).then(
-      (results) => writeJson(socket, { id, results }),
-      () => socket.destroy(),
-    );
-  }
-
-  #ended(incarnation: string, socket: Socket): void {
-    if (this.#clients.get(incarnation) !== socket) return;
+  #ended(incarnation: string, wire: Wire): void {
+    if (this.#clients.get(incarnation) !== wire) return;
     this.#clients.delete(incarnation);
     this.#then(() => this.#bury(incarnation));
   }
@@ -177,7 +139,7 @@ export class Hub {
     const session = entry?.value as SessionRecord | undefined;
     if (entry === undefined || session === undefined || !isAlive(session)) return;
     const { key, revision: expected } = entry;
-    const operation = `${this.#options.self}:end:${incarnation}`;
+    const operation = `${this.#access.self}:end:${incarnation}`;
     const value: SessionRecord = { ...session, state: "dead" };
     const { changed } = this.#ledger.cas({ key, expected, value, operation });
     if (changed !== undefined) this.#announce([changed]);
@@ -185,9 +147,7 @@ export class Hub {
 
   #announce(entries: readonly Entry[]): void {
     if (entries.length === 0) return;
-    // Before the answer, on the same connection: who asked has seen the effect when it hears of it.
-    for (const socket of this.#clients.values()) writeJson(socket, { entries });
-    this.#changed(entries);
+    for (const wire of this.#clients.values()) wire.writeJson({ entries });
   }
 
   #snapshot(): Snapshot {
@@ -198,22 +158,23 @@ export class Hub {
   /** Opens when nobody is awaited any more but processes that are gone. */
   #checkOpen(): void {
     if (this.#awaited === undefined) return;
-    const others = this.#options.register.others();
-    if (!others.some((other) => this.#awaited!.has(other))) return this.#open();
+    const others = this.#access.register.others();
+    const isAwaited = [this.#access.self, ...others].some((each) => this.#awaited?.has(each));
+    if (!isAwaited) return this.#open();
     this.#cancelCheck();
-    this.#cancelCheck = this.#options.clock.after(RECHECK_MS, () => this.#checkOpen());
+    this.#cancelCheck = this.#access.clock.after(RECHECK_MS, () => this.#checkOpen());
   }
 
   #open(): void {
     if (this.#awaited === undefined) return;
     this.#stopWaiting();
     this.#awaited = undefined;
-    this.#generation ||= Math.floor(this.#options.clock.wallMs());
+    this.#generation ||= Math.floor(this.#access.clock.wallMs());
     this.#ledger.skip(REVISION_LEAP);
     const opened = this.#opened;
     this.#opened = [];
     for (const run of opened) run();
-    const here = new Set([this.#options.self, ...this.#options.register.others()]);
+    const here = new Set([this.#access.self, ...this.#access.register.others()]);
     for (const { key, value } of this.#ledger.entries()) {
       const incarnation = key.slice(2);
       if (key.startsWith("n.") && isAlive(value as SessionRecord) && !here.has(incarnation)) {
@@ -230,10 +191,6 @@ export class Hub {
   #then(run: () => void): void {
     if (this.#awaited === undefined) run();
     else this.#opened.push(run);
-  }
-
-  #whenOpen(): Promise<void> {
-    return new Promise((resolve) => this.#then(resolve));
   }
 }
 

@@ -5,7 +5,7 @@
 import { type AddressInfo, createServer, type Server, type Socket } from "node:net";
 import type { Link, LinkListener, LinkPeer } from "../../ports/link.ts";
 import { dial, greet, type Membership } from "./handshake.ts";
-import { type Connection, hangUp, receiveFrames, writeFrame } from "./wire.ts";
+import type { Wire } from "./wire.ts";
 
 const HOST = "127.0.0.1";
 
@@ -15,7 +15,7 @@ export class TcpLink implements Link {
   readonly #incarnation: string;
   readonly #server: Server = createServer({ noDelay: true });
   /** All connections of a node; frames leave by the first. */
-  readonly #sockets = new Map<string, Socket[]>();
+  readonly #wires = new Map<string, Wire[]>();
   readonly #greeting = new Set<Socket>();
   readonly #dialing = new Set<string>();
   #listener: LinkListener | undefined;
@@ -37,63 +37,54 @@ export class TcpLink implements Link {
   }
 
   send(to: LinkPeer, frame: Uint8Array): void {
-    const socket = this.#sockets.get(to.incarnation)?.[0];
-    if (socket !== undefined) writeFrame(socket, frame);
+    const wire = this.#wires.get(to.incarnation)?.[0];
+    if (wire !== undefined) wire.write(frame);
     else this.#dial(to);
   }
 
   forget(incarnation: string): void {
-    for (const socket of this.#sockets.get(incarnation) ?? []) socket.destroy();
+    for (const wire of this.#wires.get(incarnation) ?? []) wire.destroy();
   }
 
   async close(): Promise<void> {
     this.#listener = undefined;
     for (const socket of this.#greeting) socket.destroy();
-    for (const socket of [...this.#sockets.values()].flat()) hangUp(socket);
+    for (const wire of [...this.#wires.values()].flat()) wire.hangUp();
     if (this.#server.listening) this.#server.close();
   }
 
   #greet(socket: Socket): void {
     this.#greeting.add(socket);
-    greet(socket, this.#membership).then(
-      (connection) => {
-        this.#greeting.delete(socket);
-        const { caller } = connection;
-        if (caller.purpose === "link") this.#keep(caller.incarnation, connection);
-        else socket.destroy();
-      },
-      // A stranger: the handshake has told it why and closed the connection.
-      () => this.#greeting.delete(socket),
-    );
+    greet(socket, this.#membership)
+      .then(({ wire, caller }) => {
+        if (caller.purpose === "link") this.#keep(caller.incarnation, wire);
+        else wire.destroy();
+      })
+      .catch(() => {}) // A stranger: the handshake has told it why and closed the connection.
+      .finally(() => this.#greeting.delete(socket));
   }
 
   /** What was to be sent is lost: the stream sends it again when `connected` tells it to. */
   #dial({ incarnation, address }: LinkPeer): void {
     if (address === "" || this.#dialing.has(incarnation)) return;
     this.#dialing.add(incarnation);
-    const caller = { purpose: "link", incarnation: this.#incarnation } as const;
-    dial(address, this.#membership, caller).then(
-      (connection) => {
-        this.#dialing.delete(incarnation);
-        this.#keep(incarnation, connection);
-      },
-      // The stream above asks again; that its node is dead is for the authority to say.
-      () => this.#dialing.delete(incarnation),
-    );
+    dial(address, this.#membership, { purpose: "link", incarnation: this.#incarnation })
+      .then((wire) => this.#keep(incarnation, wire))
+      .catch(() => {}) // The stream asks again; that its node is dead is for the authority to say.
+      .finally(() => this.#dialing.delete(incarnation));
   }
 
-  #keep(incarnation: string, connection: Connection): void {
+  #keep(incarnation: string, wire: Wire): void {
     const listener = this.#listener;
-    const { socket } = connection;
-    if (listener === undefined) return void socket.destroy();
-    const sockets = this.#sockets.get(incarnation) ?? [];
-    this.#sockets.set(incarnation, sockets);
-    sockets.push(socket);
-    socket.once("close", () => {
-      sockets.splice(sockets.indexOf(socket), 1);
-      if (sockets.length === 0) this.#sockets.delete(incarnation);
+    if (listener === undefined) return wire.destroy();
+    const wires = this.#wires.get(incarnation) ?? [];
+    this.#wires.set(incarnation, wires);
+    wires.push(wire);
+    wire.onClose(() => {
+      wires.splice(wires.indexOf(wire), 1);
+      if (wires.length === 0) this.#wires.delete(incarnation);
     });
-    receiveFrames(connection, (frame) => this.#listener?.received(incarnation, frame) ?? true);
-    if (sockets.length === 1) listener.connected(incarnation);
+    wire.receive((frame) => this.#listener?.received(incarnation, frame) ?? true);
+    if (wires.length === 1) listener.connected(incarnation);
   }
 }
