@@ -11,6 +11,7 @@ import { Hono } from "hono";
 import { bodyLimit } from "hono/body-limit";
 import { requestId } from "hono/request-id";
 import { secureHeaders } from "hono/secure-headers";
+import Denque from "denque";
 import { xxHash32 } from "js-xxhash";
 import { runtimeOf } from "../../src/base/runtime.ts";
 import { settledMemory } from "../measure/memory.ts";
@@ -18,5 +19,5 @@ import { say } from "../parent.ts";
 
 // The server of Bun is part of Bun.
 if (runtimeOf().name !== "bun") await import("@hono/node-server");
-const libraries = [Hono, bodyLimit, requestId, secureHeaders, xxHash32];
+const libraries = [Hono, bodyLimit, requestId, secureHeaders, xxHash32, Denque];
 say({ ...(await settledMemory()), libraries: libraries.length });

@@ -11,7 +11,7 @@
  *
  * State may hold what devalue knows beside plain data: Map, Set, Date, bytes, bigint, cycles.
  */
-import { parse, stringify } from "devalue";
+import type * as Devalue from "devalue";
 import { describeError } from "../base/errors.ts";
 import { STATE_CHARS_MAX, TRANSFER_CHARS_MAX } from "../base/limits.ts";
 import { isWhole } from "../protocol/frame.ts";
@@ -33,6 +33,18 @@ export interface Packet {
   readonly timers: readonly TimerRow[];
 }
 
+let codec: typeof Devalue | undefined;
+
+/** Loads what state is written with; before that nothing travels. A node alone never needs it. */
+export async function loadStateCodec(): Promise<void> {
+  codec ??= await import("devalue");
+}
+
+/** True when state can be written and read. */
+export function hasStateCodec(): boolean {
+  return codec !== undefined;
+}
+
 /** The rows of `packet`; a text that says why, when its state cannot travel. */
 export function rowsOf(
   { entity, id, state, works, timers }: Packet,
@@ -40,7 +52,7 @@ export function rowsOf(
 ): Row[] | string {
   let text: string | null = null;
   try {
-    if (state !== undefined) text = stringify(state.value);
+    if (state !== undefined) text = codec!.stringify(state.value);
   } catch (error) {
     // Of user data: a function, an instance of a class, nested too deeply.
     const { text: why } = describeError(error);
@@ -102,7 +114,7 @@ function stateOf(text: unknown): Packet["state"] | "malformed" {
   if (text === null) return undefined;
   if (typeof text !== "string") return "malformed";
   try {
-    return { value: parse(text) as unknown };
+    return { value: codec!.parse(text) as unknown };
   } catch {
     return "malformed"; // The text was cut or forged.
   }

@@ -10,6 +10,7 @@ import type { Versioned } from "../ownership/view.ts";
 import { shardKey, type ShardRecord } from "../protocol/records.ts";
 import type { Channel } from "./channel.ts";
 import type { ControlMessage } from "./control.ts";
+import { hasStateCodec, loadStateCodec } from "./packet.ts";
 import { Departure, type ShardParts } from "./departure.ts";
 import type { NodeContext } from "./node-context.ts";
 import { OwnedShard } from "./owned-shard.ts";
@@ -88,8 +89,17 @@ export class Shards {
     const ring = createRing(targets, options.shardCount, hash);
     this.#targetOf = (number) => ring.nodes[ring.targets[number]!]?.incarnation;
     this.#heirs = targets.length;
+    if (targets.length > 1 && !hasStateCodec()) this.#loadCodec();
     this.lookAll();
     if (this.#departure.isLeaving && this.#heirs === 0) this.#drainAll();
+  }
+
+  #loadCodec(): void {
+    loadStateCodec().then(
+      () => this.#lookAllLater(0),
+      (error: unknown) =>
+        this.context.log.error({ error }, "shards stay: devalue cannot be loaded"),
+    );
   }
 
   /** Looks at every shard again. */
@@ -130,7 +140,7 @@ export class Shards {
     const { handoff, epoch, counters, isLast } = transfer;
     const rows = shard.arrive(handoff, transfer.rows);
     if (!isLast) return;
-    const packets = this.#parts.unpack(rows);
+    const packets = hasStateCodec() ? this.#parts.unpack(rows) : undefined;
     if (packets === undefined || this.#departure.isLeaving || !this.context.leaseHolds) {
       return this.#answer(from, shard, { kind: "refused", handoff });
     }
@@ -172,7 +182,7 @@ export class Shards {
     const current = this.context.view.shard(this.#group, shard.number);
     const isTaken = current !== undefined && current.record.epoch > (owned?.record.epoch ?? 0);
     const mayMove = this.#departure.isLeaving || this.context.clock.nowMs() >= shard.staysUntilMs;
-    const isFree = mayMove && this.#underway < HANDOFFS_MAX;
+    const isFree = mayMove && hasStateCodec() && this.#underway < HANDOFFS_MAX;
     return isTaken || isFree;
   }
 

@@ -9,6 +9,7 @@ import type { Clock } from "../../src/base/clock.ts";
 import { systemRandom } from "../../src/base/random.ts";
 import { memory } from "../../src/drivers/memory/index.ts";
 import { Node } from "../../src/runtime/node.ts";
+import { loadStateCodec } from "../../src/runtime/packet.ts";
 import type { RefRequest } from "../../src/runtime/turn-context.ts";
 
 interface Timer {
@@ -101,7 +102,8 @@ export async function startVirtual(options: VirtualOptions): Promise<VirtualNode
   const starting = Node.start({ ...settings, clock, random: systemRandom }, (router, request) => {
     return new EntityRef(router, request as RefRequest<RefTarget>);
   });
-  // The hash is loaded in real time, and only then the node begins to wait for its clock.
+  // It would be loaded in real time, which no clock of a test can wait for.
+  await loadStateCodec();
   let isStarted = false;
   const started = starting.finally(() => (isStarted = true));
   for (;;) {

@@ -2,13 +2,14 @@
  * A node's way to the hub. Whoever can bind the port is the hub, and its own client like all others.
  * When the hub goes away, all of them do the same again; what they know goes with them.
  */
+import type { Server } from "node:net";
 import { CatgaError, isCatgaError } from "../../base/errors.ts";
 import { JOIN_TIMEOUT_MS } from "../../base/limits.ts";
 import type { Authority, AuthorityListener, Snapshot } from "../../ports/authority.ts";
 import { type CasResult, type Change, type Entry, Ledger } from "../../protocol/ledger.ts";
 import { dial } from "./handshake.ts";
 import { bindHub, Hub, type HubAccess } from "./hub.ts";
-import { readJson, type Wire } from "./wire.ts";
+import { type JsonWire, LocalEnd } from "./wire.ts";
 
 interface Waiting {
   readonly resolve: (results: CasResult[]) => void;
@@ -24,7 +25,7 @@ export class HubAuthority implements Authority {
   readonly #known = new Ledger();
   #generation = 0;
   #hub: Hub | undefined;
-  #wire: Wire | undefined;
+  #wire: JsonWire | undefined;
   #listener: AuthorityListener | undefined;
   #requests = 0;
   readonly #waiting = new Map<number, Waiting>();
@@ -65,9 +66,11 @@ export class HubAuthority implements Authority {
     const untilMs = clock.nowMs() + JOIN_TIMEOUT_MS;
     while (this.#listener !== undefined) {
       const server = await bindHub(port);
-      if (server !== undefined) this.#hub = new Hub({ ...this.#access, server });
+      if (server !== undefined) return this.#subscribe(this.#openHub(server));
       try {
-        return await this.#subscribe();
+        const { membership, self } = this.#access;
+        const caller = { purpose: "authority", incarnation: self } as const;
+        return await this.#subscribe(await dial(`127.0.0.1:${port}`, membership, caller));
       } catch (error) {
         if (isCatgaError(error) || clock.nowMs() >= untilMs) throw translated(error, port);
       }
@@ -76,38 +79,45 @@ export class HubAuthority implements Authority {
     throw new Error("Cannot join: the node was closed meanwhile");
   }
 
-  async #subscribe(): Promise<Snapshot> {
-    const { port, membership, self } = this.#access;
-    const caller = { purpose: "authority", incarnation: self } as const;
-    const wire = await dial(`127.0.0.1:${port}`, membership, caller);
+  /** The way from this process to the hub in it. */
+  #openHub(server: Server): JsonWire {
+    this.#hub = new Hub({ ...this.#access, server });
+    const [here, there] = [new LocalEnd(), new LocalEnd()];
+    here.other = there;
+    there.other = here;
+    this.#hub.serve(this.#access.self, there);
+    return here;
+  }
+
+  #subscribe(wire: JsonWire): Promise<Snapshot> {
     return new Promise((resolve, reject) => {
       wire.onClose((error) => {
         reject(error);
         this.#ended(wire);
       });
-      wire.receive((frame) => {
-        const message = readJson(frame);
-        if (message?.["snapshot"] !== undefined) {
+      wire.receiveJson((message) => {
+        if (message["snapshot"] !== undefined) {
           this.#wire = wire;
           const snapshot = message["snapshot"] as Snapshot;
           this.#generation = snapshot.generation;
           this.#known.merge(snapshot.entries);
           resolve(snapshot);
-        } else if (message?.["entries"] !== undefined) {
+        } else if (message["entries"] !== undefined) {
           const entries = message["entries"] as Entry[];
           this.#known.merge(entries);
           this.#listener?.changed(entries);
         } else {
-          this.#waiting.get(Number(message?.["id"]))?.resolve(message?.["results"] as CasResult[]);
-          this.#waiting.delete(Number(message?.["id"]));
+          const id = Number(message["id"]);
+          this.#waiting.get(id)?.resolve(message["results"] as CasResult[]);
+          this.#waiting.delete(id);
         }
-        return message !== undefined;
+        return true;
       });
       wire.writeJson({ generation: this.#generation, known: this.#known.entries() });
     });
   }
 
-  #ended(wire: Wire): void {
+  #ended(wire: JsonWire): void {
     if (this.#wire !== wire) return;
     this.#wire = undefined;
     this.#rejectAll();

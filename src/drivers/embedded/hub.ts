@@ -15,7 +15,7 @@ import { type Change, type Entry, isChange, isEntry, Ledger } from "../../protoc
 import { sessionKey, type SessionRecord } from "../../protocol/records.ts";
 import { greet, type Membership } from "./handshake.ts";
 import type { Register } from "./register.ts";
-import { hangUp, readJson, type Wire } from "./wire.ts";
+import { hangUp, type JsonWire } from "./wire.ts";
 
 const REVISION_LEAP = 2 ** 20;
 const RECHECK_MS = 20;
@@ -47,7 +47,7 @@ export class Hub {
   readonly #access: HubAccess & { readonly server: Server };
   readonly #ledger = new Ledger();
   #generation = 0;
-  readonly #clients = new Map<string, Wire>();
+  readonly #clients = new Map<string, JsonWire>();
   readonly #sockets = new Set<Socket>();
   /**
    * Nodes that may live on from the last hub and have not spoken, this process's own among them;
@@ -79,18 +79,18 @@ export class Hub {
     socket.once("close", () => this.#sockets.delete(socket));
     greet(socket, this.#access.membership).then(
       ({ wire, caller: { purpose, incarnation } }) => {
-        if (purpose === "authority") this.#serve(incarnation, wire);
+        if (purpose === "authority") this.serve(incarnation, wire);
         else wire.destroy();
       },
       () => {}, // A stranger: the handshake has told it why and closed the connection.
     );
   }
 
-  #serve(incarnation: string, wire: Wire): void {
+  /** Serves a node; also the one of this process. */
+  serve(incarnation: string, wire: JsonWire): void {
     // Before the first frame: that one may be in the connection already, and must find it.
     wire.onClose(() => this.#ended(incarnation, wire));
-    wire.receive((frame) => {
-      const { known, changes, id, generation } = readJson(frame) ?? {};
+    wire.receiveJson(({ known, changes, id, generation }) => {
       if (Array.isArray(known) && known.every(isEntry)) {
         this.#hello(incarnation, wire, { generation: Number(generation) || 0, known });
       } else if (Array.isArray(changes) && changes.every(isChange)) {
@@ -105,7 +105,7 @@ export class Hub {
   /** What a node knows of the cluster: generation 0 if it never belonged to it. */
   #hello(
     incarnation: string,
-    wire: Wire,
+    wire: JsonWire,
     { generation, known }: { readonly generation: number; readonly known: readonly Entry[] },
   ): void {
     if (this.#awaited !== undefined) {
@@ -121,14 +121,14 @@ export class Hub {
     this.#checkOpen();
   }
 
-  #carryOut(wire: Wire, id: unknown, changes: readonly Change[]): void {
+  #carryOut(wire: JsonWire, id: unknown, changes: readonly Change[]): void {
     const { results, changed } = this.#ledger.casMany(changes);
     // Before the answer, on the same connection: who asked has seen the effect when it hears of it.
     this.#announce(changed);
     wire.writeJson({ id, results });
   }
 
-  #ended(incarnation: string, wire: Wire): void {
+  #ended(incarnation: string, wire: JsonWire): void {
     if (this.#clients.get(incarnation) !== wire) return;
     this.#clients.delete(incarnation);
     this.#then(() => this.#bury(incarnation));

@@ -12,8 +12,17 @@ const HANG_UP_MS = 200;
 /** An object of JSON that nobody has checked yet. */
 export type Json = Readonly<Record<string, unknown>>;
 
+/** A connection as the hub and its clients see it. */
+export interface JsonWire {
+  writeJson(value: object): void;
+  /** Calls `each` with every message; `false`, like one that makes no sense, ends the connection. */
+  receiveJson(each: (message: Json) => boolean): void;
+  onClose(run: (error: Error) => void): void;
+  destroy(): void;
+}
+
 /** One connection; frames wait in it until somebody reads or receives them. */
-export class Wire {
+export class Wire implements JsonWire {
   /** A frame may have so many bytes. */
   frameBytesMax: number = FRAME_BYTES_MAX;
   readonly #socket: Socket;
@@ -72,6 +81,13 @@ export class Wire {
     this.#drain();
   }
 
+  receiveJson(each: (message: Json) => boolean): void {
+    this.receive((frame) => {
+      const message = readJson(frame);
+      return message !== undefined && each(message);
+    });
+  }
+
   /** Ends the connection at once. */
   destroy(): void {
     this.#socket.destroy();
@@ -114,8 +130,32 @@ export function hangUp(socket: Socket): void {
   socket.setTimeout(HANG_UP_MS, () => socket.destroy()).end();
 }
 
+/**
+ * One end of a connection within this process, which costs no sockets; nothing is copied. `other`
+ * hears what is written.
+ */
+export class LocalEnd implements JsonWire {
+  other: LocalEnd | undefined;
+  #each: (message: Json) => boolean = () => true;
+
+  writeJson(value: object): void {
+    const { other } = this;
+    if (other !== undefined) queueMicrotask(() => other.#each(value as Json));
+  }
+
+  receiveJson(each: (message: Json) => boolean): void {
+    this.#each = each;
+  }
+
+  onClose(): void {} // Both ends go together.
+
+  destroy(): void {
+    this.other = undefined;
+  }
+}
+
 /** Reads one frame of JSON, or `undefined` when it is none or no object. */
-export function readJson(frame: Uint8Array): Json | undefined {
+function readJson(frame: Uint8Array): Json | undefined {
   try {
     const value: unknown = JSON.parse(new TextDecoder().decode(frame));
     return typeof value === "object" && value !== null ? (value as Json) : undefined;
