@@ -98,5 +98,14 @@ export const HEARTBEATS: { readonly [K in "fast" | "normal" | "relaxed"]: Heartb
   relaxed: { everyMs: 2_500, timeoutMs: 10_000 },
 };
 
+/** How far the rate of a clock may be off: real ones are off by a twentieth of it. */
+export const CLOCK_DRIFT_MAX = 0.01;
+/** What others wait beyond a lease, for good measure. */
+export const LEASE_GUARD_MS = 40;
+/** Up to so many nodes all watch all; beyond, each watches {@link WATCHED_NODES}. */
+export const WATCH_ALL_MAX = 32;
+/** See {@link WATCH_ALL_MAX}. */
+export const WATCHED_NODES = 5;
+
 /** The wire protocol this version speaks; both sides of a link must agree. */
 export const PROTOCOL = 1;

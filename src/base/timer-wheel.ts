@@ -76,10 +76,15 @@ export class TimerWheel {
     this.#size--;
   }
 
-  /** Disarms the platform's timer; entries stay and never expire. */
-  stop(): void {
+  /** Disarms the platform's timer; entries stay and never expire. They are what is returned. */
+  stop(): WheelEntry[] {
     this.#disarm();
     this.#armedTick = Number.NEGATIVE_INFINITY;
+    const entries: WheelEntry[] = [];
+    for (let entry of this.#buckets) {
+      for (; entry !== undefined; entry = entry.wheelNext) entries.push(entry);
+    }
+    return entries;
   }
 
   #arm(tick: number): void {

@@ -6,6 +6,7 @@
  * | `meta` | {@link MetaRecord} | the first node |
  * | `groups` | {@link GroupsRecord} | a node that joins with a new set of entity types |
  * | `i.<node id>` | {@link IdRecord} | the node that takes the id |
+ * | `leader` | {@link IdRecord} | whoever finds that there is none |
  * | `n.<incarnation>` | {@link SessionRecord} | the node itself; whoever finds it dead |
  * | `g.<group>` | {@link ShardRecord} | a group's first node: owns what has no record |
  * | `s.<group>.<shard>` | {@link ShardRecord} | the owner (handoff), or who claims it |
@@ -46,6 +47,8 @@ export interface SessionRecord {
   /** The group of entity types the node hosts, or null for a node that only calls. */
   readonly group: string | null;
   readonly weight: number;
+  /** How long the session lives without a renewal. */
+  readonly leaseMs: number;
   readonly endpoint: string | null;
   readonly runtime: string;
   readonly load: LoadFigures;
@@ -77,7 +80,14 @@ export function shardKey(group: string, shard: number): string {
 
 /** What a peer's records must hold, by the beginning of their keys; `?` for what may be null. */
 const SHAPES: Readonly<Record<string, Readonly<Record<string, string>>>> = {
-  n: { node: "string", address: "string", group: "string?", weight: "number", load: "object" },
+  n: {
+    node: "string",
+    address: "string",
+    group: "string?",
+    weight: "number",
+    leaseMs: "number",
+    load: "object",
+  },
   g: { owner: "string?", epoch: "number", cleanSince: "number", handoff: "string?" },
   s: { owner: "string?", epoch: "number", cleanSince: "number", handoff: "string?" },
   i: { incarnation: "string" },

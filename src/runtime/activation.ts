@@ -3,11 +3,9 @@
  *
  * Turns start in arrival order; a command runs alone, queries run beside each other. A handler that
  * returns no promise runs at once, on the stack of whoever brought the message, when nothing is
- * waiting: that is what a million messages per second are made of. Everything that must not overlap
- * is guarded by `#running`, which is set before user code runs and cleared after it.
- *
- * An activation hangs in the idle wheel all its life and looks, when its time comes, whether it was
- * used since: being used costs one store, not a timer.
+ * waiting: that is what a million messages per second are made of. What must not overlap is guarded
+ * by `#running`. An activation hangs in the idle wheel all its life and looks, when its time comes,
+ * whether it was used since: being used costs one store, not a timer.
  */
 import Denque from "denque";
 import { CatgaError, describeError } from "../base/errors.ts";
@@ -21,7 +19,7 @@ import { type EntityTimer, TurnContext, type TurnEntity, type TurnHome } from ".
 
 /** What an activation needs of the entity type around it. */
 export interface ActivationHost extends TurnHome {
-  /** Brings messages that outlived the activation to whoever owns the entity now, or soon. */
+  /** Brings messages that outlived the activation to the entity. */
   redeliver(id: string, shard: OwnedShard, works: readonly Work[]): void;
   /** The activation is over. */
   forget(activation: Activation): void;
@@ -45,10 +43,8 @@ export class Activation extends WheelEntry implements TurnEntity, Resident {
   #waiting: Denque<Work> | undefined;
   #isQueued = false;
   #closing: PassivationReason | undefined;
-  /** No turn starts, since the shard may go to another node. */
-  #isFrozen = false;
-  /** While closing: waiting messages run first. */
-  #drains = false;
+  #isFrozen = false; // No turn starts: the shard may go to another node.
+  #drains = false; // While closing: waiting messages run first.
   #aborter: AbortController | undefined;
   #timers: Set<EntityTimer> | undefined;
   #openError: CatgaError | undefined;
@@ -110,8 +106,7 @@ export class Activation extends WheelEntry implements TurnEntity, Resident {
   /** Starts what waits, as far as it may start now. */
   resume(): void {
     this.#isQueued = false;
-    for (let work = this.#waiting?.peekAt(0); work !== undefined; work = this.#waiting?.peekAt(0)) {
-      if (!this.#mayStart(work)) break;
+    for (let work; (work = this.#waiting?.peekAt(0)) !== undefined && this.#mayStart(work);) {
       if (!this.host.context.slices.enter()) return this.#wait();
       this.#waiting?.shift();
       this.#start(work);
@@ -119,7 +114,7 @@ export class Activation extends WheelEntry implements TurnEntity, Resident {
     this.#closeIfDone();
   }
 
-  /** True when no turn runs and no hook. */
+  /** No turn runs, no hook. */
   get isQuiet(): boolean {
     return this.#running === 0;
   }
@@ -148,7 +143,7 @@ export class Activation extends WheelEntry implements TurnEntity, Resident {
     this.#closeIfDone();
   }
 
-  /** Tells the handlers that run, by their signal, to give up. */
+  /** Tells handlers that run to give up. */
   abort(): void {
     this.#aborter?.abort();
   }
@@ -214,8 +209,13 @@ export class Activation extends WheelEntry implements TurnEntity, Resident {
   }
 
   #end(work: Work, error: CatgaError | undefined, value?: unknown): void {
+    const { slices } = this.host.context;
+    // The output gate: an answer leaves under a valid lease, or it waits until there is one.
+    if (!work.oneWay && !slices.mayRelease()) {
+      return slices.later({ resume: () => this.#end(work, error, value) });
+    }
     this.#running = work.spec.kind === "query" ? this.#running - 1 : 0;
-    this.#usedMs = this.host.context.slices.nowMs;
+    this.#usedMs = slices.nowMs;
     if (error === undefined) answer(this, work, value);
     else work.fail(error);
     if (this.waitingCount > 0) this.resume();

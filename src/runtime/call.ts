@@ -105,6 +105,11 @@ export class Call extends WheelEntry {
   }
 }
 
+/** The error of a call that may have run, and whose answer will not come. */
+export function outcomeUnknown({ subject }: Call, reason: string): CatgaError {
+  return new CatgaError("OUTCOME_UNKNOWN", { ...detailsOf(subject), reason });
+}
+
 /** A copy of a payload. @throws {CatgaError} TOO_LARGE or PAYLOAD_NOT_ENCODABLE */
 export function copyPayload(subject: Subject, payload: unknown): unknown {
   try {

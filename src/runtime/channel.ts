@@ -11,7 +11,8 @@ import type { RedirectItem } from "../protocol/frame.ts";
 import type { ShardRecord } from "../protocol/records.ts";
 import type { NodeContext } from "./node-context.ts";
 import type { Peer } from "./peer.ts";
-import { type Lane, outcomeUnknown, type RemoteCall } from "./remote-call.ts";
+import { outcomeUnknown } from "./call.ts";
+import type { Lane, RemoteCall } from "./remote-call.ts";
 
 /** What surrounds a channel. */
 export interface ChannelOwner {

@@ -6,9 +6,15 @@
  * the first node of a group the record that makes it the owner of every shard.
  */
 import { CatgaError } from "../base/errors.ts";
-import { VIRTUAL_NODES } from "../base/limits.ts";
+import { VIRTUAL_NODES, WATCH_ALL_MAX, WATCHED_NODES } from "../base/limits.ts";
 import { runtimeOf } from "../base/runtime.ts";
-import { grantedLease, type Lease, type LeaseEvent, stepLease } from "../ownership/lease.ts";
+import {
+  grantedLease,
+  type Lease,
+  type LeaseEvent,
+  silenceMsMax,
+  stepLease,
+} from "../ownership/lease.ts";
 import type { CasResult, Entry } from "../protocol/ledger.ts";
 import {
   type GroupsRecord,
@@ -31,6 +37,10 @@ export class Membership {
   #session: SessionRecord | undefined;
   #revision = 0;
   #cancelTick: () => void = () => {};
+  /** When this node last heard of each session, by its own clock (L5). */
+  readonly #heardMs = new Map<string, number>();
+  /** Nobody is declared dead for silence before this time (L6). */
+  #graceMs = 0;
   #lastWrite: Promise<void> = Promise.resolve();
 
   /** `fenced` hears that the session is over: others may own everything by then. */
@@ -61,6 +71,11 @@ export class Membership {
     if (group !== undefined) await this.#bootstrap(group);
     this.#tick();
     return group;
+  }
+
+  /** The record of a session came in. */
+  heard(incarnation: string): void {
+    this.#heardMs.set(incarnation, this.#context.clock.nowMs());
   }
 
   /** Tells everybody that this node hands over what it owns. */
@@ -143,7 +158,8 @@ export class Membership {
     const { nodeId: node, weight, endpoint = null } = options;
     const { name, version } = runtimeOf();
     const sentMs = clock.nowMs();
-    const fixed = { node, address, group, weight, endpoint };
+    const leaseMs = options.times.timeoutMs;
+    const fixed = { node, address, group, weight, leaseMs, endpoint };
     const runtime = `${name} ${version}`;
     const load = this.#load.sample(sentMs);
     const value: SessionRecord = { state: "up", heartbeat: 0, ...fixed, runtime, load };
@@ -167,9 +183,36 @@ export class Membership {
   }
 
   #tick(): void {
-    const { clock, options } = this.#context;
-    this.#step({ kind: "tick", nowMs: clock.nowMs() });
+    const { clock, options, leaseHolds } = this.#context;
+    const nowMs = clock.nowMs();
+    // Who could not renew cannot know whether others could: all are given their time again.
+    if (!leaseHolds) this.#graceMs = nowMs;
+    this.#step({ kind: "tick", nowMs });
+    if (leaseHolds) this.#observe(nowMs);
     this.#cancelTick = clock.after(options.times.everyMs, () => this.#tick());
+  }
+
+  /** Declares dead who was silent for too long; another renewal makes the write fail. */
+  #observe(nowMs: number): void {
+    const { view } = this.#context;
+    for (const incarnation of this.#watched()) {
+      const { revision, record } = view.sessions.get(incarnation)!;
+      const sinceMs = Math.max(this.#heardMs.get(incarnation) ?? nowMs, this.#graceMs);
+      if (nowMs - sinceMs < silenceMsMax(record.leaseMs)) continue;
+      // Not again at once, should the answer be slow.
+      this.#heardMs.set(incarnation, nowMs);
+      const value: SessionRecord = { ...record, state: "dead" };
+      this.#writer.write({ key: sessionKey(incarnation), expected: revision, value }, () => {});
+    }
+  }
+
+  /** All other nodes; of many those that follow this one in the circle of their names. */
+  #watched(): string[] {
+    const { view, self } = this.#context;
+    const alive = [...view.sessions.keys()].filter((each) => view.isAlive(each)).sort();
+    const at = alive.indexOf(self);
+    const others = [...alive.slice(at + 1), ...alive.slice(0, Math.max(0, at))];
+    return alive.length <= WATCH_ALL_MAX ? others : others.slice(0, WATCHED_NODES);
   }
 
   #step(event: LeaseEvent): void {
@@ -182,8 +225,11 @@ export class Membership {
   /** Where every turn looks before it starts. */
   #hold(lease: Lease): void {
     this.#lease = lease;
-    const { slices } = this.#context;
-    slices.leaseUntilMs = lease.kind === "held" ? lease.untilMs : Number.NEGATIVE_INFINITY;
+    const { slices, clock } = this.#context;
+    const untilMs = lease.kind === "held" ? lease.untilMs : Number.NEGATIVE_INFINITY;
+    slices.leaseUntilMs = untilMs;
+    // A machine that slept stops the monotonic clock: the other one ends the lease as well (A1).
+    slices.leaseUntilWallMs = clock.wallMs() + untilMs - clock.nowMs();
     slices.resume();
   }
 

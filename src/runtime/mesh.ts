@@ -15,7 +15,8 @@ import type { Inbound } from "./inbound.ts";
 import type { LocalDelivery } from "./local-delivery.ts";
 import type { NodeContext } from "./node-context.ts";
 import { Peer, type PeerOwner } from "./peer.ts";
-import { outcomeUnknown, type RemoteCall } from "./remote-call.ts";
+import { outcomeUnknown } from "./call.ts";
+import type { RemoteCall } from "./remote-call.ts";
 import type { Shards } from "./shards.ts";
 
 /** What lies behind the streams. */

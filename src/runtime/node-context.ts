@@ -5,7 +5,7 @@ import { hash } from "../base/hash.ts";
 import { type HeartbeatTimes, KNOWN_IDS_MAX } from "../base/limits.ts";
 import type { Logger } from "../base/logger.ts";
 import type { Random } from "../base/random.ts";
-import { TimerWheel } from "../base/timer-wheel.ts";
+import { TimerWheel, type WheelEntry } from "../base/timer-wheel.ts";
 import { View } from "../ownership/view.ts";
 import type { Driver } from "../ports/driver.ts";
 import { checkEntityId } from "../protocol/ids.ts";
@@ -90,11 +90,12 @@ export class NodeContext {
     return cancel;
   }
 
-  /** The node closes: nothing happens by itself any more, and nothing keeps the process alive. */
-  close(): void {
+  /** The node closes: nothing happens by itself any more, and nothing keeps the process alive. What hung in the
+   * wheel of calls is returned. */
+  close(): WheelEntry[] {
     for (const cancel of this.#timers) cancel();
-    this.wheel.stop();
     this.idleWheel.stop();
+    return this.wheel.stop();
   }
 
   /**

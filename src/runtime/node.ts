@@ -19,7 +19,7 @@ import { Membership } from "./membership.ts";
 import { Mesh } from "./mesh.ts";
 import { NodeContext, type NodeOptions } from "./node-context.ts";
 import { RecordWriter } from "./record-writer.ts";
-import { outcomeUnknown, type RemoteCall } from "./remote-call.ts";
+import { Call, outcomeUnknown } from "./call.ts";
 import { Router } from "./router.ts";
 import { Shards } from "./shards.ts";
 import type { RefRequest } from "./turn-context.ts";
@@ -200,12 +200,13 @@ export class Node implements AuthorityListener {
   }
 
   async #close(): Promise<void> {
-    const { calls } = this.#context;
     this.#context.refusal ??= this.#stoppedError();
     this.#abandon();
-    calls.fail((call) => this.#lostCall(call));
     this.#writer.close();
-    this.#context.close();
+    // All calls that wait for an answer hang there, those of this process too.
+    for (const entry of this.#context.close()) {
+      if (entry instanceof Call) entry.fail(this.#lostCall(entry));
+    }
     await this.#ports.link.close();
     await this.#ports.authority.close();
   }
@@ -221,7 +222,7 @@ export class Node implements AuthorityListener {
     return new CatgaError("CLUSTER_STOPPED", { node: this.#context.options.nodeId });
   }
 
-  #lostCall(call: RemoteCall): CatgaError {
+  #lostCall(call: Call): CatgaError {
     if (call.executed === "no") return this.#stoppedError();
     return outcomeUnknown(call, "this node stopped before the answer came");
   }
@@ -257,6 +258,7 @@ export class Node implements AuthorityListener {
   #sessionChanged(incarnation: string, before: SessionRecord["state"] | undefined): void {
     const { view, self } = this.#context;
     const state = view.sessions.get(incarnation)?.record.state;
+    this.#membership.heard(incarnation);
     if (state === before) return; // A heartbeat.
     if (incarnation === self) {
       if (state === "dead") this.#fence();

@@ -160,12 +160,15 @@ export class Peer extends WheelEntry implements LinkPeer {
 
   #flush(): void {
     if (this.#isClosed) return;
+    const { leaseHolds, slices } = this.#owner.context;
     if (this.#batch.isEmpty) {
       const number = this.#nextFrame - 1;
       const acknowledged = this.#processed;
       if (this.#owesAcknowledgement) this.#send({ number, acknowledged, items: "" });
       return;
     }
+    // What turns sent and answered leaves under a valid lease.
+    if (!leaseHolds) return slices.later({ resume: () => this.#flush() });
     const items = this.#batch.encode();
     const number = this.#nextFrame++;
     const sent = { number, acknowledged: this.#processed, items, messages: this.#messages };

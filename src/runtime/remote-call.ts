@@ -163,8 +163,3 @@ export class Calls {
 function slots(count: number): (RemoteCall | undefined)[] {
   return new Array<RemoteCall | undefined>(count).fill(undefined);
 }
-
-/** The error of a call that may have run, and whose answer will not come. */
-export function outcomeUnknown({ subject }: RemoteCall, reason: string): CatgaError {
-  return new CatgaError("OUTCOME_UNKNOWN", { ...detailsOf(subject), reason });
-}

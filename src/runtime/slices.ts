@@ -15,6 +15,8 @@ export class Slices {
   #depth = 0;
   /** Turns start before this only (L3): the end of the session lease. */
   leaseUntilMs: number = Number.POSITIVE_INFINITY;
+  /** The same by the wall clock, looked at with every slice. */
+  leaseUntilWallMs: number = Number.POSITIVE_INFINITY;
   /** Turns that were started. */
   turns = 0;
   #lagMs = 0;
@@ -46,6 +48,11 @@ export class Slices {
     this.#depth++;
     this.turns++;
     return true;
+  }
+
+  /** True when what a turn did may be seen by others: read anew, for the turn may have been long. */
+  mayRelease(): boolean {
+    return this.read() < this.leaseUntilMs;
   }
 
   /** The synchronous part of a turn has ended. */
@@ -83,6 +90,7 @@ export class Slices {
 
   #begin(): void {
     this.#open = true;
+    if (this.#clock.wallMs() >= this.leaseUntilWallMs) this.leaseUntilMs = Number.NEGATIVE_INFINITY;
     this.#endMs = this.nowMs + SLICE_MS;
     this.#clock.yield(() => this.#next());
   }

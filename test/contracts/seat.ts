@@ -121,6 +121,7 @@ export function session(text: string): AuthorityRecord {
     address: text,
     group: null,
     weight: 0.1,
+    leaseMs: 3_000,
     endpoint: text,
     runtime: text,
     load,

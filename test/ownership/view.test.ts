@@ -17,6 +17,7 @@ function session(state: SessionRecord["state"], more: Partial<SessionRecord> = {
     address: "",
     group: "g",
     weight: 1,
+    leaseMs: 3_000,
     endpoint: null,
     runtime: "bun 1",
     load: { inFlight: 0, cpu: 0, memoryBytes: 0, messagesPerSecond: 0, eventLoopLagMs: 0 },
