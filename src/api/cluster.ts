@@ -1,8 +1,8 @@
 /** `Cluster`: the composition root. It puts a node together and offers what users write against. */
-import { systemClock } from "../base/clock.ts";
+import { type Clock, systemClock } from "../base/clock.ts";
 import { type Duration, durationMs } from "../base/duration.ts";
 import { STOP_DEADLINE_MS } from "../base/limits.ts";
-import { systemRandom } from "../base/random.ts";
+import { type Random, systemRandom } from "../base/random.ts";
 import { checkRuntime } from "../base/runtime.ts";
 import { Node, type NodeInfo, type Ownership } from "../runtime/node.ts";
 import type { RefRequest } from "../runtime/turn-context.ts";
@@ -48,18 +48,26 @@ export const Cluster: {
 } = {
   async start(options) {
     checkRuntime();
-    const settings = settingsOf(options, systemRandom);
-    const world = { clock: systemClock, random: systemRandom };
-    const node = await Node.start(
-      { ...settings, ...world },
-      (router, request) => new EntityRef(router, request as RefRequest<RefTarget>),
-    );
-    // The type is computed from the options, which the object does not know any more.
-    return new NodeCluster(node, settings.nodeId);
+    return startNode(options, { clock: systemClock, random: systemRandom });
   },
 };
 
-class NodeCluster implements ClusterOf<Entity<never, never>> {
+/** Starts a node in a world of its own; the machine's, or one that a test owns. */
+export async function startNode(
+  options: TransportUrl | ClusterOptions<readonly AnyEntity[]> | undefined,
+  world: { readonly clock: Clock; readonly random: Random },
+): Promise<NodeCluster> {
+  const settings = settingsOf(options, world.random);
+  const node = await Node.start(
+    { ...settings, ...world },
+    (router, request) => new EntityRef(router, request as RefRequest<RefTarget>),
+  );
+  // The type is computed from the options, which the object does not know any more.
+  return new NodeCluster(node, settings.nodeId);
+}
+
+/** What `Cluster.start` resolves to. */
+export class NodeCluster implements ClusterOf<Entity<never, never>> {
   readonly nodeId: string;
   readonly #node: Node;
 
@@ -79,6 +87,11 @@ class NodeCluster implements ClusterOf<Entity<never, never>> {
 
   owner(name: string, id: string): Ownership | undefined {
     return this.#node.owner(name, id);
+  }
+
+  /** True while the node may act for what it owns; for tests. */
+  get leaseHolds(): boolean {
+    return this.#node.leaseHolds;
   }
 
   stop(options: { readonly deadline?: Duration } = {}): Promise<void> {

@@ -164,7 +164,10 @@ export class Membership {
     const load = this.#load.sample(sentMs);
     const value: SessionRecord = { state: "up", heartbeat: 0, ...fixed, runtime, load };
     const result = await this.#writer.writeAsync({ key: sessionKey(self), expected: 0, value });
-    if (!result.ok) throw new CatgaError("NODE_ID_TAKEN", { node });
+    if (!result.ok) {
+      const reason = "the session was over before the authority had confirmed it";
+      throw new CatgaError("UNAVAILABLE", { reason });
+    }
     this.#session = value;
     this.#revision = result.revision;
     this.#hold(grantedLease(sentMs, options.times));
@@ -189,7 +192,8 @@ export class Membership {
     if (!leaseHolds) this.#graceMs = nowMs;
     this.#step({ kind: "tick", nowMs });
     if (leaseHolds) this.#observe(nowMs);
-    this.#cancelTick = clock.after(options.times.everyMs, () => this.#tick());
+    // More often than it renews: whoever is silent shall be found soon.
+    this.#cancelTick = clock.after(options.times.everyMs / 4, () => this.#tick());
   }
 
   /** Declares dead who was silent for too long; another renewal makes the write fail. */

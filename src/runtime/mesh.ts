@@ -175,7 +175,7 @@ export class Mesh implements LinkListener, PeerOwner, ChannelOwner {
   }
 
   deliverHere(call: RemoteCall, shard: number): void {
-    this.parts.local.comeHome(call, this.parts.shards.serving(shard)!);
+    this.parts.local.comeHome(call, this.parts.shards.at(shard));
   }
 
   acceptedHere(shard: number, channel: number): number {

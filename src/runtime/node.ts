@@ -59,6 +59,7 @@ export class Node implements AuthorityListener {
   readonly #local: LocalDelivery;
   readonly #mesh: Mesh;
   #isSettling = false;
+  #failJoin: (error: Error) => void = () => {};
   #stopped: Promise<void> | undefined;
 
   private constructor(context: NodeContext, ports: Ports, refTo: RefFactory) {
@@ -100,7 +101,8 @@ export class Node implements AuthorityListener {
     const ports = await driver.connect(link);
     const node = new Node(new NodeContext(options, self), ports, refTo);
     try {
-      await node.#join();
+      // A session that is declared dead before it began to act ends the attempt as well.
+      await Promise.race([node.#join(), new Promise<never>((_, fail) => (node.#failJoin = fail))]);
     } catch (error) {
       await node.#close();
       throw error;
@@ -123,6 +125,11 @@ export class Node implements AuthorityListener {
       nodes.push({ node, endpoint: endpoint ?? undefined, runtime, weight, state, ...load });
     }
     return nodes.sort((a, b) => (a.node < b.node ? -1 : 1));
+  }
+
+  /** True while this node may act as an owner. */
+  get leaseHolds(): boolean {
+    return this.#context.leaseHolds;
   }
 
   /** Who owns an entity, as far as this node knows. */
@@ -188,12 +195,13 @@ export class Node implements AuthorityListener {
   }
 
   async #leave(endMs: number): Promise<void> {
-    const { clock, refusal } = this.#context;
+    const { clock, refusal, wheel } = this.#context;
     if (refusal !== undefined) return;
     await this.#membership.leaving();
     await this.#shards.release();
     this.#context.refusal = this.#stoppedError();
-    while (!this.#mesh.isIdle && clock.nowMs() < endMs) {
+    // Entities and their timers are gone by now: what is in the wheel are calls of this node's users.
+    while ((wheel.size > 0 || !this.#mesh.isIdle) && clock.nowMs() < endMs) {
       await new Promise<void>((resolve) => void clock.after(QUIET_CHECK_MS, resolve));
     }
     await this.#membership.leave("left");
@@ -234,6 +242,7 @@ export class Node implements AuthorityListener {
     const reason = "this node's session is over, the node has to be started again";
     this.#context.refusal = new CatgaError("UNAVAILABLE", { reason });
     log.error({ node: options.nodeId }, reason);
+    this.#failJoin(this.#context.refusal);
     this.#membership.stop();
     this.stop(0).catch((error: unknown) => {
       log.error({ error }, "cannot close a node whose session is over");

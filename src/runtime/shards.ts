@@ -53,7 +53,7 @@ export class Shards {
   /** The shard, if this node may serve it at this moment. */
   serving(number: number): OwnedShard | undefined {
     let shard = this.#shards[number];
-    if (shard === undefined && this.#isOwned(number)) this.#look((shard = this.#at(number)));
+    if (shard === undefined && this.#isOwned(number)) this.#look((shard = this.at(number)));
     // The clock was read when this burst began; a turn looks again before it starts.
     const { nowMs, leaseUntilMs } = this.context.slices;
     return shard?.accepting === true && nowMs < leaseUntilMs ? shard : undefined;
@@ -61,7 +61,7 @@ export class Shards {
 
   /** Remembers this node's own channel to a shard, if the shard is of this group. */
   leaveBy(channel: Channel): void {
-    if (channel.group === this.#group) this.#at(channel.shard).outbound = channel;
+    if (channel.group === this.#group) this.at(channel.shard).outbound = channel;
   }
 
   /** The highest number of this node's own channel that a shard here has accepted. */
@@ -111,13 +111,13 @@ export class Shards {
     const count = isAlone ? this.#shards.length : options.shardCount;
     for (let number = 0; number < count; number++) {
       const isTouched = this.#shards[number] !== undefined;
-      if (isTouched || this.#concerns(number)) this.#look(this.#at(number));
+      if (isTouched || this.#concerns(number)) this.#look(this.at(number));
     }
   }
 
   /** The record of a shard changed. */
   recordChanged(group: string, number: number): void {
-    if (group === this.#group) this.#look(this.#at(number));
+    if (group === this.#group) this.#look(this.at(number));
   }
 
   /** The session of `sender` is over. */
@@ -129,7 +129,7 @@ export class Shards {
   control(from: string, message: ControlMessage): void {
     const { handoff, group, kind } = message;
     if (group !== this.#group || message.shard >= this.context.options.shardCount) return;
-    const shard = this.#at(message.shard);
+    const shard = this.at(message.shard);
     if (kind === "transfer") return this.#receive(from, shard, message);
     // A flip is written under a valid lease only (O2).
     const isLate = kind === "confirmed" && !this.context.leaseHolds;
@@ -149,7 +149,8 @@ export class Shards {
     if (shard.state !== before) shard.stage({ counters, packets });
   }
 
-  #at(number: number): OwnedShard {
+  /** The shard, whoever owns it. */
+  at(number: number): OwnedShard {
     return (this.#shards[number] ??= new OwnedShard(number));
   }
 

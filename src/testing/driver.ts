@@ -1,0 +1,170 @@
+/**
+ * The driver of a simulated cluster: an authority and a network between all nodes, which lose,
+ * double, delay and reorder as they are told.
+ */
+import type { AuthorityListener, Snapshot } from "../ports/authority.ts";
+import type { Driver, Ports } from "../ports/driver.ts";
+import type { LinkListener } from "../ports/link.ts";
+import { type CasResult, type Change, type Entry, Ledger } from "../protocol/ledger.ts";
+import type { World } from "./world.ts";
+
+/** What the network does to frames; chances from 0 to 1, delays in milliseconds. */
+export interface Network {
+  /** @default 0 */
+  readonly drop?: number;
+  /** @default 0 */
+  readonly duplicate?: number;
+  /** Shortest and longest. @default [0.1, 1] */
+  readonly delay?: readonly [min: number, max: number];
+}
+
+/** How a node's name stands in cuts of the network: the authority is a place of its own. */
+export const AUTHORITY = "authority";
+
+const REPLY_TIMEOUT_MS = 150;
+
+interface Seat {
+  readonly name: string;
+  readonly listener: AuthorityListener;
+  /** News arrive in their order: not before this time. */
+  feedMs: number;
+  /** True when news were lost on the way. */
+  missed: boolean;
+}
+
+/** See the file's header. */
+export class Simulation implements Driver {
+  readonly name = "simulation";
+  /** What frames suffer. */
+  network: Network = {};
+  /** What requests to the authority, its answers and its news suffer. */
+  authority: Network = {};
+  readonly #world: World;
+  readonly #ledger = new Ledger();
+  readonly #seats = new Map<string, Seat>();
+  readonly #listeners = new Map<string, LinkListener>();
+  readonly #cuts = new Set<string>();
+
+  constructor(world: World) {
+    this.#world = world;
+  }
+
+  /** Cuts the way between two places, both directions, or opens it again. */
+  cut(one: string, other: string, isCut: boolean): void {
+    for (const pair of [`${one}|${other}`, `${other}|${one}`]) {
+      if (isCut) this.#cuts.add(pair);
+      else this.#cuts.delete(pair);
+    }
+    for (const seat of this.#seats.values()) {
+      if (!isCut && seat.missed && !this.#isCut(seat.name, AUTHORITY)) this.#resync(seat);
+    }
+  }
+
+  /** The record of `key`. */
+  record(key: string): Entry | undefined {
+    return this.#ledger.get(key);
+  }
+
+  async connect({ incarnation }: { readonly incarnation: string }): Promise<Ports> {
+    const name = nodeOf(incarnation);
+    const world = this.#world;
+    let isClosed = false;
+    return {
+      authority: {
+        open: (listener) =>
+          new Promise((resolve) => {
+            world.schedule(name, this.#delay(this.authority), () => {
+              this.#seats.set(incarnation, { name, listener, feedMs: 0, missed: false });
+              resolve(this.#snapshot());
+            });
+          }),
+        casMany: (changes) => this.#request(name, changes),
+        close: async () => void this.#seats.delete(incarnation),
+      },
+      link: {
+        open: async (_, listener) => {
+          this.#listeners.set(incarnation, listener);
+          return incarnation;
+        },
+        send: (to, frame) => {
+          if (!isClosed) this.#send(incarnation, to.incarnation, frame);
+        },
+        forget() {},
+        close: async () => {
+          isClosed = true;
+          this.#listeners.delete(incarnation);
+        },
+      },
+    };
+  }
+
+  #send(from: string, to: string, frame: Uint8Array): void {
+    const [here, there] = [nodeOf(from), nodeOf(to)];
+    if (this.#isCut(here, there)) return;
+    for (let copies = this.#copies(this.network); copies > 0; copies--) {
+      const bytes = frame.slice();
+      this.#world.schedule(there, this.#delay(this.network), () => {
+        this.#listeners.get(to)?.received(from, bytes);
+      });
+    }
+  }
+
+  #request(name: string, changes: readonly Change[]): Promise<CasResult[]> {
+    const world = this.#world;
+    return new Promise((resolve, reject) => {
+      const lost = new Error("Cannot tell what became of it: the authority did not answer");
+      world.schedule(name, REPLY_TIMEOUT_MS, () => reject(lost));
+      if (this.#isCut(name, AUTHORITY)) return;
+      for (let copies = this.#copies(this.authority); copies > 0; copies--) {
+        world.schedule(AUTHORITY, this.#delay(this.authority), () => {
+          const { results, changed } = this.#ledger.casMany(changes);
+          this.#announce(changed);
+          if (this.#isCut(name, AUTHORITY) || this.#copies(this.authority) === 0) return;
+          world.schedule(name, this.#delay(this.authority), () => resolve(results));
+        });
+      }
+    });
+  }
+
+  #announce(entries: readonly Entry[]): void {
+    if (entries.length === 0) return;
+    for (const seat of this.#seats.values()) {
+      if (this.#isCut(seat.name, AUTHORITY)) seat.missed = true;
+      else this.#tell(seat, () => seat.listener.changed(entries));
+    }
+  }
+
+  #resync(seat: Seat): void {
+    seat.missed = false;
+    const snapshot = this.#snapshot();
+    this.#tell(seat, () => seat.listener.resynced(snapshot));
+  }
+
+  #tell(seat: Seat, run: () => void): void {
+    const { nowMs } = this.#world;
+    seat.feedMs = Math.max(seat.feedMs + 0.001, nowMs + this.#delay(this.authority));
+    this.#world.schedule(seat.name, seat.feedMs - nowMs, run);
+  }
+
+  #snapshot(): Snapshot {
+    const { revision } = this.#ledger;
+    return { generation: 1, revision, entries: this.#ledger.entries() };
+  }
+
+  #isCut(one: string, other: string): boolean {
+    return this.#cuts.has(`${one}|${other}`);
+  }
+
+  #copies({ drop = 0, duplicate = 0 }: Network): number {
+    if (this.#world.fraction() < drop) return 0;
+    return this.#world.fraction() < duplicate ? 2 : 1;
+  }
+
+  #delay({ delay = [0.1, 1] }: Network): number {
+    return delay[0] + this.#world.fraction() * (delay[1] - delay[0]);
+  }
+}
+
+function nodeOf(incarnation: string): string {
+  return incarnation.slice(0, incarnation.lastIndexOf("."));
+}

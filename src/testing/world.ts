@@ -1,0 +1,175 @@
+/**
+ * Time and chance of a simulated cluster: one queue of events for all nodes, in which every tie and
+ * every delay is decided by a seed. The same seed is the same run.
+ *
+ * A node's events stop while it is paused and come in a random order when it wakes, as those of a
+ * stopped process do; a killed node's events never come. Each node has a clock of its own, whose
+ * rate may be off and whose wall time may jump.
+ */
+import { setImmediate } from "node:timers";
+import type { Clock } from "../base/clock.ts";
+import type { Random } from "../base/random.ts";
+
+/** How a node's clock differs from true time. */
+export interface ClockSkew {
+  /** Its milliseconds in one of true time. @default 1 */
+  readonly rate?: number;
+  readonly offsetMs?: number;
+}
+
+interface Event {
+  readonly atMs: number;
+  readonly tie: number;
+  readonly owner: string;
+  run: (() => void) | undefined;
+}
+
+type Health = "runs" | "paused" | "dead";
+
+const WALL_MS = 1_700_000_000_000;
+const ALPHABET = "0123456789abcdefghijklmnopqrstuv";
+
+/** See the file's header. */
+export class World implements Random {
+  /** True time. */
+  nowMs = 0;
+  /** Events that have run. */
+  steps = 0;
+  #state: number;
+  /** Sorted, the next one last. */
+  #events: Event[] = [];
+  readonly #health = new Map<string, Health>();
+  readonly #held = new Map<string, Event[]>();
+  readonly #jumpMs = new Map<string, number>();
+
+  constructor(seed: number) {
+    this.#state = seed | 0;
+  }
+
+  /** Source: mulberry32, Tommy Ettinger. */
+  fraction(): number {
+    this.#state = (this.#state + 0x6d2b79f5) | 0;
+    let mixed = Math.imul(this.#state ^ (this.#state >>> 15), 1 | this.#state);
+    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
+  }
+
+  text(length: number): string {
+    return Array.from({ length }, () => ALPHABET[Math.floor(this.fraction() * 32)]).join("");
+  }
+
+  /** Whether `node` runs, is paused or dead. */
+  healthOf(node: string): Health {
+    return this.#health.get(node) ?? "runs";
+  }
+
+  /** Calls `run` for `owner` after `delayMs` of true time; the result cancels it. */
+  schedule(owner: string, delayMs: number, run: () => void): () => void {
+    const event: Event = {
+      atMs: this.nowMs + Math.max(0, delayMs),
+      tie: this.fraction(),
+      owner,
+      run,
+    };
+    this.#insert(event);
+    return () => {
+      event.run = undefined;
+    };
+  }
+
+  /** The clock of `node`. */
+  clockOf(node: string, { rate = 1, offsetMs = 0 }: ClockSkew = {}): Clock {
+    const nowMs = (): number => offsetMs + this.nowMs * rate;
+    return {
+      nowMs,
+      wallMs: () => WALL_MS + nowMs() + (this.#jumpMs.get(node) ?? 0),
+      after: (delayMs, run) => this.schedule(node, delayMs / rate, run),
+      yield: (run) => void this.schedule(node, 0, run),
+    };
+  }
+
+  /** Sets the wall clock of `node` forward or back. */
+  jumpWall(node: string, ms: number): void {
+    this.#jumpMs.set(node, (this.#jumpMs.get(node) ?? 0) + ms);
+  }
+
+  /** Stops `node` where it is. */
+  pause(node: string): void {
+    if (this.healthOf(node) === "runs") this.#health.set(node, "paused");
+  }
+
+  /** Lets `node` go on: what became due meanwhile comes in any order. */
+  resume(node: string): void {
+    if (this.healthOf(node) !== "paused") return;
+    this.#health.set(node, "runs");
+    for (const event of this.#held.get(node) ?? []) {
+      this.#insert({ ...event, atMs: this.nowMs, tie: this.fraction() });
+    }
+    this.#held.delete(node);
+  }
+
+  /** Ends `node` without a word. */
+  kill(node: string): void {
+    this.#health.set(node, "dead");
+    this.#held.delete(node);
+  }
+
+  /** Runs everything that is due within `ms`, and what that makes due. */
+  async advance(ms: number): Promise<void> {
+    const untilMs = this.nowMs + ms;
+    await settled();
+    while ((this.#events.at(-1)?.atMs ?? Number.POSITIVE_INFINITY) <= untilMs) await this.#step();
+    this.nowMs = untilMs;
+  }
+
+  /** Runs until `promise` has settled; fails when it has not within `limitMs` of true time. */
+  async until<T>(promise: Promise<T>, limitMs: number): Promise<T> {
+    const progress = { isSettled: false };
+    const done = (): void => void (progress.isSettled = true);
+    promise.then(done, done);
+    const untilMs = this.nowMs + limitMs;
+    await settled();
+    while (!progress.isSettled) {
+      const next = this.#events.at(-1);
+      if (next === undefined || next.atMs > untilMs) {
+        throw new Error(`Cannot go on: nothing settled within ${limitMs} ms of simulated time`);
+      }
+      await this.#step();
+    }
+    return promise;
+  }
+
+  async #step(): Promise<void> {
+    const event = this.#events.pop()!;
+    this.nowMs = Math.max(this.nowMs, event.atMs);
+    const health = this.healthOf(event.owner);
+    if (event.run === undefined || health === "dead") return;
+    if (health === "paused") {
+      this.#held.set(event.owner, [...(this.#held.get(event.owner) ?? []), event]);
+      return;
+    }
+    this.steps++;
+    event.run();
+    await settled();
+  }
+
+  #insert(event: Event): void {
+    let low = 0;
+    let high = this.#events.length;
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      const other = this.#events[middle]!;
+      if (other.atMs > event.atMs || (other.atMs === event.atMs && other.tie > event.tie)) {
+        low = middle + 1;
+      } else {
+        high = middle;
+      }
+    }
+    this.#events.splice(low, 0, event);
+  }
+}
+
+/** Every promise that is ready has had its turn. */
+function settled(): Promise<void> {
+  return new Promise((resolve) => void setImmediate(resolve));
+}

@@ -1,0 +1,262 @@
+/**
+ * One schedule of the simulator: real nodes under load while they join, leave, die, pause and are
+ * cut off, all decided by a seed, and an oracle that knows what must never be.
+ *
+ * Planned schedules only change the membership, over a network that loses, doubles and reorders:
+ * every message is answered exactly once and in order. Chaos does everything else too: then a call
+ * may end in an error, but no message runs twice, none runs out of order, no entity has two turns
+ * on nodes that may both act, and whatever was answered has run.
+ */
+import { command, defineEntity, isCatgaError } from "../../src/index.ts";
+import { TestCluster } from "../../src/testing/index.ts";
+
+/** What kind of faults a schedule has. */
+export type Kind = "planned" | "chaos";
+
+/** How a schedule ended. */
+export interface Outcome {
+  readonly kind: Kind;
+  readonly seed: number;
+  readonly violations: readonly string[];
+  readonly sent: number;
+  readonly answered: number;
+  /** Calls that ended in an error, by its code. */
+  readonly errors: Readonly<Record<string, number>>;
+}
+
+const ENTITIES = 6;
+const ROUNDS = 14;
+const SHARDS = 8;
+const CLOCK_RATES = [0.995, 1, 1.005];
+
+interface Turn {
+  readonly id: string;
+  readonly node: string;
+  readonly from: string;
+  readonly n: number;
+}
+
+/** Longer than all faults of a schedule together. */
+const TIMEOUT = { timeout: "5m" } as const;
+
+/** Runs one schedule. */
+export async function runSchedule(kind: Kind, seed: number): Promise<Outcome> {
+  const schedule = new Schedule(kind, seed);
+  return schedule.run();
+}
+
+class Schedule {
+  readonly #kind: Kind;
+  readonly #seed: number;
+  readonly #violations: string[] = [];
+  readonly #errors: Record<string, number> = {};
+  /** Turns that run, by entity. */
+  readonly #running = new Map<string, string>();
+  /** What has run, by entity and sender: the numbers, in their order. */
+  readonly #ran = new Map<string, number[]>();
+  /** What ended while its node could not act. */
+  readonly #held = new Set<string>();
+  readonly #sent = new Map<string, number>();
+  #answered = 0;
+  #state: number;
+  #cluster!: TestCluster<readonly [ReturnType<Schedule["probe"]>]>;
+  #joined = 3;
+  readonly #leaving = new Set<string>();
+  readonly #stops: Promise<void>[] = [];
+  readonly #deaths = new Map<string, () => void>();
+  readonly #gones = new Map<string, Promise<void>>();
+  #undo: { readonly atMs: number; readonly run: () => void }[] = [];
+
+  constructor(kind: Kind, seed: number) {
+    this.#kind = kind;
+    this.#seed = seed;
+    this.#state = seed * 7_919 + 1;
+  }
+
+  async run(): Promise<Outcome> {
+    const entities = [this.probe()] as const;
+    const network = { drop: 0.03, duplicate: 0.03, delay: [0.2, 12] } as const;
+    const options = { seed: this.#seed, entities, shardCount: SHARDS, network } as const;
+    const heartbeat = this.#kind === "planned" ? "normal" : "fast";
+    this.#cluster = await TestCluster.start({ ...options, heartbeat, nodes: 2 });
+    const calls: Promise<void>[] = [];
+    for (let round = 0; round < ROUNDS; round++) {
+      await this.#fault();
+      calls.push(...this.#load(entities[0]));
+      await this.#cluster.advance(this.#upTo(120));
+      const due = this.#undo.filter(({ atMs }) => atMs <= this.#cluster.nowMs);
+      this.#undo = this.#undo.filter((each) => !due.includes(each));
+      for (const { run } of due) run();
+    }
+    for (const name of this.#cluster.names) this.#cluster.resume(name);
+    this.#cluster.heal();
+    this.#cluster.network({});
+    this.#cluster.authority({});
+    await this.#cluster.run(Promise.all([...calls, ...this.#stops]));
+    await this.#cluster[Symbol.asyncDispose]();
+    return {
+      kind: this.#kind,
+      seed: this.#seed,
+      violations: this.#violations,
+      sent: calls.length,
+      answered: this.#answered,
+      errors: this.#errors,
+    };
+  }
+
+  /** The entity under test: it tells the oracle when its turns begin and end. */
+  probe() {
+    const begin = (id: string, node: string): void => this.#begin(id, node);
+    const end = (turn: Turn): void => this.#end(turn);
+    const pause = (node: string, ms: number): Promise<void> => this.#cluster.sleep(node, ms);
+    return defineEntity("probe", {
+      messages: { add: command<{ from: string; n: number; ms: number }, number>() },
+      state: () => ({ last: {} as Record<string, number> }),
+      handlers: {
+        async add(ctx, { from, n, ms }) {
+          begin(ctx.id, ctx.node);
+          if (ms > 0) await pause(ctx.node, ms);
+          // In memory only: what a dead owner had seen died with it.
+          ctx.state.last[from] = n;
+          end({ id: ctx.id, node: ctx.node, from, n });
+          return n;
+        },
+      },
+    });
+  }
+
+  #begin(id: string, node: string): void {
+    const other = this.#running.get(id);
+    if (other !== undefined && (other === node || this.#mayAct(other))) {
+      this.#violate(`${id} has a turn on ${node} while one runs on ${other}`);
+    }
+    if (!this.#mayAct(node)) this.#violate(`${id} has a turn on ${node}, which may not act`);
+    this.#running.set(id, node);
+  }
+
+  #end({ id, node, from, n }: Turn): void {
+    if (this.#running.get(id) === node) this.#running.delete(id);
+    const key = `${id} of ${from}`;
+    // A turn that outlived its lease: nobody sees what it did, unless the lease is renewed after all.
+    if (!this.#mayAct(node)) return void this.#held.add(`${key} ${n}`);
+    const ran = this.#ran.get(key) ?? [];
+    this.#ran.set(key, ran);
+    if (ran.includes(n)) this.#violate(`${key}: message ${n} ran twice`);
+    else if (n < (ran.at(-1) ?? 0)) this.#violate(`${key}: message ${n} ran after ${ran.at(-1)}`);
+    ran.push(n);
+  }
+
+  #mayAct(name: string): boolean {
+    return this.#cluster.names.includes(name) && this.#cluster.leaseHolds(name);
+  }
+
+  #load(probe: ReturnType<Schedule["probe"]>): Promise<void>[] {
+    return this.#stayers().flatMap((from) =>
+      Array.from({ length: 4 }, async () => {
+        const id = `e${Math.floor(this.#fraction() * ENTITIES)}`;
+        const key = `${id} of ${from}`;
+        const n = (this.#sent.get(key) ?? 0) + 1;
+        this.#sent.set(key, n);
+        const ms = this.#fraction() < 0.3 ? this.#upTo(80) : 0;
+        const message = { type: "add", from, n, ms } as const;
+        try {
+          // A killed sender's calls never settle; nobody waits for them.
+          const sending = this.#cluster.node(from).entity(probe, id).send(message, TIMEOUT);
+          await Promise.race([sending, this.#gone(from)]);
+          if (!this.#cluster.names.includes(from)) return;
+          this.#answered++;
+          const hasRun = this.#ran.get(key)?.includes(n) === true;
+          const wasHeld = this.#held.has(`${key} ${n}`);
+          if (!hasRun && !wasHeld) this.#violate(`${key}: message ${n} answered, not run`);
+          if (hasRun && wasHeld) this.#violate(`${key}: message ${n} ran twice, once held back`);
+        } catch (error) {
+          const code = isCatgaError(error) ? error.code : String(error);
+          this.#errors[code] = (this.#errors[code] ?? 0) + 1;
+          if (this.#kind === "planned") this.#violate(`${key}: message ${n} failed with ${code}`);
+        }
+      }),
+    );
+  }
+
+  #stayers(): string[] {
+    return this.#cluster.names.filter((name) => !this.#leaving.has(name));
+  }
+
+  async #fault(): Promise<void> {
+    const cluster = this.#cluster;
+    const names = this.#stayers();
+    const chance = this.#fraction();
+    const name = names[Math.floor(this.#fraction() * names.length)]!;
+    if (chance < 0.25 && names.length < 4) {
+      const clock = { rate: CLOCK_RATES[this.#joined % 3]!, offsetMs: this.#upTo(10_000) };
+      // In chaos a session may be over before the node has joined.
+      const joining = cluster.join(`n${this.#joined++}`, { clock });
+      await (this.#kind === "planned" ? joining : joining.catch(() => {}));
+    } else if (chance < 0.45 && names.length > 2) {
+      this.#leave(name);
+    } else if (this.#kind === "chaos") {
+      this.#break(name);
+    }
+  }
+
+  /** Time goes on while the node leaves. */
+  #leave(name: string): void {
+    this.#leaving.add(name);
+    this.#stops.push(this.#cluster.node(name).stop({ deadline: "1m" }));
+  }
+
+  #kill(name: string): void {
+    this.#cluster.kill(name);
+    this.#deaths.get(name)?.();
+  }
+
+  /** Resolves when `name` is killed. */
+  #gone(name: string): Promise<void> {
+    if (!this.#gones.has(name)) {
+      this.#gones.set(name, new Promise((resolve) => this.#deaths.set(name, resolve)));
+    }
+    return this.#gones.get(name)!;
+  }
+
+  #later(ms: number, run: () => void): void {
+    this.#undo.push({ atMs: this.#cluster.nowMs + ms, run });
+  }
+
+  #upTo(ms: number): number {
+    return Math.ceil(this.#fraction() * ms);
+  }
+
+  /** Chance of its own, so that the load does not change with what the cluster does. */
+  #fraction(): number {
+    this.#state = (Math.imul(this.#state, 1_664_525) + 1_013_904_223) >>> 0;
+    return this.#state / 2 ** 32;
+  }
+
+  #violate(text: string): void {
+    this.#violations.push(text);
+  }
+
+  #break(name: string): void {
+    const cluster = this.#cluster;
+    const chance = this.#fraction();
+    if (chance < 0.2 && this.#stayers().length > 1) return this.#kill(name);
+    if (chance < 0.45) {
+      cluster.pause(name);
+      return this.#later(this.#upTo(2_500), () => cluster.resume(name));
+    }
+    if (chance < 0.6) {
+      cluster.isolate(name);
+      return this.#later(this.#upTo(2_500), () => cluster.heal());
+    }
+    if (chance < 0.75) {
+      cluster.partition(
+        [name],
+        cluster.names.filter((other) => other !== name),
+      );
+      return this.#later(this.#upTo(1_500), () => cluster.heal());
+    }
+    if (chance < 0.85) return cluster.authority({ drop: 0.3, duplicate: 0.1, delay: [1, 100] });
+    if (chance < 0.95) return cluster.network({ drop: 0.08, duplicate: 0.08, delay: [0.2, 500] });
+    cluster.jumpWall(name, this.#upTo(4_000) - 2_000);
+  }
+}
