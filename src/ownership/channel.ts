@@ -8,6 +8,14 @@
  */
 import type { ShardRecord } from "../protocol/records.ts";
 
+/** How far a sender's channel to a shard has come. */
+export interface ChannelCounter {
+  /** The sender's number for the channel; a higher one replaces it. */
+  readonly channel: number;
+  /** The highest message number that was accepted. */
+  last: number;
+}
+
 /** What a receiver does with a message. */
 export type Admission = "accept" | "duplicate" | "gap";
 

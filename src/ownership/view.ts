@@ -77,6 +77,15 @@ export class View {
     return state === "up" || state === "leaving";
   }
 
+  /**
+   * True for a node whose session is over. Of one that is unknown nobody can say so: the record of a
+   * shard may come, by a redirect, before that of its owner's session (O1).
+   */
+  isGone(incarnation: string): boolean {
+    const state = this.#sessions.get(incarnation)?.record.state;
+    return state === "dead" || state === "left";
+  }
+
   /** Sessions that may be given shards of `group`, by node id. */
   targets(group: string): Target[] {
     const targets = new Map<string, Target>();

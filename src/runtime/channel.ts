@@ -10,6 +10,7 @@ import type { Versioned } from "../ownership/view.ts";
 import type { RedirectItem } from "../protocol/frame.ts";
 import type { ShardRecord } from "../protocol/records.ts";
 import type { NodeContext } from "./node-context.ts";
+import type { ChannelCounter } from "../ownership/channel.ts";
 import type { Peer } from "./peer.ts";
 import { outcomeUnknown } from "./call.ts";
 import type { Lane, RemoteCall } from "./remote-call.ts";
@@ -21,8 +22,8 @@ export interface ChannelOwner {
   route(group: string, shard: number): Route;
   /** Runs a message here, whose shard has come to this node while the message waited. */
   deliverHere(call: RemoteCall, shard: number): void;
-  /** The highest number of this node's channel that the shard, which is here now, has accepted. */
-  acceptedHere(shard: number, channel: number): number;
+  /** How far this node's channel has come at the shard, which is here now. */
+  counterHere(shard: number, channel: number): ChannelCounter | undefined;
   /** Pumps the channel again when streams have room. */
   waitForRoom(): void;
 }
@@ -177,17 +178,21 @@ export class Channel implements Lane {
     peer.addMessage(call, call.charsMax);
   }
 
-  /** The counters came here with the shard: they tell what its last owner had accepted. */
+  /**
+   * The counters came here with the shard: they tell what its last owner had accepted. What is
+   * accepted now is counted like any other message, for its frame may still be on the way to an
+   * owner of yesterday that is the owner of tomorrow.
+   */
   #deliverHere(): void {
-    const last = this.#owner.acceptedHere(this.shard, this.number);
+    const counter = this.#owner.counterHere(this.shard, this.number);
+    const last = counter?.last ?? 0;
+    if (counter !== undefined) counter.last = Math.max(last, this.#sequence);
     for (const call of taken(this.#numbered)) {
       if (call.sequence > last) this.#owner.deliverHere(call, this.shard);
     }
     for (const call of taken(this.#unsent)) {
       if (!call.isSettled) this.#owner.deliverHere(call, this.shard);
     }
-    // What was delivered here had no number, so the next one sent must follow the shard's counter.
-    this.#sequence = last;
   }
 
   #hold(delayMs: number): void {

@@ -4,7 +4,7 @@
  * Everything that is sent during one burst of work leaves together at its end, one frame for each
  * node; that is where the throughput across processes comes from.
  */
-import { isStale } from "../ownership/channel.ts";
+import { type ChannelCounter, isStale } from "../ownership/channel.ts";
 import type { Link, LinkListener, LinkPeer } from "../ports/link.ts";
 import { decodeFrame, type Frame, readItems, type RedirectItem } from "../protocol/frame.ts";
 import { type Entry, isEntry } from "../protocol/ledger.ts";
@@ -178,8 +178,8 @@ export class Mesh implements LinkListener, PeerOwner, ChannelOwner {
     this.parts.local.comeHome(call, this.parts.shards.at(shard));
   }
 
-  acceptedHere(shard: number, channel: number): number {
-    return this.parts.shards.acceptedHere(shard, channel);
+  counterHere(shard: number, channel: number): ChannelCounter | undefined {
+    return this.parts.shards.at(shard).counter(this.context.self, channel);
   }
 
   #redirected(peer: Peer, item: RedirectItem): void {

@@ -3,6 +3,7 @@
  * machine that decides. Also what moves with the shard: the counters of the channels that end here,
  * and on the way its entities.
  */
+import type { ChannelCounter } from "../ownership/channel.ts";
 import { NO_SHARD, type ShardState } from "../ownership/shard.ts";
 import type { Channel } from "./channel.ts";
 import type { PassivationReason, Row } from "./definition.ts";
@@ -19,14 +20,6 @@ export interface Resident {
   passivate(reason: PassivationReason): void;
   /** Ends when every message that was accepted has had its turn. */
   drain(reason: PassivationReason): void;
-}
-
-/** How far a sender's channel to a shard has come. */
-export interface ChannelCounter {
-  /** The sender's number for the channel; a higher one replaces it. */
-  readonly channel: number;
-  /** The highest message number that was accepted. */
-  last: number;
 }
 
 /** Counters as they travel: sender, channel, last number. */

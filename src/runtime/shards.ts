@@ -64,11 +64,6 @@ export class Shards {
     if (channel.group === this.#group) this.at(channel.shard).outbound = channel;
   }
 
-  /** The highest number of this node's own channel that a shard here has accepted. */
-  acceptedHere(number: number, channel: number): number {
-    return this.#shards[number]?.counter(this.context.self, channel)?.last ?? 0;
-  }
-
   /**
    * Hands everything over and takes nothing in; resolves when this node owns nothing, or when
    * nobody is left to take it and every entity has ended.
@@ -163,7 +158,7 @@ export class Shards {
     const { view, self } = this.context;
     const owner = view.shard(this.#group, number)?.record.owner ?? "";
     const isTarget = this.#targetOf(number) === self;
-    return owner === self ? !isTarget : isTarget && !view.isAlive(owner);
+    return owner === self ? !isTarget : isTarget && (owner === "" || view.isGone(owner));
   }
 
   #look(shard: OwnedShard): void {
@@ -172,7 +167,7 @@ export class Shards {
     if (!leaseHolds) return this.#lookAllLater(SEAL_RETRY_MS);
     const current = view.shard(this.#group, shard.number);
     const owner = current?.record.owner ?? null;
-    const ownerAlive = owner !== null && view.isAlive(owner);
+    const ownerAlive = owner !== null && !view.isGone(owner);
     const target = this.#targetOf(shard.number);
     if (shard.state.kind === "active" && target !== self && !this.#maySeal(shard)) return;
     this.#step(shard, { kind: "look", self, current, ownerAlive, target });

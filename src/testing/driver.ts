@@ -26,8 +26,8 @@ const REPLY_TIMEOUT_MS = 150;
 interface Seat {
   readonly name: string;
   readonly listener: AuthorityListener;
-  /** News arrive in their order: not before this time. */
-  feedMs: number;
+  /** News on their way: they arrive in their order, also at a node that wakes. */
+  readonly news: (() => void)[];
   /** True when news were lost on the way. */
   missed: boolean;
 }
@@ -74,7 +74,7 @@ export class Simulation implements Driver {
         open: (listener) =>
           new Promise((resolve) => {
             world.schedule(name, this.#delay(this.authority), () => {
-              this.#seats.set(incarnation, { name, listener, feedMs: 0, missed: false });
+              this.#seats.set(incarnation, { name, listener, news: [], missed: false });
               resolve(this.#snapshot());
             });
           }),
@@ -141,9 +141,8 @@ export class Simulation implements Driver {
   }
 
   #tell(seat: Seat, run: () => void): void {
-    const { nowMs } = this.#world;
-    seat.feedMs = Math.max(seat.feedMs + 0.001, nowMs + this.#delay(this.authority));
-    this.#world.schedule(seat.name, seat.feedMs - nowMs, run);
+    seat.news.push(run);
+    this.#world.schedule(seat.name, this.#delay(this.authority), () => seat.news.shift()?.());
   }
 
   #snapshot(): Snapshot {
