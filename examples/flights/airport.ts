@@ -17,6 +17,8 @@ interface Movement {
   readonly delay: number;
   /** Miles. */
   readonly distance: number;
+  /** It is sent once more on purpose, because its airport may have died with a node. */
+  readonly again?: boolean;
 }
 
 /** A flight that leaves. */
@@ -100,7 +102,7 @@ export const Airport = defineEntity("airport", {
 /** Adds what both directions share, unless the flight was counted before. */
 function count({ totals }: State, known: Set<number>, flight: Movement): Counted {
   if (known.has(flight.flight)) {
-    totals.doubled++;
+    if (flight.again !== true) totals.doubled++;
     return "doubled";
   }
   known.add(flight.flight);
@@ -114,7 +116,8 @@ function post({ board }: State, line: string): void {
   board.length = Math.min(board.length, BOARD_LINES_MAX);
 }
 
-type Shape<T> = { readonly [K in keyof T]-?: T[K] extends number ? "number" : "string" };
+type Shape<T> = { readonly [K in RequiredKeys<T>]: T[K] extends number ? "number" : "string" };
+type RequiredKeys<T> = { [K in keyof T]-?: {} extends Pick<T, K> ? never : K }[keyof T];
 
 /**
  * A schema by hand; any library that speaks Standard Schema (zod, valibot, arktype) fits as well.

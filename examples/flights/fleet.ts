@@ -3,7 +3,7 @@
  */
 import { createServer } from "node:net";
 import { setTimeout as delay } from "node:timers/promises";
-import type { Owners, Questions, Ready } from "./lines.ts";
+import type { Owners, Portion, Questions, Ready } from "./lines.ts";
 import { NodeProcess } from "./node-process.ts";
 import { type DemoOptions, runtimeOf } from "./options.ts";
 import { noTally, type Tally } from "./replay.ts";
@@ -33,6 +33,8 @@ export class Fleet {
   readonly #nodes: NodeProcess[] = [];
   readonly #tallies = new Map<string, Tally>();
   #progress = (_tally: Tally): void => {};
+  /** Of all replays that are over. */
+  #done = noTally();
   #isStopping = false;
 
   constructor(options: DemoOptions, wrote: StderrListener) {
@@ -46,18 +48,34 @@ export class Fleet {
   /** Starts all nodes; resolves when all of them serve. */
   async start(): Promise<readonly Ready[]> {
     const { nodes, port } = this.#options;
-    for (let index = 0; index < nodes; index++) await checkIsFree(port + index);
+    // One more than there are at first: that one joins later.
+    for (let index = 0; index <= nodes; index++) await checkIsFree(port + index);
     if (this.#isStopping) throw new Error("Cannot start: the demo is being stopped");
-    for (let index = 0; index < nodes; index++) {
-      const plan = { cluster: `flights-${port}`, node: `node-${index + 1}`, port: port + index };
-      const node = new NodeProcess(plan, runtimeOf(this.#options, index), {
-        wrote: this.#wrote,
-        progress: (name, tally) => this.#progressed(name, tally),
-        failed: (reason) => this.#break(new Error(reason)),
-      });
-      this.#nodes.push(node);
-    }
-    return Promise.all(this.#nodes.map((node) => node.ready));
+    return Promise.all(Array.from({ length: nodes }, () => this.join()));
+  }
+
+  /** Starts one more node; resolves when it serves. */
+  join(): Promise<Ready> {
+    const { port } = this.#options;
+    const index = this.#nodes.length;
+    const plan = { cluster: `flights-${port}`, node: `node-${index + 1}`, port: port + index };
+    const node = new NodeProcess(plan, runtimeOf(this.#options, index), {
+      wrote: this.#wrote,
+      progress: (name, tally) => this.#progressed(name, tally),
+      failed: (reason) => this.#break(new Error(reason)),
+    });
+    this.#nodes.push(node);
+    return node.ready;
+  }
+
+  /** The nodes that serve. */
+  get serving(): readonly NodeProcess[] {
+    return this.#nodes.filter((node) => node.isServing);
+  }
+
+  /** The node of this name. */
+  node(name: string): NodeProcess | undefined {
+    return this.#nodes.find((node) => node.name === name);
   }
 
   /** Waits until all nodes name the same owners, twice in a row, and every node is among them. */
@@ -76,21 +94,44 @@ export class Fleet {
     }
   }
 
-  /** Replays all flights, each node its share; `progress` hears of them all together. */
-  async replay(progress: (tally: Tally) => void): Promise<Tally> {
+  /** What became of all messages so far. */
+  get tally(): Tally {
+    return this.#done;
+  }
+
+  /** Hears of every replay, of all nodes together, while it goes on. */
+  onProgress(progress: (tally: Tally) => void): void {
     this.#progress = progress;
-    const parts = this.#nodes.length;
-    return sum(await this.#askAll("replay", (part) => ({ part, parts })));
+  }
+
+  /**
+   * Replays some flights, each node its share. What a node that dies meanwhile was to send nobody
+   * knows; it is not in the tally.
+   */
+  async replay(flights: Omit<Portion, "part" | "parts">): Promise<Tally> {
+    const nodes = this.serving;
+    const parts = nodes.length;
+    const shares = nodes.map(async (node, part) => {
+      try {
+        return await node.ask("replay", { ...flights, part, parts });
+      } catch (error) {
+        if (node.isServing) throw error;
+        return noTally();
+      }
+    });
+    this.#done = sum([this.#done, ...(await Promise.all(shares))]);
+    this.#tallies.clear();
+    return this.#done;
   }
 
   /** What the airports counted, asked from one node, wherever they live. */
   totals(airports: readonly string[]): Promise<Questions["totals"]["answer"]> {
-    return this.#nodes[0]!.ask("totals", { airports });
+    return this.serving[0]!.ask("totals", { airports });
   }
 
   /** Who owns the airports, as one node knows it. */
   owners(airports: readonly string[]): Promise<Owners> {
-    return this.#nodes[0]!.ask("owners", { airports });
+    return this.serving[0]!.ask("owners", { airports });
   }
 
   /** Has all nodes leave; resolves when no process is left. Twice is once. */
@@ -109,12 +150,12 @@ export class Fleet {
     question: Q,
     ask: (index: number) => Questions[Q]["ask"],
   ): Promise<Questions[Q]["answer"][]> {
-    return Promise.all(this.#nodes.map((node, index) => node.ask(question, ask(index))));
+    return Promise.all(this.serving.map((node, index) => node.ask(question, ask(index))));
   }
 
   #progressed(name: string, tally: Tally): void {
     this.#tallies.set(name, tally);
-    this.#progress(sum([...this.#tallies.values()]));
+    this.#progress(sum([this.#done, ...this.#tallies.values()]));
   }
 }
 

@@ -19,16 +19,25 @@ export interface Questions {
    * The owners of these airports as this node knows them, in this order; null where it knows none.
    */
   owners: { readonly ask: { readonly airports: readonly string[] }; readonly answer: Owners };
-  /** To send every `parts`-th flight, beginning with number `part`. */
-  replay: {
-    readonly ask: { readonly part: number; readonly parts: number };
-    readonly answer: Tally;
-  };
+  /** To send a share of the flights. */
+  replay: { readonly ask: Portion; readonly answer: Tally };
   /** What these airports have counted, in this order. */
   totals: {
     readonly ask: { readonly airports: readonly string[] };
     readonly answer: readonly Totals[];
   };
+}
+
+/** Which flights a node sends: of those from `from` to before `to` every `parts`-th, from `part`. */
+export interface Portion {
+  readonly from: number;
+  readonly to: number;
+  readonly part: number;
+  readonly parts: number;
+  /** Only messages to these airports; null for all of them. */
+  readonly airports: readonly string[] | null;
+  /** They are sent once more: an airport that knows a flight does not count it as doubled. */
+  readonly again: boolean;
 }
 
 /** Node ids, or null where nobody is known to own the airport. */

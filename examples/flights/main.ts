@@ -6,6 +6,7 @@
  * `npm start -- --help` lists the options. However this process ends, its nodes end too.
  */
 import process from "node:process";
+import { Story, type Tell } from "./changes.ts";
 import { Fleet } from "./fleet.ts";
 import { expectedTotals, loadFlights, MESSAGES_PER_FLIGHT } from "./flights.ts";
 import { type DemoOptions, parseOptions, USAGE } from "./options.ts";
@@ -13,7 +14,10 @@ import type { Tally } from "./replay.ts";
 import {
   type Replayed,
   showBusiest,
+  showChange,
+  showChanges,
   showNodes,
+  showRate,
   showRing,
   showTally,
   showTitle,
@@ -67,28 +71,41 @@ async function demo(options: DemoOptions, screen: Screen, fleet: Fleet): Promise
   const expected = expectedTotals(flights);
   const airports = [...expected.keys()];
   showTitle(screen, { flights: flights.length, airports: airports.length });
-  const nodes = await fleet.start();
+  const nodes = [...(await fleet.start())];
   showNodes(screen, nodes);
   showRing(screen, await fleet.settle(airports));
-  const replayed = await replay(screen, fleet, flights.length * MESSAGES_PER_FLIGHT);
+  const half = flights.length / 2;
+  const replayed = await replay(screen, fleet, half);
+  showRate(screen, replayed);
+  const tell: Tell = (...change) => showChange(screen, ...change);
+  const story = new Story(fleet, airports, { from: half, to: flights.length, tell });
+  const changes = await story.run((ready) => nodes.push(ready));
+  showChanges(screen, changes);
   const found = await fleet.totals(airports);
   const verdict = compare(expected, found);
-  showTally(screen, replayed, verdict);
+  showTally(screen, fleet.tally, verdict);
   const busiest = busiestOf(airports, found, await fleet.owners(airports));
   showBusiest(screen, busiest);
   showVerdict(screen, airports.length, verdict);
   if (options.once) return isClean(verdict) ? 0 : EXIT_DIFFERENT;
-  showTries(screen, nodes, { airport: busiest[0]!.code, flight: flights.length });
+  const serving = new Set(fleet.serving.map(({ name }) => name));
+  const left = nodes.filter(({ node }) => serving.has(node));
+  showNodes(screen, left);
+  showTries(screen, left, { airport: busiest[0]!.code, flight: flights.length });
   return new Promise(() => {}); // Until it is interrupted.
 }
 
-async function replay(screen: Screen, fleet: Fleet, total: number): Promise<Replayed> {
+/** The first half, as fast as it goes. */
+async function replay(screen: Screen, fleet: Fleet, flights: number): Promise<Replayed> {
+  const total = flights * MESSAGES_PER_FLIGHT;
   const startMs = performance.now();
   const seconds = (): number => (performance.now() - startMs) / 1_000;
   const show = ({ answered }: Tally): void => {
     screen.progress({ label: "replay", done: answered, total, perSecond: answered / seconds() });
   };
-  const tally = await fleet.replay(show);
+  fleet.onProgress(show);
+  const tally = await fleet.replay({ from: 0, to: flights, airports: null, again: false });
+  fleet.onProgress(() => {});
   const replayed = { tally, seconds: seconds() };
   show(tally);
   screen.endProgress();

@@ -112,7 +112,13 @@ export class NodeProcess {
   }
 
   kill(): void {
+    if (this.#life !== "ended") this.#life = "leaving";
     this.#child.kill("SIGKILL");
+  }
+
+  /** True while it takes questions. */
+  get isServing(): boolean {
+    return this.#life === "serving";
   }
 
   #read(line: string): void {

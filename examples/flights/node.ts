@@ -98,7 +98,7 @@ function answerTo(station: Station, command: Command): Promise<Questions[Command
       );
     case "replay": {
       const progress = (tally: Tally): void => say({ kind: "progress", tally });
-      return replay(cluster, flights, { part: command.part, parts: command.parts, progress });
+      return replay(cluster, flights, { portion: command, progress });
     }
     case "totals":
       return Promise.all(

@@ -9,6 +9,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import { type ClusterOf, isCatgaError } from "../../src/index.ts";
 import { Airport } from "./airport.ts";
 import { type Flight, type FlightMessage, messagesOf } from "./flights.ts";
+import type { Portion } from "./lines.ts";
 
 /** What became of the messages. */
 export interface Tally {
@@ -26,8 +27,7 @@ export interface Tally {
 
 /** Which flights to send, and whom to tell. */
 export interface Share {
-  readonly part: number;
-  readonly parts: number;
+  readonly portion: Portion;
   /** Called now and then with the tally so far. */
   readonly progress: (tally: Tally) => void;
 }
@@ -48,10 +48,10 @@ export function noTally(): Tally {
 export async function replay(
   cluster: Sender,
   flights: readonly Flight[],
-  { part, parts, progress }: Share,
+  { portion, progress }: Share,
 ): Promise<Tally> {
   const tally = noTally();
-  const messages = shareOf(flights, part, parts);
+  const messages = shareOf(flights, portion);
   const timer = setInterval(() => progress(tally), PROGRESS_EVERY_MS);
   // As many loops as may be in flight, all taking from one iterator.
   const lane = async (): Promise<void> => {
@@ -65,9 +65,14 @@ export async function replay(
   return tally;
 }
 
-function* shareOf(flights: readonly Flight[], part: number, parts: number) {
-  for (let number = part; number < flights.length; number += parts) {
-    yield* messagesOf(number, flights[number]!);
+function* shareOf(flights: readonly Flight[], portion: Portion): Generator<FlightMessage> {
+  const { from, to, part, parts, again } = portion;
+  const airports = portion.airports === null ? null : new Set(portion.airports);
+  for (let number = from + part; number < Math.min(to, flights.length); number += parts) {
+    for (const each of messagesOf(number, flights[number]!)) {
+      if (airports?.has(each.airport) === false) continue;
+      yield again ? ({ ...each, message: { ...each.message, again } } as FlightMessage) : each;
+    }
   }
 }
 

@@ -1,4 +1,5 @@
 /** What the demo says, part by part, from top to bottom of the screen. */
+import type { Changes } from "./changes.ts";
 import type { Settlement } from "./fleet.ts";
 import type { Ready } from "./lines.ts";
 import type { Tally } from "./replay.ts";
@@ -68,12 +69,32 @@ export function showRing(screen: Screen, { isSettled, owners, tookMs }: Settleme
   );
 }
 
-/** What became of the messages. */
-export function showTally(screen: Screen, { tally, seconds }: Replayed, verdict: Verdict): void {
-  const { sent, answered, retried, unknown, failed, reason } = tally;
+/** How fast it went. */
+export function showRate(screen: Screen, { tally: { answered }, seconds }: Replayed): void {
   const rate = screen.bold(`${grouped(answered / seconds)} messages per second`);
   screen.line(`rate     ${rate}, ${grouped(answered)} in ${seconds.toFixed(2)} s`);
+}
+
+/** A change of the cluster, while flights came in. */
+export function showChange(screen: Screen, what: string, tookMs: number, moved: number): void {
+  screen.line(`change   ${what}: ${moved} airports moved, settled in ${grouped(tookMs)} ms`);
+}
+
+/** What the kill took with it. */
+export function showChanges(screen: Screen, { died, sentAgain }: Changes): void {
+  if (died.length === 0) return screen.line();
+  const named = died.slice(0, DIFFERENT_SHOWN_MAX).join(" ");
+  const more = died.length > DIFFERENT_SHOWN_MAX ? " …" : "";
+  screen.line(`died     ${died.length} airports in memory: ${named}${more}`);
+  screen.line(
+    `again    ${grouped(sentAgain)} messages sent once more, to them and what was on its way`,
+  );
   screen.line();
+}
+
+/** What became of the messages. */
+export function showTally(screen: Screen, tally: Tally, verdict: Verdict): void {
+  const { sent, answered, retried, unknown, failed, reason } = tally;
   const counts = [
     `${grouped(sent)} sent`,
     `${grouped(answered)} answered`,

@@ -32,6 +32,8 @@ const CLOCK_RATES = [0.995, 1, 1.005];
 interface Turn {
   readonly id: string;
   readonly node: string;
+  /** How often the entity's state was changed, this turn included. */
+  readonly version: number;
   readonly from: string;
   readonly n: number;
 }
@@ -55,7 +57,9 @@ class Schedule {
   /** What has run, by entity and sender: the numbers, in their order. */
   readonly #ran = new Map<string, number[]>();
   /** What ended while its node could not act. */
-  readonly #held = new Set<string>();
+  readonly #held = new Map<string, string>();
+  /** How often the state of each entity was changed. */
+  readonly #versions = new Map<string, number>();
   readonly #sent = new Map<string, number>();
   #answered = 0;
   #state: number;
@@ -106,26 +110,30 @@ class Schedule {
 
   /** The entity under test: it tells the oracle when its turns begin and end. */
   probe() {
-    const begin = (id: string, node: string): void => this.#begin(id, node);
+    const begin = (...turn: Parameters<Schedule["begin"]>): void => this.begin(...turn);
     const end = (turn: Turn): void => this.#end(turn);
     const pause = (node: string, ms: number): Promise<void> => this.#cluster.sleep(node, ms);
     return defineEntity("probe", {
       messages: { add: command<{ from: string; n: number; ms: number }, number>() },
-      state: () => ({ last: {} as Record<string, number> }),
+      state: () => ({ version: 0 }),
       handlers: {
         async add(ctx, { from, n, ms }) {
-          begin(ctx.id, ctx.node);
+          begin(ctx.id, ctx.node, ctx.state.version);
           if (ms > 0) await pause(ctx.node, ms);
-          // In memory only: what a dead owner had seen died with it.
-          ctx.state.last[from] = n;
-          end({ id: ctx.id, node: ctx.node, from, n });
+          const version = ++ctx.state.version;
+          end({ id: ctx.id, node: ctx.node, version, from, n });
           return n;
         },
       },
     });
   }
 
-  #begin(id: string, node: string): void {
+  /** A turn begins, on a state of `version`. */
+  begin(id: string, node: string, version: number): void {
+    // A state that died with its owner begins anew; any other is the last one.
+    if (version === 0) this.#versions.delete(id);
+    const latest = this.#versions.get(id) ?? 0;
+    if (version < latest) this.#violate(`${id}: state ${version} on ${node} after ${latest}`);
     const other = this.#running.get(id);
     if (other !== undefined && (other === node || this.#mayAct(other))) {
       this.#violate(`${id} has a turn on ${node} while one runs on ${other}`);
@@ -134,11 +142,12 @@ class Schedule {
     this.#running.set(id, node);
   }
 
-  #end({ id, node, from, n }: Turn): void {
+  #end({ id, node, version, from, n }: Turn): void {
     if (this.#running.get(id) === node) this.#running.delete(id);
     const key = `${id} of ${from}`;
     // A turn that outlived its lease: nobody sees what it did, unless the lease is renewed after all.
-    if (!this.#mayAct(node)) return void this.#held.add(`${key} ${n}`);
+    if (!this.#mayAct(node)) return void this.#held.set(`${key} ${n}`, node);
+    this.#versions.set(id, version);
     const ran = this.#ran.get(key) ?? [];
     this.#ran.set(key, ran);
     if (ran.includes(n)) this.#violate(`${key}: message ${n} ran twice`);
@@ -166,7 +175,11 @@ class Schedule {
           if (!this.#cluster.names.includes(from)) return;
           this.#answered++;
           const hasRun = this.#ran.get(key)?.includes(n) === true;
-          const wasHeld = this.#held.has(`${key} ${n}`);
+          const heldBy = this.#held.get(`${key} ${n}`);
+          const wasHeld = heldBy !== undefined;
+          if (heldBy === from && !this.#mayAct(from)) {
+            this.#violate(`${key}: answer ${n} left ${from}, which may not act`);
+          }
           if (!hasRun && !wasHeld) this.#violate(`${key}: message ${n} answered, not run`);
           if (hasRun && wasHeld) this.#violate(`${key}: message ${n} ran twice, once held back`);
         } catch (error) {
