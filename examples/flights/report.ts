@@ -31,6 +31,7 @@ const AIRPORT_COLUMNS: readonly Column[] = [
   { title: "owner", align: "left" },
 ];
 const DIFFERENT_SHOWN_MAX = 12;
+const REASON_COLUMNS_MAX = 96;
 
 /** The first line. */
 export function showTitle(
@@ -105,7 +106,7 @@ export function showTally(screen: Screen, tally: Tally, verdict: Verdict): void 
     mustBeNone(screen, verdict.doubled, "doubled"),
   ];
   screen.line(counts.join("   "));
-  if (reason !== null) screen.line(screen.dim(`the first that did not get through: ${reason}`));
+  if (reason !== null) screen.line(screen.dim(`first: ${reason}`.slice(0, REASON_COLUMNS_MAX)));
 }
 
 /** The busiest airports as a table. */

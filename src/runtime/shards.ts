@@ -241,7 +241,11 @@ export class Shards {
   #write(shard: OwnedShard, expected: number, record: ShardRecord): void {
     const key = shardKey(this.#group, shard.number);
     this.#parts.writer.write({ key, expected, value: record }, (result) => {
-      if (!result.ok) return this.#step(shard, { kind: "lost" });
+      if (!result.ok) {
+        this.#step(shard, { kind: "lost" });
+        // What stands there instead came in before, and may be the claim of a node that is dead.
+        return this.#look(shard);
+      }
       this.#step(shard, { kind: "written", owned: { revision: result.revision, record } });
     });
   }

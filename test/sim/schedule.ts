@@ -97,6 +97,7 @@ class Schedule {
     this.#cluster.network({});
     this.#cluster.authority({});
     await this.#cluster.run(Promise.all([...calls, ...this.#stops]));
+    await this.#serves(entities[0]);
     await this.#cluster[Symbol.asyncDispose]();
     return {
       kind: this.#kind,
@@ -106,6 +107,22 @@ class Schedule {
       answered: this.#answered,
       errors: this.#errors,
     };
+  }
+
+  /** When nothing fails any more, every entity is served (L1). */
+  async #serves(probe: ReturnType<Schedule["probe"]>): Promise<void> {
+    await this.#cluster.advance("3s");
+    for (const from of this.#stayers()) {
+      for (let e = 0; e < ENTITIES; e++) {
+        const entity = this.#cluster.node(from).entity(probe, `e${e}`);
+        const answer = entity.send({ type: "add", from: "", n: 0, ms: 0 }, { timeout: "5s" });
+        const outcome = await this.#cluster.run(answer.then(() => "", String));
+        // A node that was declared dead takes no calls any more, and says so.
+        if (outcome !== "" && !outcome.includes("session is over")) {
+          this.#violate(`e${e} is not served to ${from} in the end: ${outcome}`);
+        }
+      }
+    }
   }
 
   /** The entity under test: it tells the oracle when its turns begin and end. */
@@ -144,6 +161,7 @@ class Schedule {
 
   #end({ id, node, version, from, n }: Turn): void {
     if (this.#running.get(id) === node) this.#running.delete(id);
+    if (from === "") return;
     const key = `${id} of ${from}`;
     // A turn that outlived its lease: nobody sees what it did, unless the lease is renewed after all.
     if (!this.#mayAct(node)) return void this.#held.set(`${key} ${n}`, node);
