@@ -12,5 +12,7 @@ export type { Duration } from "./base/duration.ts";
 export { CatgaError, type ErrorCode, type ErrorDetails } from "./base/errors.ts";
 export { type Executed, isCatgaError } from "./base/errors.ts";
 export type { Logger } from "./base/logger.ts";
+export type { MembershipChange, Plan } from "./ownership/plan.ts";
+export type { ClusterEvents } from "./runtime/events.ts";
 export type { PassivationReason } from "./runtime/definition.ts";
-export type { NodeInfo, Ownership } from "./runtime/node.ts";
+export type { NodeInfo, Ownership } from "./runtime/survey.ts";

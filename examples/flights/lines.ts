@@ -28,7 +28,9 @@ export interface Questions {
   };
 }
 
-/** Which flights a node sends: of those from `from` to before `to` every `parts`-th, from `part`. */
+/**
+ * Which flights a node sends: of those from `from` to before `to` every `parts`-th, from `part`.
+ */
 export interface Portion {
   readonly from: number;
   readonly to: number;

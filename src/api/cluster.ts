@@ -4,7 +4,10 @@ import { type Duration, durationMs } from "../base/duration.ts";
 import { STOP_DEADLINE_MS } from "../base/limits.ts";
 import { type Random, systemRandom } from "../base/random.ts";
 import { checkRuntime } from "../base/runtime.ts";
-import { Node, type NodeInfo, type Ownership } from "../runtime/node.ts";
+import type { MembershipChange, Plan } from "../ownership/plan.ts";
+import type { ClusterEvents } from "../runtime/events.ts";
+import { Node } from "../runtime/node.ts";
+import type { NodeInfo, Ownership } from "../runtime/survey.ts";
 import type { RefRequest } from "../runtime/turn-context.ts";
 import type { Ref } from "./context.ts";
 import type { AnyEntity, Entity } from "./entity.ts";
@@ -27,6 +30,18 @@ export interface ClusterOf<E extends AnyEntity> extends AsyncDisposable {
   readonly nodes: readonly NodeInfo[];
   /** Who owns an entity as far as this node knows; `undefined` while nobody does. */
   owner(name: string, id: string): Ownership | undefined;
+  /**
+   * Calls `run` with every event of `type`, as this node learns of it; the result ends that.
+   *
+   * @throws {TypeError} when there is no such event.
+   */
+  on<T extends keyof ClusterEvents>(type: T, run: (event: ClusterEvents[T]) => void): () => void;
+  /**
+   * What a change of membership would move; moves nothing. Of the shards of this node's entities.
+   *
+   * @throws {RangeError} when a node joins that is there, or one leaves that is not.
+   */
+  plan(change: MembershipChange): Plan;
   /** Leaves: hands everything over, then closes. Always ends within the deadline. @default "10s" */
   stop(options?: { readonly deadline?: Duration }): Promise<void>;
 }
@@ -87,6 +102,14 @@ export class NodeCluster implements ClusterOf<Entity<never, never>> {
 
   owner(name: string, id: string): Ownership | undefined {
     return this.#node.owner(name, id);
+  }
+
+  on<T extends keyof ClusterEvents>(type: T, run: (event: ClusterEvents[T]) => void): () => void {
+    return this.#node.events.on(type, run);
+  }
+
+  plan(change: MembershipChange): Plan {
+    return this.#node.plan(change);
   }
 
   /** True while the node may act for what it owns; for tests. */

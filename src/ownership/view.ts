@@ -6,7 +6,7 @@
  * a released epoch. The class holds no timer and no promise.
  */
 import type { Entry } from "../protocol/ledger.ts";
-import type { GroupsRecord, SessionRecord, ShardRecord } from "../protocol/records.ts";
+import type { GroupsRecord, IdRecord, SessionRecord, ShardRecord } from "../protocol/records.ts";
 
 /** A record with its revision; revision 0 is the shard as its group's genesis record has it. */
 export interface Versioned<R> {
@@ -25,7 +25,14 @@ export interface Target {
 /** What an entry changed in the view. */
 export type ViewChange =
   | { readonly kind: "session"; readonly incarnation: string; readonly before: SessionState }
-  | { readonly kind: "shard"; readonly group: string; readonly shard: number }
+  | {
+      readonly kind: "shard";
+      readonly group: string;
+      readonly shard: number;
+      /** Who owned it, as far as this node knew. */
+      readonly before: string | undefined;
+    }
+  | { readonly kind: "leader"; readonly incarnation: string }
   | { readonly kind: "genesis"; readonly group: string }
   | { readonly kind: "groups" };
 
@@ -78,8 +85,8 @@ export class View {
   }
 
   /**
-   * True for a node whose session is over. Of one that is unknown nobody can say so: the record of a
-   * shard may come, by a redirect, before that of its owner's session (O1).
+   * True for a node whose session is over. Of one that is unknown nobody can say so: the record of
+   * a shard may come, by a redirect, before that of its owner's session (O1).
    */
   isGone(incarnation: string): boolean {
     const state = this.#sessions.get(incarnation)?.record.state;
@@ -115,13 +122,16 @@ export class View {
         // A group may contain dots, a shard number cannot.
         const [group, shard] = [name.replace(/\.\d+$/, ""), Number(/\d+$/.exec(name)?.[0])];
         const record = entry.value as ShardRecord;
+        const before = this.shard(group, shard)?.record.owner ?? undefined;
         this.#group(group).shards.set(shard, { revision: entry.revision, record });
-        return { kind: "shard", group, shard };
+        return { kind: "shard", group, shard, before };
       }
       case "g.":
         // A shard without a record of its own has never been written: its revision is 0.
         this.#group(name).genesis = { revision: 0, record: entry.value as ShardRecord };
         return { kind: "genesis", group: name };
+      case "le":
+        return { kind: "leader", incarnation: (entry.value as IdRecord).incarnation };
       case "gr":
         this.#groupOfEntity = byEntity(entry.value as GroupsRecord);
         return { kind: "groups" };

@@ -99,7 +99,7 @@ const SHAPES: Readonly<Record<string, Readonly<Record<string, string>>>> = {
 export function isRecord(key: string, value: unknown): value is AuthorityRecord {
   if (typeof value !== "object" || value === null) return false;
   if (key.startsWith("groups")) return isGroups((value as Partial<GroupsRecord>).groups);
-  const shape = key[1] === "." ? (SHAPES[key[0]!] ?? {}) : {};
+  const shape = SHAPES[key === "leader" ? "i" : (/^(\w)\./.exec(key)?.[1] ?? "")] ?? {};
   return Object.entries(shape).every(([name, type]) => {
     const field = (value as Readonly<Record<string, unknown>>)[name];
     return field === null ? type.endsWith("?") : typeof field === type.replace("?", "");

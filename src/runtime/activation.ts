@@ -22,7 +22,7 @@ export interface ActivationHost extends TurnHome {
   /** Brings messages that outlived the activation to the entity. */
   redeliver(id: string, shard: OwnedShard, works: readonly Work[]): void;
   /** The activation is over. */
-  forget(activation: Activation): void;
+  forget(activation: Activation, reason: PassivationReason): void;
 }
 
 /** Where an activation comes from. */
@@ -262,7 +262,7 @@ export class Activation extends WheelEntry implements TurnEntity, Resident {
       const timers = moves ? [...(this.#timers ?? [])] : [];
       shard.packets.push({ entity: host.definition.name, id, state, works: travelling, timers });
     }
-    host.forget(this);
+    host.forget(this, this.#closing ?? "error");
     host.redeliver(
       id,
       shard,

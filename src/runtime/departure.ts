@@ -130,6 +130,10 @@ export class Departure {
   #mayLose(shard: OwnedShard, { entity, id, works }: Packet, reason: string): boolean {
     const { log, clock } = this.#context;
     const fields = { entity: entityKey(entity, id), reason };
+    this.#context.events.emit("stuck", {
+      what: `the move of ${fields.entity}: ${reason}`,
+      sinceMs: 0,
+    });
     if (!this.isLeaving) {
       shard.staysUntilMs = clock.nowMs() + UNMOVABLE_RETRY_MS;
       log.error(fields, "a shard stays: the state of an entity cannot travel");

@@ -2,7 +2,7 @@
 import { CatgaError, describeError } from "../base/errors.ts";
 import { entityKey } from "../protocol/ids.ts";
 import { Activation, type ActivationHost, type Origin } from "./activation.ts";
-import type { EntityDefinition, Work } from "./definition.ts";
+import type { EntityDefinition, PassivationReason, Work } from "./definition.ts";
 import type { NodeContext } from "./node-context.ts";
 import type { OwnedShard } from "./owned-shard.ts";
 import type { Packet } from "./packet.ts";
@@ -42,12 +42,15 @@ export class EntityHost implements ActivationHost {
     const activation = this.#create(id, { shard, state });
     this.activations.set(id, activation);
     shard.activations.add(activation);
+    this.context.events.emit("entity-activated", { name: this.definition.name, id });
     activation.open();
     return activation;
   }
 
   /** The activation is over. */
-  forget(activation: Activation): void {
+  forget(activation: Activation, reason: PassivationReason): void {
+    const { name } = this.definition;
+    this.context.events.emit("entity-passivated", { name, id: activation.id, reason });
     if (this.activations.get(activation.id) === activation) this.activations.delete(activation.id);
     activation.shard.forget(activation);
   }

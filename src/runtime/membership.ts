@@ -41,6 +41,7 @@ export class Membership {
   readonly #heardMs = new Map<string, number>();
   /** Nobody is declared dead for silence before this time (L6). */
   #graceMs = 0;
+  #isElecting = false;
   #lastWrite: Promise<void> = Promise.resolve();
 
   /** `fenced` hears that the session is over: others may own everything by then. */
@@ -191,7 +192,10 @@ export class Membership {
     // Who could not renew cannot know whether others could: all are given their time again.
     if (!leaseHolds) this.#graceMs = nowMs;
     this.#step({ kind: "tick", nowMs });
-    if (leaseHolds) this.#observe(nowMs);
+    if (leaseHolds) {
+      this.#observe(nowMs);
+      this.#elect();
+    }
     // More often than it renews: whoever is silent shall be found soon.
     this.#cancelTick = clock.after(options.times.everyMs / 4, () => this.#tick());
   }
@@ -208,6 +212,19 @@ export class Membership {
       const value: SessionRecord = { ...record, state: "dead" };
       this.#writer.write({ key: sessionKey(incarnation), expected: revision, value }, () => {});
     }
+  }
+
+  /** The first of all nodes that are up makes itself the leader, when there is none. */
+  #elect(): void {
+    const { view, self } = this.#context;
+    const known = view.entry("leader");
+    const leader = (known?.value as IdRecord | undefined)?.incarnation;
+    if (this.#isElecting || (leader !== undefined && !view.isGone(leader))) return;
+    const up = [...view.sessions].filter(([, { record }]) => record.state === "up");
+    if (up.map(([incarnation]) => incarnation).sort()[0] !== self) return;
+    this.#isElecting = true;
+    const write = { key: "leader", expected: known?.revision ?? 0, value: { incarnation: self } };
+    this.#writer.write(write, () => (this.#isElecting = false));
   }
 
   /** All other nodes; of many those that follow this one in the circle of their names. */

@@ -10,6 +10,7 @@ import { View } from "../ownership/view.ts";
 import type { Driver } from "../ports/driver.ts";
 import { checkEntityId } from "../protocol/ids.ts";
 import type { EntityDefinition } from "./definition.ts";
+import { Events } from "./events.ts";
 import { Calls } from "./remote-call.ts";
 import { Slices } from "./slices.ts";
 
@@ -56,6 +57,7 @@ export class NodeContext {
   /** Long ones: idle activations. */
   readonly idleWheel: TimerWheel;
   readonly calls: Calls;
+  readonly events: Events;
   /** The authority's generation. */
   generation = 0;
   /** Why no call is taken, once the node stops. */
@@ -73,6 +75,7 @@ export class NodeContext {
     this.wheel = new TimerWheel(this.clock, CALL_TICK_MS);
     this.idleWheel = new TimerWheel(this.clock, IDLE_TICK_MS);
     this.calls = new Calls(this.wheel);
+    this.events = new Events(this.log);
   }
 
   /** True while this node may act as an owner (L3). */
@@ -90,8 +93,10 @@ export class NodeContext {
     return cancel;
   }
 
-  /** The node closes: nothing happens by itself any more, and nothing keeps the process alive. What hung in the
-   * wheel of calls is returned. */
+  /**
+   * The node closes: nothing happens by itself any more, and nothing keeps the process alive. What
+   * hung in the wheel of calls is returned.
+   */
   close(): WheelEntry[] {
     for (const cancel of this.#timers) cancel();
     this.idleWheel.stop();

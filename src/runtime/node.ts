@@ -7,39 +7,26 @@
  */
 import { CatgaError } from "../base/errors.ts";
 import { SETTLE_MS } from "../base/limits.ts";
+import type { MembershipChange, Plan } from "../ownership/plan.ts";
 import type { ViewChange } from "../ownership/view.ts";
 import type { AuthorityListener, Snapshot } from "../ports/authority.ts";
 import type { Ports } from "../ports/driver.ts";
 import { incarnationOf } from "../protocol/ids.ts";
 import type { Entry } from "../protocol/ledger.ts";
-import type { LoadFigures, SessionRecord } from "../protocol/records.ts";
+import type { SessionRecord } from "../protocol/records.ts";
+import type { Events } from "./events.ts";
 import { Inbound } from "./inbound.ts";
 import { LocalDelivery } from "./local-delivery.ts";
 import { Membership } from "./membership.ts";
 import { Mesh } from "./mesh.ts";
+import { tellLeader, tellMove, tellSession } from "./news.ts";
 import { NodeContext, type NodeOptions } from "./node-context.ts";
 import { RecordWriter } from "./record-writer.ts";
 import { Call, outcomeUnknown } from "./call.ts";
 import { Router } from "./router.ts";
 import { Shards } from "./shards.ts";
+import { type NodeInfo, nodesOf, type Ownership, ownerOf } from "./survey.ts";
 import type { RefRequest } from "./turn-context.ts";
-
-/** A node of the cluster, as the others know it. */
-export interface NodeInfo extends LoadFigures {
-  readonly node: string;
-  readonly endpoint: string | undefined;
-  readonly runtime: string;
-  readonly weight: number;
-  readonly state: "up" | "leaving";
-}
-
-/** Where an entity lives. */
-export interface Ownership {
-  readonly node: string;
-  readonly shard: number;
-  /** Rises with every new ownership of the shard. */
-  readonly epoch: number;
-}
 
 /** Makes the references that turns ask for. */
 export type RefFactory = (router: Router, request: RefRequest) => unknown;
@@ -118,13 +105,17 @@ export class Node implements AuthorityListener {
 
   /** The nodes that live, sorted by id. */
   nodes(): NodeInfo[] {
-    const nodes: NodeInfo[] = [];
-    for (const { record } of this.#context.view.sessions.values()) {
-      const { state, node, runtime, weight, load, endpoint } = record;
-      if (state !== "up" && state !== "leaving") continue;
-      nodes.push({ node, endpoint: endpoint ?? undefined, runtime, weight, state, ...load });
-    }
-    return nodes.sort((a, b) => (a.node < b.node ? -1 : 1));
+    return nodesOf(this.#context);
+  }
+
+  /** What happens in the cluster. */
+  get events(): Events {
+    return this.#context.events;
+  }
+
+  /** What a change of membership would move; moves nothing. */
+  plan(change: MembershipChange): Plan {
+    return this.#shards.plan(change);
   }
 
   /** True while this node may act as an owner. */
@@ -134,14 +125,7 @@ export class Node implements AuthorityListener {
 
   /** Who owns an entity, as far as this node knows. */
   owner(entity: string, id: string): Ownership | undefined {
-    const { view } = this.#context;
-    const group = view.groupOf(entity);
-    if (group === undefined) return undefined;
-    const shard = this.#context.shardOf(entity, id);
-    const record = view.shard(group, shard)?.record;
-    const owner = record?.owner ?? "";
-    if (record === undefined || !view.isAlive(owner)) return undefined;
-    return { node: view.sessions.get(owner)!.record.node, shard, epoch: record.epoch };
+    return ownerOf(this.#context, entity, id);
   }
 
   changed(entries: readonly Entry[]): void {
@@ -200,7 +184,8 @@ export class Node implements AuthorityListener {
     await this.#membership.leaving();
     await this.#shards.release();
     this.#context.refusal = this.#stoppedError();
-    // Entities and their timers are gone by now: what is in the wheel are calls of this node's users.
+    // Entities and their timers are gone by now: what is in the wheel are calls of this node's
+    // users.
     while ((wheel.size > 0 || !this.#mesh.isIdle) && clock.nowMs() < endMs) {
       await new Promise<void>((resolve) => void clock.after(QUIET_CHECK_MS, resolve));
     }
@@ -254,8 +239,11 @@ export class Node implements AuthorityListener {
       case "session":
         return this.#sessionChanged(change.incarnation, change.before);
       case "shard":
+        tellMove(this.#context, change);
         this.#shards.recordChanged(change.group, change.shard);
         return this.#mesh.moved(change.group, change.shard);
+      case "leader":
+        return tellLeader(this.#context, change.incarnation);
       case "genesis":
         this.#shards.lookAll();
         return this.#mesh.pumpAll();
@@ -269,6 +257,7 @@ export class Node implements AuthorityListener {
     const state = view.sessions.get(incarnation)?.record.state;
     this.#membership.heard(incarnation);
     if (state === before) return; // A heartbeat.
+    tellSession(this.#context, incarnation, before);
     if (incarnation === self) {
       if (state === "dead") this.#fence();
     } else if (state === "dead" || state === "left") {

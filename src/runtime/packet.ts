@@ -1,7 +1,7 @@
 /**
  * An entity on its way to another node, with everything it needs to go on there: its state, the
- * messages it had accepted and not run, its timers. In memory on both sides a {@link Packet}, on the
- * wire a few rows:
+ * messages it had accepted and not run, its timers. In memory on both sides a {@link Packet}, on
+ * the wire a few rows:
  *
  * ```
  * ["entity", name, id, state as text, or null for one that begins anew]

@@ -5,6 +5,7 @@
 import { hash } from "../base/hash.ts";
 import { HANDOFFS_MAX, SEAL_RETRY_MS } from "../base/limits.ts";
 import { createRing } from "../base/ring.ts";
+import { type MembershipChange, type Plan, planChange } from "../ownership/plan.ts";
 import { type ShardEffect, type ShardEvent, stepShard } from "../ownership/shard.ts";
 import type { Versioned } from "../ownership/view.ts";
 import { shardKey, type ShardRecord } from "../protocol/records.ts";
@@ -75,6 +76,12 @@ export class Shards {
       this.#released = resolve;
       this.#checkReleased();
     });
+  }
+
+  /** What a change of membership would move. */
+  plan(change: MembershipChange): Plan {
+    const { view, options } = this.context;
+    return planChange(view, change, { group: this.#group, shardCount: options.shardCount, hash });
   }
 
   /** Computes who should own what, and acts on it. */

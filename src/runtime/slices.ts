@@ -50,7 +50,9 @@ export class Slices {
     return true;
   }
 
-  /** True when what a turn did may be seen by others: read anew, for the turn may have been long. */
+  /**
+   * True when what a turn did may be seen by others: read anew, for the turn may have been long.
+   */
   mayRelease(): boolean {
     return this.read() < this.leaseUntilMs;
   }

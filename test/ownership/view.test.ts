@@ -87,7 +87,7 @@ describe("a view", () => {
   test("names the group by its own dots and the shard behind them", () => {
     const view = new View();
     const change = view.apply(entry("s.a.b.7", 1, shard("a", 1)));
-    expect(change).toEqual({ kind: "shard", group: "a.b", shard: 7 });
+    expect(change).toEqual({ kind: "shard", group: "a.b", shard: 7, before: undefined });
     expect(view.shard("a.b", 7)?.record.owner).toBe("a");
   });
 

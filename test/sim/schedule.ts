@@ -163,7 +163,8 @@ class Schedule {
     if (this.#running.get(id) === node) this.#running.delete(id);
     if (from === "") return;
     const key = `${id} of ${from}`;
-    // A turn that outlived its lease: nobody sees what it did, unless the lease is renewed after all.
+    // A turn that outlived its lease: nobody sees what it did, unless the lease is renewed after
+    // all.
     if (!this.#mayAct(node)) return void this.#held.set(`${key} ${n}`, node);
     this.#versions.set(id, version);
     const ran = this.#ran.get(key) ?? [];

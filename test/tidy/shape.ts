@@ -29,11 +29,14 @@ const MAY_TOUCH_THE_WORLD = new Set([
   "drivers/embedded/secret.ts",
   "drivers/embedded/wire.ts",
   "http/listen.ts",
+  // Lets the promises of one step settle before the next.
+  "testing/world.ts",
 ]);
 
 const CORE = ["base", "protocol", "ports", "ownership", "runtime", "api"];
 const BUDGETS: readonly (readonly [string, number, readonly string[]])[] = [
-  ["the core", 5_000, [...CORE, "drivers/memory", "drivers/embedded"]],
+  // 5,000 is the aim, and was kept until entities moved with their shards: see CONTRIBUTING.md.
+  ["the core", 5_650, [...CORE, "drivers/memory", "drivers/embedded"]],
   ["drivers/nats", 600, ["drivers/nats"]],
   ["drivers/redis", 600, ["drivers/redis"]],
   ["http", 1_300, ["http"]],

@@ -1,6 +1,6 @@
 /**
- * A node's way to the hub. Whoever can bind the port is the hub, and its own client like all others.
- * When the hub goes away, all of them do the same again; what they know goes with them.
+ * A node's way to the hub. Whoever can bind the port is the hub, and its own client like all
+ * others. When the hub goes away, all of them do the same again; what they know goes with them.
  */
 import type { Server } from "node:net";
 import { CatgaError, isCatgaError } from "../../base/errors.ts";

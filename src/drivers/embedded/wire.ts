@@ -15,7 +15,9 @@ export type Json = Readonly<Record<string, unknown>>;
 /** A connection as the hub and its clients see it. */
 export interface JsonWire {
   writeJson(value: object): void;
-  /** Calls `each` with every message; `false`, like one that makes no sense, ends the connection. */
+  /**
+   * Calls `each` with every message; `false`, like one that makes no sense, ends the connection.
+   */
   receiveJson(each: (message: Json) => boolean): void;
   onClose(run: (error: Error) => void): void;
   destroy(): void;
@@ -75,7 +77,9 @@ export class Wire implements JsonWire {
     });
   }
 
-  /** Calls `each` with every frame; `false`, like a frame that is too large, ends the connection. */
+  /**
+   * Calls `each` with every frame; `false`, like a frame that is too large, ends the connection.
+   */
   receive(each: (frame: Uint8Array) => boolean): void {
     this.#each = (frame) => frame !== undefined && each(frame);
     this.#drain();
