@@ -1,0 +1,161 @@
+/**
+ * Faults of real processes: `npm run faults -- embedded [--minutes N] [--only text]`. Ends with 1
+ * when a check fails. Every scenario has a cluster of its own under constant load.
+ */
+import process from "node:process";
+import { setTimeout as wait } from "node:timers/promises";
+import { parseArgs } from "node:util";
+import { Rig } from "./rig.ts";
+import { judge } from "./verdict.ts";
+
+interface Scenario {
+  readonly name: string;
+  readonly heartbeat: "fast" | "normal";
+  readonly nodes: number;
+  readonly run: (rig: Rig) => Promise<void>;
+  /** Nothing dies in it: no node may be declared dead, no outcome be unknown. */
+  readonly isPlanned?: boolean;
+}
+
+const LEASE_MS = 800;
+
+function stopped(leases: number): Scenario {
+  return {
+    name: `SIGSTOP of an owner for ${leases} leases`,
+    heartbeat: "fast",
+    nodes: 3,
+    async run(rig) {
+      rig.signal("n2", "SIGSTOP");
+      await wait(leases * LEASE_MS);
+      rig.signal("n2", "SIGCONT");
+      await wait(1_500);
+    },
+  };
+}
+
+const SCENARIOS: readonly Scenario[] = [
+  {
+    name: "SIGKILL of an owner",
+    heartbeat: "fast",
+    nodes: 3,
+    async run(rig) {
+      rig.signal("n2", "SIGKILL");
+      await wait(1_500);
+    },
+  },
+  {
+    name: "SIGKILL of the hub",
+    heartbeat: "fast",
+    nodes: 3,
+    async run(rig) {
+      rig.signal("n1", "SIGKILL");
+      await wait(1_500);
+    },
+  },
+  {
+    name: "SIGKILL of the hub and an owner",
+    heartbeat: "fast",
+    nodes: 4,
+    async run(rig) {
+      rig.signal("n1", "SIGKILL");
+      rig.signal("n3", "SIGKILL");
+      await wait(2_000);
+    },
+  },
+  ...[0.1, 0.6, 1.2, 3].map(stopped),
+  {
+    name: "SIGSTOP of the hub for 2 leases",
+    heartbeat: "fast",
+    nodes: 3,
+    async run(rig) {
+      rig.signal("n1", "SIGSTOP");
+      await wait(2 * LEASE_MS);
+      rig.signal("n1", "SIGCONT");
+      await wait(2_000);
+    },
+  },
+  {
+    name: "a busy loop longer than the lease",
+    heartbeat: "fast",
+    nodes: 3,
+    async run(rig) {
+      rig.block("n2", 1.5 * LEASE_MS);
+      await wait(3_000);
+    },
+  },
+  {
+    name: "a rolling restart of all nodes",
+    heartbeat: "normal",
+    nodes: 3,
+    isPlanned: true,
+    async run(rig) {
+      for (const id of ["n1", "n2", "n3"]) {
+        await rig.stop(id);
+        await rig.start(`${id}b`);
+        await wait(400);
+      }
+    },
+  },
+  {
+    name: "scaling from 3 to 9 and back",
+    heartbeat: "normal",
+    nodes: 3,
+    isPlanned: true,
+    async run(rig) {
+      const more = ["n4", "n5", "n6", "n7", "n8", "n9"];
+      for (const id of more) await rig.start(id);
+      await wait(1_000);
+      for (const id of more) await rig.stop(id);
+      await wait(500);
+    },
+  },
+  {
+    name: "two first nodes at once",
+    heartbeat: "normal",
+    nodes: 0,
+    isPlanned: true,
+    async run(rig) {
+      await Promise.all([rig.start("n1"), rig.start("n2")]);
+      await rig.load();
+      await wait(1_500);
+    },
+  },
+];
+
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: { minutes: { type: "string", default: "0" }, only: { type: "string", default: "" } },
+});
+if (positionals.some((driver) => driver !== "embedded")) {
+  console.error(`Cannot test "${positionals.join(" ")}": there is the driver "embedded"`);
+  process.exit(2);
+}
+
+async function run(scenario: Scenario): Promise<boolean> {
+  await using rig = new Rig(scenario.heartbeat);
+  for (let n = 1; n <= scenario.nodes; n++) await rig.start(`n${n}`);
+  if (scenario.nodes > 0) await rig.load();
+  await scenario.run(rig);
+  const load = await rig.finish();
+  const wrong = judge(rig.turns(), load, scenario.heartbeat);
+  const unknown = load.errors["OUTCOME_UNKNOWN"] ?? 0;
+  if (scenario.isPlanned === true) {
+    if (rig.failed.length > 0) wrong.push(`declared dead: ${rig.failed.join(", ")}`);
+    if (unknown > 0) wrong.push(`${unknown} outcomes are unknown`);
+  }
+  const others = Object.entries(load.errors).filter(([code]) => code !== "OUTCOME_UNKNOWN");
+  for (const [code, count] of others) wrong.push(`${count} calls failed with ${code}`);
+  console.log(
+    `${wrong.length === 0 ? "ok    " : "FAILED"} ${scenario.name.padEnd(40)} ${load.sent} sent, ` +
+      `${unknown} unknown, longest gap ${load.gapMs} ms`,
+  );
+  for (const text of wrong.slice(0, 6)) console.log(`       ${text}`);
+  return wrong.length === 0;
+}
+
+let failed = 0;
+const chosen = SCENARIOS.filter(({ name }) => name.includes(values.only));
+const endMs = performance.now() + Number(values.minutes) * 60_000;
+do for (const scenario of chosen) failed += (await run(scenario)) ? 0 : 1;
+while (performance.now() < endMs);
+process.exit(failed === 0 ? 0 : 1);

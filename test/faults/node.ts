@@ -1,0 +1,28 @@
+/**
+ * A node of the fault tests: `node.ts <cluster> <id> <heartbeat> <log>`. It says `ready`, blocks its
+ * event loop for as many milliseconds as a line on its stdin says, and leaves when that ends.
+ */
+import process from "node:process";
+import { createInterface } from "node:readline";
+import { Cluster } from "../../src/index.ts";
+import { createProbe } from "./probe.ts";
+
+const [, , name = "", nodeId = "", heartbeat = "fast", log = ""] = process.argv;
+const cluster = await Cluster.start({
+  name,
+  nodeId,
+  heartbeat: heartbeat as "fast",
+  entities: [createProbe(log)],
+});
+process.stdout.write("ready\n");
+const lines = createInterface({ input: process.stdin });
+lines.on("line", (line) => {
+  const untilMs = performance.now() + Number(line);
+  while (performance.now() < untilMs); // A handler that computes, a collection that takes long.
+});
+lines.once("close", () => {
+  cluster.stop({ deadline: "5s" }).then(
+    () => process.exit(0),
+    () => process.exit(1),
+  );
+});

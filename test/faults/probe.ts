@@ -1,0 +1,42 @@
+/**
+ * The entity of the fault tests: every turn leaves a line in its node's log, with the times of the
+ * machine's monotonic clock, which all processes share.
+ */
+import { appendFileSync } from "node:fs";
+import process from "node:process";
+import { setTimeout as wait } from "node:timers/promises";
+import { command, defineContract, defineEntity } from "../../src/index.ts";
+
+/** A turn, as its node wrote it down; times in nanoseconds. */
+export interface Turn {
+  readonly id: string;
+  readonly node: string;
+  readonly fence: string;
+  readonly n: number;
+  readonly startNs: number;
+  readonly endNs: number;
+}
+
+const messages = { add: command<{ n: number; ms: number }, number>() };
+
+/** For the one who sends. */
+export const ProbeContract = defineContract("probe", messages);
+
+/** For a node, whose turns go to `log`. */
+export function createProbe(log: string) {
+  return defineEntity("probe", {
+    messages,
+    state: () => ({ count: 0 }),
+    handlers: {
+      async add(ctx, { n, ms }) {
+        const startNs = Number(process.hrtime.bigint());
+        if (ms > 0) await wait(ms);
+        ctx.state.count++;
+        const { id, node, fence } = ctx;
+        const turn: Turn = { id, node, fence, n, startNs, endNs: Number(process.hrtime.bigint()) };
+        appendFileSync(log, `${JSON.stringify(turn)}\n`);
+        return n;
+      },
+    },
+  });
+}
