@@ -58,7 +58,7 @@ export class Node implements AuthorityListener {
       refTo: (request) => refTo(this.router, request),
       sendAgain: (...works) => this.#mesh.sendAgain(...works),
     });
-    const shards = new Shards(context, {
+    const shards: Shards = new Shards(context, {
       writer: this.#writer,
       control: (to, message) => {
         if (context.view.isAlive(to)) this.#mesh.peer(to).outbox().controls.push(message);
@@ -66,7 +66,9 @@ export class Node implements AuthorityListener {
       unpack: (rows) => local.unpack(rows, (...row) => inbound.readMessage(...row)),
       settle: (shard) => local.settle(shard),
     });
-    const inbound = new Inbound(shards, local, (incarnation) => this.#mesh.peer(incarnation));
+    const inbound: Inbound = new Inbound(shards, local, (incarnation) =>
+      this.#mesh.peer(incarnation),
+    );
     this.#local = local;
     this.#shards = shards;
     this.#mesh = new Mesh(context, {
@@ -179,14 +181,13 @@ export class Node implements AuthorityListener {
   }
 
   async #leave(endMs: number): Promise<void> {
-    const { clock, refusal, wheel } = this.#context;
+    const { clock, refusal, calls } = this.#context;
     if (refusal !== undefined) return;
     await this.#membership.leaving();
     await this.#shards.release();
     this.#context.refusal = this.#stoppedError();
-    // Entities and their timers are gone by now: what is in the wheel are calls of this node's
-    // users.
-    while ((wheel.size > 0 || !this.#mesh.isIdle) && clock.nowMs() < endMs) {
+    // Calls of this node's users are answered first.
+    while ((calls.size > 0 || !this.#mesh.isIdle) && clock.nowMs() < endMs) {
       await new Promise<void>((resolve) => void clock.after(QUIET_CHECK_MS, resolve));
     }
     await this.#membership.leave("left");

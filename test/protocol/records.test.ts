@@ -3,7 +3,7 @@ import { expect, test } from "bun:test";
 import { isRecord, sessionKey, shardKey } from "../../src/protocol/records.ts";
 
 const shard = { owner: "a", epoch: 1, cleanSince: 1, handoff: null };
-const session = { node: "a", address: "x", group: null, weight: 1, load: {} };
+const session = { node: "a", address: "x", group: null, weight: 1, leaseMs: 800, load: {} };
 
 test("a record that holds what its key promises makes sense", () => {
   expect(isRecord(shardKey("a.b", 7), shard)).toBe(true);
