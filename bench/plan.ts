@@ -21,6 +21,7 @@ const PLAN = {
     { file: "cases/memory-entities.ts", args: [] },
   ],
   start: [{ file: "cases/start.ts", args: [] }],
+  handoff: [{ file: "cases/handoff.ts", args: [] }],
 } satisfies Readonly<Record<string, readonly Case[]>>;
 
 /** All parts. */

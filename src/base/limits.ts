@@ -63,7 +63,7 @@ export const NESTED_TURNS_MAX = 32;
 /** Membership changes within this time cause one rebalance, not several. */
 export const SETTLE_MS = 50;
 /** Handoffs one node drives at the same time: few, so that each is short. */
-export const HANDOFFS_MAX = 32;
+export const HANDOFFS_MAX = 16;
 /** A receiver that has not answered a transfer by then is asked again, or given up on. */
 export const STAGE_TIMEOUT_MS = 1_000;
 /** A shard whose turns have not ended by then is opened again, and tried later. */

@@ -33,6 +33,8 @@ export interface Packet {
   readonly timers: readonly TimerRow[];
 }
 
+const ESCAPED = 6;
+
 let codec: typeof Devalue | undefined;
 
 /** Loads what state is written with; before that nothing travels. A node alone never needs it. */
@@ -58,8 +60,11 @@ export function rowsOf(
     const { text: why } = describeError(error);
     return `${why} at ${(error as { path?: string }).path ?? "its root"}`;
   }
-  const { length } = JSON.stringify(text);
-  if (length > STATE_CHARS_MAX) return `${length} characters, at most ${STATE_CHARS_MAX} travel`;
+  // Escaped it is at most so many times as long, which spares most states the look.
+  if ((text?.length ?? 0) * ESCAPED > STATE_CHARS_MAX) {
+    const { length } = JSON.stringify(text);
+    if (length > STATE_CHARS_MAX) return `${length} characters, at most ${STATE_CHARS_MAX} travel`;
+  }
   return [
     ["entity", entity, id, text],
     ...works.flatMap((work) => (work.row === undefined ? [] : [work.row(nowMs)])),
@@ -72,7 +77,9 @@ export function* chunksOf(rows: readonly Row[]): Iterable<readonly [Row[], isLas
   let chunk: Row[] = [];
   let chars = 0;
   for (const row of rows) {
-    const length = JSON.stringify(row).length;
+    // The length of an entity is that of its state, near enough: most rows are entities.
+    const state = row[3];
+    const length = row[0] === "entity" ? String(state).length + 100 : JSON.stringify(row).length;
     if (chars > 0 && chars + length > TRANSFER_CHARS_MAX) {
       yield [chunk, false];
       chunk = [];
