@@ -123,18 +123,14 @@ export function copyPayload(subject: Subject, payload: unknown): unknown {
   }
 }
 
-/** A copy of a reply. @throws {CatgaError} REPLY_TOO_LARGE or REPLY_NOT_ENCODABLE */
-export function copyReply(subject: Subject, reply: unknown): unknown {
-  try {
-    return copyPlain(reply);
-  } catch (error) {
-    const details = detailsOf(subject);
-    if (!(error instanceof OversizeError)) {
-      throw new CatgaError("REPLY_NOT_ENCODABLE", { ...details, ...whyNot(error) });
-    }
-    const { bytes, bytesMax } = error;
-    throw new CatgaError("REPLY_TOO_LARGE", { ...details, bytes, bytesMax });
+/** Why a reply could not be copied: REPLY_TOO_LARGE or REPLY_NOT_ENCODABLE. */
+export function replyError(subject: Subject, error: unknown): CatgaError {
+  const details = detailsOf(subject);
+  if (!(error instanceof OversizeError)) {
+    return new CatgaError("REPLY_NOT_ENCODABLE", { ...details, ...whyNot(error) });
   }
+  const { bytes, bytesMax } = error;
+  return new CatgaError("REPLY_TOO_LARGE", { ...details, bytes, bytesMax });
 }
 
 /** A property that throws when it is read is user code's business too. */

@@ -1,7 +1,8 @@
 /** How turns and hooks of an entity end: answers that are copied, errors that are told. */
 import { CatgaError, describeError } from "../base/errors.ts";
 import { isThenable } from "../base/thenable.ts";
-import { copyReply } from "./call.ts";
+import { copyPlain } from "../base/plain.ts";
+import { replyError } from "./call.ts";
 import { Refused, type Work } from "./definition.ts";
 import type { TurnEntity } from "./turn-context.ts";
 
@@ -10,9 +11,10 @@ export function answer({ host, id }: TurnEntity, work: Work, value: unknown): vo
   if (work.oneWay) return work.succeed(undefined);
   let copy: unknown;
   try {
-    copy = copyReply({ entity: host.definition.name, id, type: work.spec.type }, value);
+    copy = copyPlain(value);
   } catch (error) {
-    return work.fail(error as CatgaError);
+    const subject = { entity: host.definition.name, id, type: work.spec.type };
+    return work.fail(replyError(subject, error));
   }
   work.succeed(copy);
 }
