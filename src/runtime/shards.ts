@@ -195,7 +195,8 @@ export class Shards {
     shard.state = next;
     this.#underway += Number(isMoving(shard)) - Number(wasMoving);
     // Those that found no place among the moves under way are waiting for one.
-    if (wasMoving && this.#underway === HANDOFFS_MAX / 2) this.#lookAllLater(0);
+    const hasEnded = wasMoving && !isMoving(shard);
+    if (hasEnded && this.#underway === HANDOFFS_MAX / 2) this.#lookAllLater(0);
     for (const effect of effects) this.#act(shard, effect, from);
     if (shard.state.kind === "none") this.#checkReleased();
   }
