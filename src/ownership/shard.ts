@@ -140,7 +140,8 @@ function lookStaged(state: Extract<ShardState, { kind: "staged" }>, event: Look)
     return open(current, handoff);
   }
   // O6: the donor died or went on without this handoff; what it staged may be out of date.
-  if (epoch === state.epoch && event.ownerAlive) return [state, []];
+  // A record that is older than the donor's says nothing: the newer one is on its way.
+  if (epoch < state.epoch || (epoch === state.epoch && event.ownerAlive)) return [state, []];
   const { releasedEpoch } = state;
   const [next, effects] = lookUnowned({ kind: "none", releasedEpoch }, event);
   return [next, [{ kind: "discard", handoff: state.handoff }, ...effects]];
