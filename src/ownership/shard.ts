@@ -211,7 +211,9 @@ function receive(state: ShardState, handoff: string, epoch: number): Step {
   if (state.kind === "staged" && state.handoff === handoff) {
     return [state, [{ kind: "confirm", handoff }]];
   }
-  const fits = (state.kind === "none" || state.kind === "staged") && epoch >= state.releasedEpoch;
+  const isFree = state.kind === "none" || (state.kind === "staged" && epoch >= state.epoch);
+  // What an earlier owner sent, and comes late, must not take the place of what a later one sent.
+  const fits = isFree && epoch >= state.releasedEpoch;
   if (!fits) return [state, [{ kind: "refuse", handoff }]];
   const staged: ShardState = { kind: "staged", releasedEpoch: state.releasedEpoch, handoff, epoch };
   const confirm: ShardEffect = { kind: "confirm", handoff };
