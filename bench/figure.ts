@@ -1,5 +1,8 @@
 /** What a case reports: one figure, beside the floor that was measured in the same run. */
 
+import { runtimeOf } from "../src/base/runtime.ts";
+import { median } from "./measure/statistics.ts";
+
 /** One printed line, and with `--json` one object. */
 export interface Figure {
   readonly name: string;
@@ -37,6 +40,24 @@ export function atLeast(value: number, bound: number, unit: string): Goal {
 /** A goal with a bound above. */
 export function atMost(value: number, bound: number, unit: string): Goal {
   return { goal: `≤ ${written(bound)} ${unit}`, isReached: value <= bound };
+}
+
+/** The line of something that takes milliseconds: the median, with the slowest beside it. */
+export function tookFigure(name: string, tookMs: readonly number[], boundMs: number): Figure {
+  const ops = median(tookMs);
+  const { name: runtime, version } = runtimeOf();
+  return {
+    name,
+    runtime: `${runtime} ${version}`,
+    unit: "ms",
+    ops,
+    p50Us: ops * 1_000,
+    p99Us: Math.max(...tookMs) * 1_000,
+    n: tookMs.length,
+    floor: null,
+    ratio: null,
+    goals: [atMost(ops, boundMs, "ms")],
+  };
 }
 
 /** A number for people: three places at most, thousands apart. */

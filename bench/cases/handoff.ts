@@ -5,11 +5,10 @@
  * while it moved, one call at a time. There is no floor.
  */
 import { Cluster } from "../../src/index.ts";
-import { runtimeOf } from "../../src/base/runtime.ts";
 import { startHelper } from "../child.ts";
-import { atMost, type Figure, type Goal } from "../figure.ts";
+import { tookFigure } from "../figure.ts";
 import { effort } from "../measure/effort.ts";
-import { median, percentile } from "../measure/statistics.ts";
+import { percentile } from "../measure/statistics.ts";
 import { say } from "../parent.ts";
 import { newClusterName, useOwnSecretFolder } from "../processes/cluster-name.ts";
 import { EchoContract, payload } from "../processes/echo.ts";
@@ -22,10 +21,8 @@ const QUIET_MS = 400;
 
 useOwnSecretFolder();
 const { processes } = effort();
-const { name, version } = runtimeOf();
 
 interface Move {
-  readonly shards: number;
   readonly tookMs: number;
   readonly blackoutsMs: readonly number[];
 }
@@ -65,7 +62,6 @@ async function measureMove(): Promise<Move> {
   await Promise.all(watching);
   const times = [...moved.values()];
   return {
-    shards: moved.size,
     tookMs: Math.max(...times) - Math.min(...times),
     blackoutsMs: [...longest.values()],
   };
@@ -100,34 +96,9 @@ function oneOfEachShard(caller: Sender): Map<number, string> {
   return probes;
 }
 
-function report(what: string, figures: readonly number[], n: number, goal: (ms: number) => Goal) {
-  const ops = median(figures);
-  say({
-    name: what,
-    runtime: `${name} ${version}`,
-    unit: "ms",
-    ops,
-    p50Us: ops * 1_000,
-    p99Us: Math.max(...figures) * 1_000,
-    n,
-    floor: null,
-    ratio: null,
-    goals: [goal(ops)],
-  } satisfies Figure);
-}
-
 const moves: Move[] = [];
 for (let i = 0; i < processes; i++) moves.push(await measureMove());
-const shards = Math.round(median(moves.map((move) => move.shards)));
-report(
-  "100,000 entities, a third of the shards moves",
-  moves.map(({ tookMs }) => tookMs),
-  shards,
-  (ms) => atMost(ms, MOVE_GOAL_MS, "ms"),
-);
-report(
-  "blackout of a shard that moves, p99",
-  moves.map(({ blackoutsMs }) => percentile(blackoutsMs, 0.99)),
-  moves[0]!.blackoutsMs.length,
-  (ms) => atMost(ms, BLACKOUT_GOAL_MS, "ms"),
-);
+const tookMs = moves.map((move) => move.tookMs);
+const blackoutsMs = moves.map((move) => percentile(move.blackoutsMs, 0.99));
+say(tookFigure("100,000 entities, a third of the shards moves", tookMs, MOVE_GOAL_MS));
+say(tookFigure("blackout of a shard that moves, p99", blackoutsMs, BLACKOUT_GOAL_MS));

@@ -3,11 +3,9 @@
  * everything: the first node of a new cluster, and one that joins two others. One process after the
  * other; the figure is the median, p99 stands for the slowest. There is no floor.
  */
-import { runtimeOf } from "../../src/base/runtime.ts";
 import { startHelper } from "../child.ts";
-import { atMost, type Figure } from "../figure.ts";
+import { tookFigure } from "../figure.ts";
 import { effort } from "../measure/effort.ts";
-import { median } from "../measure/statistics.ts";
 import { newClusterName, useOwnSecretFolder } from "../processes/cluster-name.ts";
 import { say } from "../parent.ts";
 
@@ -15,7 +13,6 @@ const GOAL_MS = 100;
 
 useOwnSecretFolder();
 const { processes } = effort();
-const { name, version } = runtimeOf();
 
 /** Starts a node of `cluster`, which leaves in good order when it has had its first answer. */
 async function startMs(cluster: string): Promise<number> {
@@ -24,25 +21,9 @@ async function startMs(cluster: string): Promise<number> {
   return tookMs;
 }
 
-function report(what: string, tookMs: readonly number[]): void {
-  const ops = median(tookMs);
-  say({
-    name: what,
-    runtime: `${name} ${version}`,
-    unit: "ms",
-    ops,
-    p50Us: ops * 1_000,
-    p99Us: Math.max(...tookMs) * 1_000,
-    n: tookMs.length,
-    floor: null,
-    ratio: null,
-    goals: [atMost(ops, GOAL_MS, "ms")],
-  } satisfies Figure);
-}
-
 const first: number[] = [];
 for (let i = 0; i < processes; i++) first.push(await startMs(newClusterName()));
-report("start to first answer, first node", first);
+say(tookFigure("start to first answer, first node", first, GOAL_MS));
 
 const cluster = newClusterName();
 await using one = startHelper("processes/member.ts", cluster, "owner");
@@ -52,4 +33,4 @@ await two.next();
 
 const joining: number[] = [];
 for (let i = 0; i < processes; i++) joining.push(await startMs(cluster));
-report("start to first answer, third node", joining);
+say(tookFigure("start to first answer, third node", joining, GOAL_MS));

@@ -40,6 +40,20 @@ const TRANSITIONS: readonly Row[] = [
     ],
   ],
   [
+    "a late transfer of an earlier owner is refused, and what was staged stays (O6)",
+    STAGED,
+    { kind: "transfer", handoff: "h0", epoch: 2 },
+    STAGED,
+    [{ kind: "refuse", handoff: "h0" }],
+  ],
+  [
+    "what was staged stays while only an older record is known here",
+    STAGED,
+    look(owned("third", 2)),
+    STAGED,
+    [],
+  ],
+  [
     "a transfer to the owner itself is refused",
     ACTIVE,
     { kind: "transfer", handoff: "h2", epoch: 3 },

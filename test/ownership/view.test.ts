@@ -91,6 +91,17 @@ describe("a view", () => {
     expect(view.shard("a.b", 7)?.record.owner).toBe("a");
   });
 
+  test("takes nobody for gone whose session it has not seen (O1)", () => {
+    const view = new View();
+    expect(view.isGone("a")).toBe(false);
+    for (const state of ["up", "leaving"] as const) {
+      view.apply(entry("n.a", state === "up" ? 1 : 2, session(state)));
+      expect(view.isGone("a")).toBe(false);
+    }
+    view.apply(entry("n.a", 3, session("dead")));
+    expect(view.isGone("a")).toBe(true);
+  });
+
   test("tells what a session was before", () => {
     const view = new View();
     const steps = ["up", "leaving", "left"] as const;
