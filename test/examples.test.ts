@@ -84,7 +84,7 @@ describe("the demo", () => {
   test.each([
     ["--nodes 0", 'Cannot use --nodes "0": write a whole number from 1 to 16'],
     ["--nodes three", 'Cannot use --nodes "three"'],
-    ["--port 65534", 'Cannot use --port "65534": write a whole number from 1 to 65533'],
+    ["--port 65534", 'Cannot use --port "65534": write a whole number from 1 to 65532'],
     ["--runtime perl", 'Cannot use --runtime "perl": write bun, node, deno or mixed'],
     ["--twice", "'--twice'"],
     ["now", "'now'"],

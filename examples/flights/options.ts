@@ -27,9 +27,10 @@ export type Request =
 export const USAGE = `Usage: npm start -- [options]
 
 Replays 20,000 flights through a cluster on this machine: every airport is an entity, every flight
-a message to both of its airports. Afterwards it compares with a plain loop and keeps serving.
+a message to both of its airports. Meanwhile one more node joins, one leaves and one is killed.
+Afterwards it compares with a plain loop and keeps serving.
 
-  --nodes N      how many node processes, 1 to 16             (3)
+  --nodes N      how many node processes at first, 1 to 16    (3)
   --runtime R    bun, node, deno, or mixed: one of each       (bun)
   --port P       of the first node's edge; node i takes P+i   (3000)
   --once         ends after the comparison: 0 if all is the same, 1 if not
@@ -53,8 +54,8 @@ export function parseOptions(args: readonly string[]): Request {
     });
     if (values.help) return { kind: "help" };
     const nodes = wholeNumber("--nodes", values.nodes, NODES_MAX);
-    // The last node needs a port as well.
-    const port = wholeNumber("--port", values.port, PORT_MAX - nodes + 1);
+    // The last node needs a port as well, and so does the one that joins.
+    const port = wholeNumber("--port", values.port, PORT_MAX - nodes);
     const runtime = runtimeNamed(values.runtime);
     return { kind: "run", options: { nodes, runtime, port, once: values.once } };
   } catch (error) {
