@@ -53,6 +53,7 @@ function jsonFrame(): void {
       entity: "echo",
       id: ids[n]!,
       message: copyPlain(bodies[n]),
+      dedup: undefined,
     });
   }
   const head = { generation: GENERATION, number: 7, acknowledged: 6, to: OWNER };

@@ -10,7 +10,7 @@
  * [generation, number, acknowledged, to, [messages, replies, done, notes]]
  * ```
  *
- * whose lists are flat where they are long: a message is nine values in a row, a reply two, a call
+ * whose lists are flat where they are long: a message is ten values in a row, a reply two, a call
  * that is done without a value one. Every value in it is plain data, so encoding cannot fail.
  */
 import { BATCH_CHARS_MAX, BATCH_ITEMS_MAX } from "../base/limits.ts";
@@ -32,6 +32,14 @@ export interface MessageItem {
   readonly entity: string;
   readonly id: string;
   readonly message: unknown;
+  readonly dedup: Dedup | undefined;
+}
+
+/** What a command is known by when it is sent again; in a frame `[key, since]`, or 0 for none. */
+export interface Dedup {
+  readonly key: string;
+  /** The shard's epoch when it was sent for the first time; 0 for the first time itself. */
+  readonly since: number;
 }
 
 /** What a frame says before its items. */
@@ -57,7 +65,7 @@ export interface ItemReader {
   note(note: Note): void;
 }
 
-const MESSAGE_VALUES = 9;
+const MESSAGE_VALUES = 10;
 const LISTS = 4;
 
 const encoder = new TextEncoder();
@@ -88,7 +96,7 @@ export class Batch {
   addMessage(item: MessageItem): void {
     const { shard, epoch, channel, sequence, call, leftMs } = item;
     this.messages.push(shard, epoch, channel, sequence, call, leftMs);
-    this.messages.push(item.entity, item.id, item.message);
+    this.messages.push(item.entity, item.id, item.message, dedupValue(item.dedup));
   }
 
   /** Adds an answer. A list cannot hold `undefined`: JSON would make it null. */
@@ -153,7 +161,8 @@ function readMessages(values: unknown[], reader: ItemReader): boolean {
     const entity = values[i + 6];
     const id = values[i + 7];
     if (typeof leftMs !== "number") return false;
-    if (typeof entity !== "string" || typeof id !== "string") return false;
+    const dedup = readDedup(values[i + 9]);
+    if (typeof entity !== "string" || typeof id !== "string" || dedup === "malformed") return false;
     reader.message({
       shard: values[i] as number,
       epoch: values[i + 1] as number,
@@ -164,7 +173,20 @@ function readMessages(values: unknown[], reader: ItemReader): boolean {
       entity,
       id,
       message: values[i + 8],
+      dedup,
     });
   }
   return true;
+}
+
+/** A {@link Dedup} as it travels. */
+export function dedupValue(dedup: Dedup | undefined): unknown {
+  return dedup === undefined ? 0 : [dedup.key, dedup.since];
+}
+
+/** Reads what {@link dedupValue} wrote. */
+export function readDedup(value: unknown): Dedup | undefined | "malformed" {
+  if (value === 0) return undefined;
+  const [key, since] = Array.isArray(value) ? (value as unknown[]) : [];
+  return typeof key === "string" && isWhole(since) ? { key, since } : "malformed";
 }

@@ -4,6 +4,7 @@
 
 import type { CatgaError } from "../base/errors.ts";
 import type { Row } from "../protocol/note.ts";
+import type { Dedup } from "../protocol/frame.ts";
 import type { Calls, RemoteCall } from "./remote-call.ts";
 
 /** Whether a message may change the state. */
@@ -57,6 +58,8 @@ export interface Work {
   readonly oneWay: boolean;
   /** When nobody waits for the answer any more; calls of the turn end by then too. */
   readonly deadlineMs: number;
+  /** Of a command that is not to run twice. */
+  readonly dedup: Dedup | undefined;
   /** The handler is about to run; `false` when nobody wants the answer any more. */
   begin(nowMs: number): boolean;
   /** `value` is a copy that belongs to the caller. */
@@ -65,7 +68,7 @@ export interface Work {
   /** The message as it travels with its entity, if its sender lives on another node. */
   row?(nowMs: number): Row;
   /** Sends the message anew, for one of this node: its entity goes elsewhere. */
-  depart?(calls: Calls): RemoteCall;
+  depart?(calls: Calls): RemoteCall | undefined;
 }
 
 /** What became of a message that was brought to a mailbox. */

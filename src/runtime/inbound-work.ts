@@ -3,7 +3,7 @@ import { CatgaError } from "../base/errors.ts";
 import { ERROR_TEXT_CHARS_MAX } from "../base/limits.ts";
 import { charsMaxOfLastCopy } from "../base/plain.ts";
 import { isWhole } from "../base/shape.ts";
-import type { MessageItem } from "../protocol/frame.ts";
+import { type Dedup, dedupValue, type MessageItem, readDedup } from "../protocol/frame.ts";
 import type { Row } from "../protocol/note.ts";
 import { detailsOf } from "./call.ts";
 import type { MessageSpec, Work } from "./definition.ts";
@@ -13,7 +13,7 @@ import type { Peer } from "./peer.ts";
 /** What the texts of an error may add to a batch at most, in escaped JSON. */
 const FAILURE_CHARS_MAX = 6 * 2 * ERROR_TEXT_CHARS_MAX;
 
-type Item = Pick<MessageItem, "call" | "leftMs" | "entity" | "id" | "message">;
+type Item = Pick<MessageItem, "call" | "leftMs" | "entity" | "id" | "message" | "dedup">;
 
 /** See the file's header. */
 export class InboundWork implements Work {
@@ -21,6 +21,7 @@ export class InboundWork implements Work {
   readonly message: unknown;
   readonly deadlineMs: number;
   readonly oneWay: boolean;
+  readonly dedup: Dedup | undefined;
   readonly #peer: Peer;
   readonly #item: Item;
   #hasBegun = false;
@@ -34,6 +35,7 @@ export class InboundWork implements Work {
     this.#item = item;
     this.spec = spec;
     this.message = item.message;
+    this.dedup = item.dedup;
     this.oneWay = item.leftMs < 0;
     this.deadlineMs = this.oneWay ? Number.POSITIVE_INFINITY : nowMs + item.leftMs;
   }
@@ -50,7 +52,8 @@ export class InboundWork implements Work {
 
   row(nowMs: number): Row {
     const leftMs = this.oneWay ? -1 : Math.max(0, this.deadlineMs - nowMs);
-    return ["message", this.#peer.incarnation, this.#item.call, leftMs, this.message];
+    const dedup = dedupValue(this.dedup);
+    return ["message", this.#peer.incarnation, this.#item.call, leftMs, this.message, dedup];
   }
 
   succeed(value: unknown): void {
@@ -70,17 +73,17 @@ export interface Arrival {
   readonly host: EntityHost;
   readonly id: string;
   readonly nowMs: number;
-  readonly peerOf: (incarnation: string) => Peer;
 }
 
 /** A message that had been accepted elsewhere, and came with its entity. */
-export function workOf(row: Row, { host, id, nowMs, peerOf }: Arrival): Work | undefined {
-  const [, sender, call, leftMs, message] = row;
+export function workOf(row: Row, { host, id, nowMs }: Arrival): Work | undefined {
+  const [, sender, call, leftMs, message, key] = row;
   const spec = host.definition.messages.get(typeOf(message));
   if (typeof sender !== "string" || !isWhole(call) || typeof leftMs !== "number") return undefined;
-  if (spec === undefined) return undefined;
-  const item = { call, leftMs, entity: host.definition.name, id, message };
-  return new InboundWork(peerOf(sender), item, { spec, nowMs });
+  const dedup = readDedup(key);
+  if (spec === undefined || dedup === "malformed") return undefined;
+  const item = { call, leftMs, entity: host.definition.name, id, message, dedup };
+  return new InboundWork(host.exits.peerOf(sender), item, { spec, nowMs });
 }
 
 /** What a message says it is. */

@@ -15,11 +15,9 @@ import { type Exits, startTimer } from "./turn-context.ts";
 export class LocalDelivery {
   readonly hosts: ReadonlyMap<string, EntityHost>;
   readonly #context: NodeContext;
-  readonly #exits: Exits;
 
   constructor(context: NodeContext, exits: Exits) {
     this.#context = context;
-    this.#exits = exits;
     const { entities } = context.options;
     this.hosts = new Map(entities.map((each) => [each.name, new EntityHost(each, context, exits)]));
   }
@@ -43,7 +41,7 @@ export class LocalDelivery {
     const { nowMs } = this.#context.wheel;
     const packets = packetsOf(rows, nowMs, (row, entity, id) => {
       const host = this.hosts.get(entity);
-      return host && workOf(row, { host, id, nowMs, peerOf: this.#exits.peerOf });
+      return host && workOf(row, { host, id, nowMs });
     });
     return packets?.every(({ entity }) => this.hosts.has(entity)) ? packets : undefined;
   }
@@ -55,9 +53,10 @@ export class LocalDelivery {
   settle(shard: OwnedShard): void {
     const { packets } = shard;
     shard.packets = [];
-    for (const { entity, id, state, timers } of packets) {
+    for (const { entity, id, state, timers, answers } of packets) {
       if (state === undefined) continue;
       const activation = this.hosts.get(entity)!.activate(id, shard, state);
+      for (const answer of answers) activation.luggage.dedup.keep(answer);
       for (const timer of timers) startTimer(activation, timer);
     }
     for (const { entity, id, works } of packets) {
@@ -68,10 +67,11 @@ export class LocalDelivery {
 
 /** A call that was meant for another node, for a mailbox of this one. */
 function homebound(call: RemoteCall, spec: MessageSpec): Work {
-  const { message, deadlineMs } = call;
+  const { message, deadlineMs, dedup } = call;
   return {
     spec,
     message,
+    dedup,
     oneWay: false,
     deadlineMs,
     begin() {

@@ -88,8 +88,11 @@ export class TestCluster<E extends readonly AnyEntity[]> implements AsyncDisposa
     return this.#node(name).leaseHolds;
   }
 
-  /** Starts a node; it has joined when this resolves. */
-  async join(name: string, options: TestNodeOptions<E> = {}): Promise<ClusterOf<E[number]>> {
+  /** Starts a node, with entity types of its own if it is given some; resolves when it joined. */
+  async join<const F extends readonly AnyEntity[] = E>(
+    name: string,
+    options: TestNodeOptions<F> = {},
+  ): Promise<ClusterOf<F[number]>> {
     const { nodes: _, seed: __, network: ___, clock: skew, ...all } = this.#options;
     const { clock = skew, ...own } = options;
     const starting = startNode(
@@ -97,7 +100,7 @@ export class TestCluster<E extends readonly AnyEntity[]> implements AsyncDisposa
       { clock: this.#world.clockOf(name, clock), random: this.#world },
     );
     this.#nodes.set(name, await this.run(starting));
-    return this.node(name);
+    return this.#node(name);
   }
 
   /** Lets a node leave: it hands everything over first. */

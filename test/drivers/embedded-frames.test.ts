@@ -52,19 +52,19 @@ describe("to the link:", () => {
     ["half a message", () => target.items({ messages: [1, 1, 0, 1, 1] })],
     [
       "a message whose id is no text",
-      () => target.items({ messages: [1, 1, 0, 1, 1, 9, entity, 7, {}] }),
+      () => target.items({ messages: [1, 1, 0, 1, 1, 9, entity, 7, {}, 0] }),
     ],
     [
       "a message for no entity",
-      () => target.items({ messages: [1, 1, 0, 1, 1, 9, null, "a", {}] }),
+      () => target.items({ messages: [1, 1, 0, 1, 1, 9, null, "a", {}, 0] }),
     ],
     [
       "a message with a negative shard",
-      () => target.items({ messages: [-1, 1, 0, 1, 1, 9, entity, "a", {}] }),
+      () => target.items({ messages: [-1, 1, 0, 1, 1, 9, entity, "a", {}, 0] }),
     ],
     [
       "a message without a deadline",
-      () => target.items({ messages: [1, 1, 0, 1, 1, null, entity, "a", {}] }),
+      () => target.items({ messages: [1, 1, 0, 1, 1, null, entity, "a", {}, 0] }),
     ],
     ["an answer to no call", () => target.items({ replies: ["x", 1] })],
     ["a failure that is null", () => target.items({ notes: [null] })],
@@ -99,20 +99,23 @@ describe("to the link:", () => {
   const harmless: readonly [what: string, frame: () => string][] = [
     [
       "for an unknown entity",
-      () => target.items({ messages: [1, 1, 0, 1, 1, 9, "nobody", "a", {}] }),
+      () => target.items({ messages: [1, 1, 0, 1, 1, 9, "nobody", "a", {}, 0] }),
     ],
     [
       "for a shard beyond the last",
-      () => target.items({ messages: [99_999, 1, 0, 1, 1, 9, entity, "a", {}] }),
+      () => target.items({ messages: [99_999, 1, 0, 1, 1, 9, entity, "a", {}, 0] }),
     ],
-    ["of an epoch to come", () => target.items({ messages: [1, 99, 0, 2, 1, 9, entity, "a", {}] })],
+    [
+      "of an epoch to come",
+      () => target.items({ messages: [1, 99, 0, 2, 1, 9, entity, "a", {}, 0] }),
+    ],
     [
       "with a message that is null",
-      () => target.items({ messages: [1, 1, 0, 1, 1, 9, entity, "a", null] }),
+      () => target.items({ messages: [1, 1, 0, 1, 1, 9, entity, "a", null, 0] }),
     ],
     [
       "with a message that is a text",
-      () => target.items({ messages: [1, 1, 0, 1, 1, 9, entity, "a", "b"] }),
+      () => target.items({ messages: [1, 1, 0, 1, 1, 9, entity, "a", "b", 0] }),
     ],
     [
       "with an answer nobody asked for",

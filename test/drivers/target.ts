@@ -82,7 +82,7 @@ export class Target {
   /** A message that the node will answer, as call 77. */
   async message(id: string): Promise<unknown[]> {
     const shard = hash(id, hash("counter")) % SHARD_COUNT;
-    return [shard, 1, 0, 1, 77, 5_000, "counter", id, { type: "count" }];
+    return [shard, 1, 0, 1, 77, 5_000, "counter", id, { type: "count" }, 0];
   }
 
   /** Resolves when such a message in frame `number` was answered over `connection`. */

@@ -43,6 +43,7 @@ const messages = fc.record<MessageItem>({
   entity: text,
   id: text,
   message: plain,
+  dedup: fc.option(fc.record({ key: text, since: whole }), { nil: undefined }),
 });
 const replies = fc.tuple(whole, fc.oneof(plain, fc.constant(undefined)));
 const failures = fc.record<FailureNote>({
@@ -131,6 +132,7 @@ const GOOD: Items = {
       entity: "a",
       id: "1",
       message: { type: "t" },
+      dedup: { key: "k", since: 0 },
     },
   ],
   replies: [
@@ -252,9 +254,12 @@ describe("a frame", () => {
     ["too many lists", [[], [], [], [], []]],
     ["a list that is none", [[], [], [], {}]],
     ["half a message", [[1, 1, 0, 1, 1], [], [], []]],
-    ["a message without a number", [[null, 1, 0, 1, 1, 5, "a", "1", {}], [], [], []]],
-    ["a message without a deadline", [[1, 1, 0, 1, 1, "5", "a", "1", {}], [], [], []]],
-    ["a message without an id", [[1, 1, 0, 1, 1, 5, "a", 1, {}], [], [], []]],
+    ["a message without a number", [[null, 1, 0, 1, 1, 5, "a", "1", {}, 0], [], [], []]],
+    ["a message without a deadline", [[1, 1, 0, 1, 1, "5", "a", "1", {}, 0], [], [], []]],
+    ["a message without an id", [[1, 1, 0, 1, 1, 5, "a", 1, {}, 0], [], [], []]],
+    ["a message without a word on its key", [[1, 1, 0, 1, 1, 5, "a", "1", {}], [], [], []]],
+    ["a message whose key is no text", [[1, 1, 0, 1, 1, 5, "a", "1", {}, [1, 0]], [], [], []]],
+    ["a message with half a key", [[1, 1, 0, 1, 1, 5, "a", "1", {}, ["k"]], [], [], []]],
     ["a reply to nobody", [[], ["1", {}], [], []]],
     ["nothing done", [[], [], [null], []]],
     ...nonsenseNotes(),
