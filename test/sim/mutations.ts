@@ -67,7 +67,7 @@ const MUTATIONS: readonly Mutation[] = [
   {
     rule: "O5 records are applied monotonically",
     file: "ownership/view.ts",
-    from: "if (entry.revision <= (this.#entries.get(entry.key)?.revision ?? 0)) return undefined;",
+    from: "if (revision <= (this.#entries.get(key)?.revision ?? 0)) return undefined;",
     to: "",
     kind: "planned",
     seed: 2,
