@@ -1,5 +1,5 @@
 /** References: the typed face of the router. */
-import { durationMs } from "../base/duration.ts";
+import { type Duration, durationMs } from "../base/duration.ts";
 import { CatgaError } from "../base/errors.ts";
 import type { Router } from "../runtime/router.ts";
 import type { RefRequest } from "../runtime/turn-context.ts";
@@ -45,7 +45,7 @@ export class EntityRef {
       type,
       message,
       oneWay,
-      timeoutMs: options === undefined ? this.#declaredMs(type) : this.#chosenMs(type, options),
+      timeoutMs: this.#timeoutMs(type, options?.timeout),
       boundMs: this.#boundMs,
       signal: options?.signal,
     });
@@ -55,12 +55,9 @@ export class EntityRef {
     return this.#messages !== undefined && !Object.hasOwn(this.#messages, type);
   }
 
-  #chosenMs(type: string, { timeout }: CallOptions): number | undefined {
-    return timeout === undefined ? this.#declaredMs(type) : durationMs(timeout, "timeout");
-  }
-
   /** Of an entity type that was given by name only the node may know the declaration. */
-  #declaredMs(type: string): number | undefined {
+  #timeoutMs(type: string, chosen: Duration | undefined): number | undefined {
+    if (chosen !== undefined) return durationMs(chosen, "timeout");
     const def = this.#messages?.[type];
     return def === undefined ? undefined : messageOptions(def).timeoutMs;
   }
