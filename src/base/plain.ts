@@ -43,6 +43,7 @@ const ESCAPED = 6;
 const PER_VALUE = 26;
 /** A value takes two bytes at least, so the estimate is never more than so many times the truth. */
 const OVERESTIMATE = PER_VALUE / 2;
+const CHARS_MAX = MESSAGE_BYTES_MAX * OVERESTIMATE;
 
 // The estimate is kept beside the recursion, because a second return value would cost an object per
 // node of every message. A copy never yields, so nobody else can see it half done.
@@ -90,7 +91,8 @@ function copyAt(value: unknown, depth: number): unknown {
       charsMax += PER_VALUE;
       if (value === null) return null;
       if (depth === DEPTH_MAX) return refuse(TOO_DEEP);
-      checkSize();
+      // Objects that are shared many times over are copied as often: that must end somewhere.
+      if (charsMax > CHARS_MAX) throw new OversizeError(Math.ceil(charsMax / OVERESTIMATE));
       return Array.isArray(value) ? copyArray(value, depth + 1) : copyObject(value, depth + 1);
     default:
       return refuse(describe(value));
@@ -101,12 +103,6 @@ function refuse(found: string, path = ""): typeof REFUSED {
   refused = found;
   refusedPath = path;
   return REFUSED;
-}
-
-/** Objects that are shared many times over are copied as often: that must end somewhere. */
-function checkSize(): void {
-  const bytes = Math.ceil(charsMax / OVERESTIMATE);
-  if (bytes > MESSAGE_BYTES_MAX) throw new OversizeError(bytes);
 }
 
 function copyArray(values: readonly unknown[], depth: number): unknown {
