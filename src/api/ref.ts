@@ -35,7 +35,8 @@ export class EntityRef {
 
   #send(message: object, options: CallOptions | undefined, oneWay: boolean): Promise<unknown> {
     const type = (message as { readonly type?: unknown } | null | undefined)?.type;
-    if (typeof type !== "string" || this.#isUnknown(type)) {
+    const known = this.#messages;
+    if (typeof type !== "string" || (known !== undefined && !Object.hasOwn(known, type))) {
       const details = { entity: this.#name, message: String(type) };
       return Promise.reject(new CatgaError("UNKNOWN_MESSAGE", details));
     }
@@ -49,10 +50,6 @@ export class EntityRef {
       boundMs: this.#boundMs,
       signal: options?.signal,
     });
-  }
-
-  #isUnknown(type: string): boolean {
-    return this.#messages !== undefined && !Object.hasOwn(this.#messages, type);
   }
 
   /** Of an entity type that was given by name only the node may know the declaration. */

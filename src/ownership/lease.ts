@@ -46,12 +46,10 @@ export function grantedLease(sentMs: number, { timeoutMs, everyMs }: HeartbeatTi
   return { kind: "held", untilMs: sentMs + timeoutMs, nextMs: sentMs + everyMs, sentMs: undefined };
 }
 
+type Step = [Lease, LeaseEffect | undefined];
+
 /** Pure; see the file's header. */
-export function stepLease(
-  lease: Lease,
-  event: LeaseEvent,
-  times: HeartbeatTimes,
-): [Lease, LeaseEffect | undefined] {
+export function stepLease(lease: Lease, event: LeaseEvent, times: HeartbeatTimes): Step {
   if (lease.kind === "fenced") return [lease, undefined];
   switch (event.kind) {
     case "tick": {

@@ -46,7 +46,7 @@ export class View {
   readonly #entries = new Map<string, Entry>();
   readonly #sessions = new Map<string, Versioned<SessionRecord>>();
   readonly #groups = new Map<string, Map<number, Versioned<ShardRecord>>>();
-  #groupOfEntity = new Map<string, string>();
+  readonly #groupOfEntity = new Map<string, string>();
 
   /** All sessions, by incarnation; dead ones too. */
   get sessions(): ReadonlyMap<string, Versioned<SessionRecord>> {
@@ -129,7 +129,10 @@ export class View {
       case "le":
         return { kind: "leader", incarnation: (value as IdRecord).incarnation };
       case "gr":
-        this.#groupOfEntity = byEntity(value as GroupsRecord);
+        this.#groupOfEntity.clear();
+        for (const [group, entities] of Object.entries((value as GroupsRecord).groups)) {
+          for (const entity of entities) this.#groupOfEntity.set(entity, group);
+        }
         return { kind: "groups" };
       default:
         return undefined;
@@ -140,11 +143,4 @@ export class View {
     const shards = this.#groups.get(group) ?? new Map<number, Versioned<ShardRecord>>();
     this.#groups.set(group, shards.set(shard, owned));
   }
-}
-
-function byEntity({ groups }: GroupsRecord): Map<string, string> {
-  const pairs = Object.entries(groups).flatMap(([group, entities]) =>
-    entities.map((entity) => [entity, group] as const),
-  );
-  return new Map(pairs);
 }
