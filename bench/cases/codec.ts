@@ -37,9 +37,7 @@ let amounts = 0;
 const reader: ItemReader = {
   message: ({ message }) => (amounts += (message as Payload).amount),
   reply: () => {},
-  failure: () => {},
-  redirect: () => {},
-  control: () => false,
+  note: () => {},
 };
 
 function jsonFrame(): void {

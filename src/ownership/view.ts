@@ -69,12 +69,6 @@ export class View {
     return shards?.get(shard) ?? shards?.get(GENESIS);
   }
 
-  /** Who owns every shard of `group`, as long as none of them was ever written. */
-  soleOwner(group: string): string | undefined {
-    const shards = this.#groups.get(group);
-    return shards?.size === 1 ? (shards.get(GENESIS)?.record.owner ?? undefined) : undefined;
-  }
-
   /** True for a node that may act: up or leaving. */
   isAlive(incarnation: string): boolean {
     const state = this.#sessions.get(incarnation)?.record.state;
@@ -88,6 +82,13 @@ export class View {
   isGone(incarnation: string): boolean {
     const state = this.#sessions.get(incarnation)?.record.state;
     return state === "dead" || state === "left";
+  }
+
+  /** True when a live node hosts `group`. */
+  isHosted(group: string): boolean {
+    return [...this.#sessions].some(
+      ([incarnation, { record }]) => record.group === group && this.isAlive(incarnation),
+    );
   }
 
   /** Sessions that may be given shards of `group`, by node id. */

@@ -44,7 +44,6 @@ export class Activation extends WheelEntry implements TurnEntity, Resident {
   #isQueued = false;
   #closing: PassivationReason | undefined;
   #isFrozen = false; // No turn starts: the shard may go to another node.
-  #drains = false; // While closing: waiting messages run first.
   #aborter: AbortController | undefined;
   #timers: Set<EntityTimer> | undefined;
   #openError: CatgaError | undefined;
@@ -130,16 +129,12 @@ export class Activation extends WheelEntry implements TurnEntity, Resident {
     this.resume();
   }
 
-  /** Ends the activation after the turns that run; what waits is delivered to the next one. */
+  /**
+   * Ends the activation after the turns that run; what waits is delivered to the next one. For a
+   * shutdown there is none: then every message that was accepted has its turn first.
+   */
   passivate(reason: PassivationReason): void {
-    this.#closing ??= reason;
-    this.#closeIfDone();
-  }
-
-  /** Ends the activation when every message that was accepted has had its turn. */
-  drain(reason: PassivationReason): void {
-    this.#closing ??= reason;
-    this.#drains = true;
+    this.#closing = reason === "shutdown" ? reason : (this.#closing ?? reason);
     this.#closeIfDone();
   }
 
@@ -174,7 +169,7 @@ export class Activation extends WheelEntry implements TurnEntity, Resident {
 
   #mayStart(work: Work): boolean {
     if (this.#phase !== "live" || this.#running < 0 || this.#isFrozen) return false;
-    if (this.#closing !== undefined && !this.#drains) return false;
+    if (this.#closing !== undefined && this.#closing !== "shutdown") return false;
     return work.spec.kind === "query" || this.#running === 0;
   }
 
@@ -224,9 +219,9 @@ export class Activation extends WheelEntry implements TurnEntity, Resident {
 
   #closeIfDone(): void {
     if (this.#phase !== "live" || this.#running !== 0) return;
-    if (this.#isFrozen && !this.shard.isPacking) return this.shard.quieted();
+    if (this.#isFrozen && !this.shard.isPacking) return this.shard.changed();
     if (this.#closing === undefined) return;
-    if (!this.#drains || this.waitingCount === 0) this.#close(this.#closing);
+    if (this.#closing !== "shutdown" || this.waitingCount === 0) this.#close(this.#closing);
   }
 
   #close(reason: PassivationReason): void {

@@ -3,6 +3,7 @@
  */
 
 import type { CatgaError } from "../base/errors.ts";
+import type { Row } from "../protocol/note.ts";
 import type { Calls, RemoteCall } from "./remote-call.ts";
 
 /** Whether a message may change the state. */
@@ -66,9 +67,6 @@ export interface Work {
   /** Sends the message anew, for one of this node: its entity goes elsewhere. */
   depart?(calls: Calls): RemoteCall;
 }
-
-/** A message on the wire, see `packet.ts`. */
-export type Row = readonly [kind: string, ...values: unknown[]];
 
 /** What became of a message that was brought to a mailbox. */
 export type Posted = "accepted" | "full";

@@ -1,7 +1,9 @@
 /** The entities of this node, and what comes to them from elsewhere than its own callers. */
 import { CatgaError } from "../base/errors.ts";
-import type { MessageSpec, Row, Work } from "./definition.ts";
+import type { Row } from "../protocol/note.ts";
+import type { MessageSpec, Work } from "./definition.ts";
 import { EntityHost } from "./entity-host.ts";
+import { workOf } from "./inbound-work.ts";
 import { LocalTell } from "./local-call.ts";
 import type { NodeContext } from "./node-context.ts";
 import type { OwnedShard } from "./owned-shard.ts";
@@ -9,23 +11,15 @@ import { type Packet, packetsOf } from "./packet.ts";
 import type { RemoteCall } from "./remote-call.ts";
 import { type Exits, startTimer } from "./turn-context.ts";
 
-/** An entity of this node, in a shard that it serves. */
-export interface Place {
-  readonly host: EntityHost;
-  readonly id: string;
-  readonly shard: OwnedShard;
-}
-
-/** Makes a message of a row of a transfer. */
-export type ReadMessage = (row: Row, host: EntityHost, id: string) => Work | undefined;
-
 /** See the file's header. */
 export class LocalDelivery {
   readonly hosts: ReadonlyMap<string, EntityHost>;
   readonly #context: NodeContext;
+  readonly #exits: Exits;
 
   constructor(context: NodeContext, exits: Exits) {
     this.#context = context;
+    this.#exits = exits;
     const { entities } = context.options;
     this.hosts = new Map(entities.map((each) => [each.name, new EntityHost(each, context, exits)]));
   }
@@ -45,10 +39,11 @@ export class LocalDelivery {
   }
 
   /** Entities of a transfer, checked: `undefined` for rows that make no sense. */
-  unpack(rows: readonly Row[], readMessage: ReadMessage): Packet[] | undefined {
-    const packets = packetsOf(rows, this.#context.wheel.nowMs, (row, entity, id) => {
+  unpack(rows: readonly Row[]): Packet[] | undefined {
+    const { nowMs } = this.#context.wheel;
+    const packets = packetsOf(rows, nowMs, (row, entity, id) => {
       const host = this.hosts.get(entity);
-      return host && readMessage(row, host, id);
+      return host && workOf(row, { host, id, nowMs, peerOf: this.#exits.peerOf });
     });
     return packets?.every(({ entity }) => this.hosts.has(entity)) ? packets : undefined;
   }

@@ -14,8 +14,9 @@
 import type * as Devalue from "devalue";
 import { describeError } from "../base/errors.ts";
 import { STATE_CHARS_MAX, TRANSFER_CHARS_MAX } from "../base/limits.ts";
-import { isWhole } from "../protocol/frame.ts";
-import type { Row, Work } from "./definition.ts";
+import { isWhole } from "../base/shape.ts";
+import type { Row } from "../protocol/note.ts";
+import type { Work } from "./definition.ts";
 
 /** A timer of an entity: when it is due, by this node's clock, and what it sends. */
 export interface TimerRow {

@@ -6,18 +6,19 @@ import { copyPayload } from "./call.ts";
 import { type Logger, withFields } from "../base/logger.ts";
 import { type Duration, durationMs } from "../base/duration.ts";
 import { CatgaError } from "../base/errors.ts";
+import type { Row } from "../protocol/note.ts";
 import { WheelEntry } from "../base/timer-wheel.ts";
 import type {
   EntityDefinition,
   MessageSpec,
   PassivationReason,
   Posted,
-  Row,
   Work,
 } from "./definition.ts";
 import type { NodeContext } from "./node-context.ts";
 import type { OwnedShard } from "./owned-shard.ts";
 import type { TimerRow } from "./packet.ts";
+import type { Peer } from "./peer.ts";
 
 /** The entity whose turn it is. */
 export interface TurnEntity {
@@ -49,6 +50,8 @@ export interface Exits {
   refTo(request: RefRequest): unknown;
   /** Sends messages of this node anew, ahead of what was sent since. */
   sendAgain(entity: string, id: string, works: readonly Work[]): void;
+  /** The way back to the sender of a message. */
+  peerOf(incarnation: string): Peer;
 }
 
 /** A reference that a turn asks for. */

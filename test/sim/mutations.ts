@@ -82,7 +82,7 @@ const MUTATIONS: readonly Mutation[] = [
   },
   {
     rule: "M1 the counters move with the shard",
-    file: "runtime/departure.ts",
+    file: "runtime/owned-shard.ts",
     from: "counters: isLast ? counters : []",
     to: "counters: isLast ? counters.slice(0, 0) : []",
     kind: "planned",
