@@ -37,11 +37,12 @@ export class EntityRef {
 
   #send(message: object, options: CallOptions | undefined, oneWay: boolean): Promise<unknown> {
     const type = (message as { readonly type?: unknown } | null | undefined)?.type;
-    if (typeof type !== "string" || this.#isUnknown(type)) {
+    const known = this.#messages;
+    if (typeof type !== "string" || (known !== undefined && !Object.hasOwn(known, type))) {
       const details = { entity: this.#name, message: String(type) };
       return Promise.reject(new CatgaError("UNKNOWN_MESSAGE", details));
     }
-    const def = this.#messages?.[type];
+    const def = known?.[type];
     const declaredMs = def === undefined ? undefined : messageOptions(def).timeoutMs;
     const { timeout, signal, retries = 0, idempotencyKey: key } = options ?? NONE;
     const sending = {
@@ -57,10 +58,6 @@ export class EntityRef {
     };
     if (retries === 0) return this.#router.send(sending);
     return sendRetrying(this.#router, sending, { retries: checkRetries(retries), kind: def?.kind });
-  }
-
-  #isUnknown(type: string): boolean {
-    return this.#messages !== undefined && !Object.hasOwn(this.#messages, type);
   }
 }
 

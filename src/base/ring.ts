@@ -36,8 +36,10 @@ export function createRing<N extends RingNode>(
   const room = capacities(nodes, shardCount);
   // Keys are spread over the shards by a hash already: shards may stand at even distances.
   const spacing = (2 ** 32 / shardCount) * INDEX_SPAN;
+  let next = 0;
   for (let shard = 0; shard < shardCount; shard++) {
-    let at = firstAtOrAfter(points, shard * spacing);
+    while (next < points.length && points[next]! < shard * spacing) next++;
+    let at = next % points.length;
     while (room[points[at]! % INDEX_SPAN] === 0) at = (at + 1) % points.length;
     const node = points[at]! % INDEX_SPAN;
     room[node]!--;
@@ -59,15 +61,4 @@ function pointsOf(nodes: readonly RingNode[], hash: Hash): Float64Array {
 function capacities(nodes: readonly RingNode[], shardCount: number): number[] {
   const total = nodes.reduce((sum, node) => sum + node.weight, 0);
   return nodes.map((node) => Math.ceil((LOAD_BOUND * shardCount * node.weight) / total));
-}
-
-function firstAtOrAfter(points: Float64Array, position: number): number {
-  let low = 0;
-  let high = points.length;
-  while (low < high) {
-    const middle = (low + high) >>> 1;
-    if (points[middle]! < position) low = middle + 1;
-    else high = middle;
-  }
-  return low === points.length ? 0 : low;
 }

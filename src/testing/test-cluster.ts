@@ -80,7 +80,7 @@ export class TestCluster<E extends readonly AnyEntity[]> implements AsyncDisposa
 
   /** The cluster as node `name` sees it. @throws {RangeError} when there is no such node. */
   node(name: string): ClusterOf<E[number]> {
-    return this.#node(name) as ClusterOf<E[number]>;
+    return this.#node(name);
   }
 
   /** True while node `name` may act for what it owns: its session lease holds by its own clock. */
