@@ -6,7 +6,7 @@ import { type Random, systemRandom } from "../base/random.ts";
 import { checkRuntime } from "../base/runtime.ts";
 import type { MembershipChange, Plan } from "../ownership/plan.ts";
 import type { ClusterEvents } from "../runtime/events.ts";
-import { Node } from "../runtime/node.ts";
+import { Seat } from "../runtime/seat.ts";
 import type { NodeInfo, Ownership } from "../runtime/survey.ts";
 import type { RefRequest } from "../runtime/turn-context.ts";
 import type { Ref } from "./context.ts";
@@ -79,24 +79,25 @@ export async function startNode(
   world: { readonly clock: Clock; readonly random: Random },
 ): Promise<NodeCluster> {
   const settings = settingsOf(options, world.random);
-  const node = await Node.start(
+  const seat = new Seat(
     { ...settings, ...world },
-    (router, request) => new EntityRef(router, request as RefRequest<RefTarget>),
+    (router, request) => new EntityRef({ router }, request as RefRequest<RefTarget>),
   );
+  await seat.take();
   const boundMs = Number.POSITIVE_INFINITY;
   const stop: NodeCluster["stop"] = (how) =>
-    node.stop(durationMs(how?.deadline ?? STOP_DEADLINE_MS, "deadline"));
+    seat.stop(durationMs(how?.deadline ?? STOP_DEADLINE_MS, "deadline"));
   return {
     nodeId: settings.nodeId,
-    entity: (target, id) => new EntityRef(node.router, { target, id, boundMs }) as never,
+    entity: (target, id) => new EntityRef(seat, { target, id, boundMs }) as never,
     get nodes() {
-      return node.nodes();
+      return seat.node.nodes();
     },
-    owner: (name, id) => node.owner(name, id),
-    on: (type, run) => node.events.on(type, run),
-    plan: (change) => node.plan(change),
+    owner: (name, id) => seat.node.owner(name, id),
+    on: (type, run) => seat.events.on(type, run),
+    plan: (change) => seat.node.plan(change),
     get leaseHolds() {
-      return node.leaseHolds;
+      return seat.node.leaseHolds;
     },
     stop,
     [Symbol.asyncDispose]: () => stop(),

@@ -11,17 +11,22 @@ import { messageOptions, type Messages } from "./messages.ts";
 /** An entity type by name, or with its messages. */
 export type RefTarget = string | { readonly name: string; readonly messages: Messages };
 
+/** Where references send to; another node may stand behind it the next time. */
+export interface Door {
+  readonly router: Router;
+}
+
 /** Implements `Ref`, whose types it has lost. */
 export class EntityRef {
   readonly id: string;
-  readonly #router: Router;
+  readonly #door: Door;
   readonly #name: string;
   readonly #messages: Messages | undefined;
   readonly #boundMs: number;
 
-  constructor(router: Router, { target, id, boundMs }: RefRequest<RefTarget>) {
+  constructor(door: Door, { target, id, boundMs }: RefRequest<RefTarget>) {
     this.id = id;
-    this.#router = router;
+    this.#door = door;
     this.#boundMs = boundMs;
     this.#name = typeof target === "string" ? target : target.name;
     this.#messages = typeof target === "string" ? undefined : target.messages;
@@ -56,8 +61,8 @@ export class EntityRef {
       signal,
       dedup: key === undefined ? undefined : { key: checkKey(key), since: 0 },
     };
-    if (retries === 0) return this.#router.send(sending);
-    return sendRetrying(this.#router, sending, { retries: checkRetries(retries), kind: def?.kind });
+    if (retries === 0) return this.#door.router.send(sending);
+    return sendRetrying(this.#door, sending, { retries: checkRetries(retries), kind: def?.kind });
   }
 }
 

@@ -28,6 +28,9 @@ import { Shards } from "./shards.ts";
 import { type NodeInfo, nodesOf, type Ownership, ownerOf } from "./survey.ts";
 import type { RefRequest } from "./turn-context.ts";
 
+/** Why a node's session is over: it was declared dead, or the authority is another one. */
+export type FenceReason = "dead" | "generation";
+
 /** Makes the references that turns ask for. */
 export type RefFactory = (router: Router, request: RefRequest) => unknown;
 
@@ -47,13 +50,14 @@ export class Node implements AuthorityListener {
   readonly #mesh: Mesh;
   #isSettling = false;
   #failJoin: (error: Error) => void = () => {};
+  #fenced: ((reason: FenceReason) => void) | undefined;
   #stopped: Promise<void> | undefined;
 
   private constructor(context: NodeContext, ports: Ports, refTo: RefFactory) {
     this.#context = context;
     this.#ports = ports;
     this.#writer = new RecordWriter(context, ports.authority, (entry) => this.changed([entry]));
-    this.#membership = new Membership(context, this.#writer, () => this.#fence());
+    this.#membership = new Membership(context, this.#writer, () => this.#fence("dead"));
     const local = new LocalDelivery(context, {
       refTo: (request) => refTo(this.router, request),
       sendAgain: (...works) => this.#mesh.sendAgain(...works),
@@ -78,8 +82,15 @@ export class Node implements AuthorityListener {
     this.router = new Router(this.#mesh);
   }
 
-  /** Starts a node; resolves when it has joined and its calls are taken. */
-  static async start(options: NodeOptions, refTo: RefFactory): Promise<Node> {
+  /**
+   * Starts a node; resolves when it has joined and its calls are taken. `fenced` is called when its
+   * session was over after that, and everything of it has ended.
+   */
+  static async start(
+    options: NodeOptions,
+    refTo: RefFactory,
+    fenced?: (reason: FenceReason) => void,
+  ): Promise<Node> {
     const { cluster, nodeId, driver, secret, clock, random, times } = options;
     const self = incarnationOf(nodeId, clock.wallMs(), random);
     const { timeoutMs: leaseMs } = times;
@@ -93,6 +104,7 @@ export class Node implements AuthorityListener {
       await node.#close();
       throw error;
     }
+    node.#fenced = fenced;
     return node;
   }
 
@@ -137,14 +149,16 @@ export class Node implements AuthorityListener {
   resynced(snapshot: Snapshot): void {
     const { generation } = this.#context;
     // Another authority: whatever this node owned may be somebody else's there.
-    if (generation !== 0 && generation !== snapshot.generation) return this.#fence();
+    if (generation !== 0 && generation !== snapshot.generation) {
+      return this.#fence("generation");
+    }
     this.#context.generation = snapshot.generation;
     this.changed(snapshot.entries);
   }
 
   lost(error: Error): void {
     this.#context.log.error({ error }, "the authority is lost");
-    this.#fence();
+    this.#fence("generation");
   }
 
   async #join(): Promise<void> {
@@ -214,22 +228,23 @@ export class Node implements AuthorityListener {
   }
 
   #lostCall(call: Call): CatgaError {
-    if (call.executed === "no") return this.#stoppedError();
+    if (call.executed === "no") return this.#context.refusal ?? this.#stoppedError();
     return outcomeUnknown(call, "this node stopped before the answer came");
   }
 
   /** Others may own everything by now: nothing that is here counts any more. */
-  #fence(): void {
+  #fence(why: FenceReason): void {
     const { refusal, log, options } = this.#context;
     if (refusal !== undefined) return;
-    const reason = "this node's session is over, the node has to be started again";
+    const reason = "this node's session is over, another one begins";
     this.#context.refusal = new CatgaError("UNAVAILABLE", { reason });
     log.error({ node: options.nodeId }, reason);
     this.#failJoin(this.#context.refusal);
     this.#membership.stop();
-    this.stop(0).catch((error: unknown) => {
-      log.error({ error }, "cannot close a node whose session is over");
-    });
+    this.stop(0).then(
+      () => this.#fenced?.(why),
+      (error: unknown) => log.error({ error }, "cannot close a node whose session is over"),
+    );
   }
 
   #act(change: ViewChange): void {
@@ -257,7 +272,7 @@ export class Node implements AuthorityListener {
     if (state === before) return; // A heartbeat.
     tellSession(this.#context, incarnation, before);
     if (incarnation === self) {
-      if (state === "dead") this.#fence();
+      if (state === "dead") this.#fence("dead");
     } else if (state === "dead" || state === "left") {
       this.#mesh.forget(incarnation);
       this.#shards.forgetSender(incarnation);

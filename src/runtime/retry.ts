@@ -28,22 +28,22 @@ export interface Retrying {
 
 /** Sends up to `retries` times more than once; rejects with the last failure. */
 export async function sendRetrying(
-  router: Router,
+  door: { readonly router: Router },
   sending: Sending,
-  { retries, kind = router.kindOf(sending) }: Retrying,
+  { retries, kind = door.router.kindOf(sending) }: Retrying,
 ): Promise<unknown> {
-  const { context } = router;
-  const { clock, options } = context;
+  const { clock, options } = door.router.context;
   const { random } = options;
   const key = sending.dedup?.key ?? random.text(26);
   let since = 0;
   for (let tries = 0; ; tries++) {
+    const { router } = door;
     const { epoch = 1 } = router.recordOf(sending) ?? {};
     try {
       return await router.send({ ...sending, dedup: { key, since } });
     } catch (error) {
       const isPassing = error instanceof CatgaError && mayPass(error, kind);
-      const isOver = sending.signal?.aborted === true || context.refusal !== undefined;
+      const isOver = sending.signal?.aborted === true;
       const waitMs = Math.min(RETRY_MS_MAX, RETRY_MS * 2 ** tries) * (0.5 + random.fraction() / 2);
       const isLate = clock.nowMs() + waitMs >= sending.boundMs;
       if (tries === retries || !isPassing || isOver || isLate) throw error;

@@ -100,7 +100,7 @@ export async function startVirtual(options: VirtualOptions): Promise<VirtualNode
   const { clock = new VirtualClock(), ...rest } = options;
   const settings = settingsOf({ transport: memory(), ...rest }, systemRandom);
   const starting = Node.start({ ...settings, clock, random: systemRandom }, (router, request) => {
-    return new EntityRef(router, request as RefRequest<RefTarget>);
+    return new EntityRef({ router }, request as RefRequest<RefTarget>);
   });
   // It would be loaded in real time, which no clock of a test can wait for.
   await loadStateCodec();
@@ -112,11 +112,11 @@ export async function startVirtual(options: VirtualOptions): Promise<VirtualNode
     if (isStarted) break;
   }
   const node = await started;
-  const { router } = node;
+
   return {
     clock,
     node,
     entity: (target, id) =>
-      new EntityRef(router, { target, id, boundMs: Number.POSITIVE_INFINITY }) as never,
+      new EntityRef(node, { target, id, boundMs: Number.POSITIVE_INFINITY }) as never,
   };
 }

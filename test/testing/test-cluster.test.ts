@@ -81,7 +81,7 @@ describe("a cluster in simulated time", () => {
     expect(await nodesOf(cluster, "n1")).toEqual(new Set(["n1", "n2"]));
   });
 
-  test("fences a node that was stopped for longer than its lease", async () => {
+  test("fences a node that was stopped for longer than its lease; it joins anew", async () => {
     await using cluster = await start();
     await cluster.advance("1s");
     await addAll(cluster, "n1");
@@ -90,10 +90,23 @@ describe("a cluster in simulated time", () => {
     await cluster.advance("2s");
     expect(cluster.leaseHolds("n2")).toBe(false);
     expect(await nodesOf(cluster, "n1")).toEqual(new Set(["n1", "n3"]));
+    const seen = record(cluster, "n2", ["node-joined", "node-left", "entity-activated"]);
     cluster.resume("n2");
-    await cluster.advance("100ms");
-    const late = cluster.node("n2").entity(Counter, "c-1").send({ type: "add", n: 1 });
-    expect(await cluster.run(late.catch(codeOf))).toBe("UNAVAILABLE");
+    // It finds out before anything leaves it, but whoever calls cannot know that.
+    const refused = cluster.node("n2").entity(Counter, "c-1").send({ type: "add", n: 1 });
+    expect(await cluster.run(refused.catch(codeOf))).toBe("OUTCOME_UNKNOWN");
+    const late = cluster.node("n2").entity(Counter, "c-1");
+    expect(await cluster.run(late.send({ type: "add", n: 1 }, { retries: 9 }))).toBeGreaterThan(0);
+    await cluster.advance("1s");
+    expect(cluster.node("n1").nodes.map(({ node }) => node)).toEqual(["n1", "n2", "n3"]);
+    expect(await nodesOf(cluster, "n2")).toEqual(new Set(["n1", "n2", "n3"]));
+    // Of the others nobody came or went meanwhile, and listeners go on with the new node.
+    expect(seen.slice(0, 2)).toEqual([
+      { type: "node-left", event: { node: "n2", reason: "failed" } },
+      { type: "node-joined", event: { node: "n2", endpoint: undefined } },
+    ]);
+    expect(new Set(seen.slice(2).map(({ type }) => type))).toEqual(new Set(["entity-activated"]));
+    await cluster.leave("n2");
     expect(cluster.node("n1").nodes.map(({ node }) => node)).toEqual(["n1", "n3"]);
   });
 

@@ -1,0 +1,89 @@
+/**
+ * A process's place in the cluster. A node whose session is over (it was stopped for longer than
+ * its lease, or the authority lost what it knew) ends with everything it had in memory; another one
+ * takes its seat, so that the program goes on as a member.
+ */
+import { RETRY_MS, RETRY_MS_MAX } from "../base/limits.ts";
+import { silenceMsMax } from "../ownership/lease.ts";
+import { Events } from "./events.ts";
+import { type FenceReason, Node, type RefFactory } from "./node.ts";
+import type { NodeOptions } from "./node-context.ts";
+import type { Router } from "./router.ts";
+import type { NodeInfo } from "./survey.ts";
+
+/** See the file's header. */
+export class Seat {
+  /** What happens in the cluster, whichever node sits here. */
+  readonly events: Events;
+  readonly #options: NodeOptions;
+  readonly #refTo: RefFactory;
+  #node: Node | undefined;
+  #stopped: Promise<void> | undefined;
+
+  constructor(options: NodeOptions, refTo: RefFactory) {
+    this.#options = options;
+    this.#refTo = refTo;
+    this.events = new Events(options.log);
+  }
+
+  /** The node that sits here now; it takes no calls while the next one joins. */
+  get node(): Node {
+    return this.#node!;
+  }
+
+  /** Where calls go. */
+  get router(): Router {
+    return this.#node!.router;
+  }
+
+  /** Resolves when the node has joined. */
+  async take(): Promise<void> {
+    const fenced = (reason: FenceReason): void => void this.#takeAgain(reason);
+    const node = await Node.start(this.#options, this.#refTo, fenced);
+    // Stopped meanwhile: nobody will ask this one to leave.
+    if (this.#stopped !== undefined) return node.stop(0);
+    this.#node = node;
+    // What it learned while it joined is no news.
+    node.events.forward(this.events);
+  }
+
+  /** Leaves for good; ends within `deadlineMs` from now. Twice is once. */
+  stop(deadlineMs: number): Promise<void> {
+    this.#stopped ??= this.node.stop(deadlineMs);
+    return this.#stopped;
+  }
+
+  async #takeAgain(reason: FenceReason): Promise<void> {
+    const { clock, log, random, times } = this.#options;
+    const before = this.node.nodes();
+    // Of another authority nobody can ask who still may act under the one before.
+    let waitMs = reason === "generation" ? silenceMsMax(times.timeoutMs) : 0;
+    for (let tries = 0; this.#stopped === undefined; tries++) {
+      await new Promise<void>((resolve) => void clock.after(waitMs, resolve));
+      if (this.#stopped !== undefined) return;
+      try {
+        await this.take();
+        return this.#tell(before);
+      } catch (error) {
+        log.error({ error }, "cannot join anew, this is tried again");
+        waitMs = Math.min(RETRY_MS_MAX, RETRY_MS * 2 ** tries) * (0.5 + random.fraction() / 2);
+      }
+    }
+  }
+
+  /** What happened to the cluster in the meantime. */
+  #tell(before: readonly NodeInfo[]): void {
+    const after = this.node.nodes();
+    for (const { node } of missing(after, before)) {
+      this.events.emit("node-left", { node, reason: "failed" });
+    }
+    for (const { node, endpoint } of missing(before, after)) {
+      this.events.emit("node-joined", { node, endpoint });
+    }
+  }
+}
+
+/** Those of `nodes` that are not among `others`. */
+function missing(others: readonly NodeInfo[], nodes: readonly NodeInfo[]): NodeInfo[] {
+  return nodes.filter(({ node }) => !others.some((other) => other.node === node));
+}
