@@ -83,6 +83,13 @@ export class EntityHost implements ActivationHost {
     return new CatgaError("MAILBOX_FULL", { entity: this.keyOf(id), capacity });
   }
 
+  /** Tells turns that run to give up; returns the ids of their entities. */
+  abortRunning(): string[] {
+    const running = [...this.activations.values()].filter(({ isQuiet }) => !isQuiet);
+    for (const activation of running) activation.abort();
+    return running.map(({ id }) => id);
+  }
+
   /** The node closes: nothing here is waited for any more. */
   abandon(): void {
     for (const activation of this.activations.values()) activation.abort();

@@ -22,6 +22,16 @@ export class LocalDelivery {
     this.hosts = new Map(entities.map((each) => [each.name, new EntityHost(each, context, exits)]));
   }
 
+  /** Turns that have run for `sinceMs` keep this node from leaving: they are told to give up. */
+  hurry(sinceMs: number): void {
+    for (const host of this.hosts.values()) {
+      for (const id of host.abortRunning()) {
+        const what = `a turn of ${host.keyOf(id)}, which keeps this node from leaving`;
+        this.#context.events.emit("stuck", { what, sinceMs });
+      }
+    }
+  }
+
   /** A message that waited to leave this node, and whose shard has come here. */
   comeHome(call: RemoteCall, shard: OwnedShard): void {
     const { entity, id, type } = call.subject;

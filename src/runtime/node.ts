@@ -174,6 +174,7 @@ export class Node implements AuthorityListener {
     // The rest is for telling the others that this node is done with its turns, one way or another.
     const leaveMs = deadlineMs - Math.min(deadlineMs / 10, DEATH_NOTE_MS);
     const endMs = clock.nowMs() + leaveMs;
+    this.#context.after(leaveMs / 2, () => this.#local.hurry(leaveMs / 2));
     if (!(await this.#within(leaveMs, this.#leave(endMs)))) {
       log.warn({ node: options.nodeId, deadlineMs }, "stopped before everything had ended");
       this.#context.refusal ??= this.#stoppedError();
