@@ -6,7 +6,8 @@
 import process from "node:process";
 import { parseArgs } from "node:util";
 import { replayMutations } from "./mutations.ts";
-import { type Kind, type Outcome, runSchedule } from "./schedule.ts";
+import type { Kind } from "./plan.ts";
+import { type Outcome, runSchedule } from "./schedule.ts";
 
 const { values } = parseArgs({
   options: {

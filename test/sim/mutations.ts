@@ -7,7 +7,7 @@ import { cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { join } from "node:path";
 import process from "node:process";
 import { fileURLToPath } from "node:url";
-import type { Kind } from "./schedule.ts";
+import type { Kind } from "./plan.ts";
 
 interface Mutation {
   readonly rule: string;

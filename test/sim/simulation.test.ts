@@ -1,6 +1,7 @@
 /** A fixed share of the simulator's schedules; `npm run sim` runs any number of them. */
 import { expect, test } from "bun:test";
-import { type Kind, runSchedule } from "./schedule.ts";
+import type { Kind } from "./plan.ts";
+import { runSchedule } from "./schedule.ts";
 
 const SCHEDULES = 300;
 
