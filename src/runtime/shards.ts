@@ -108,8 +108,9 @@ export class Shards {
   lookAll(): void {
     const { options, view, self } = this.context;
     if (this.#group === "") return;
-    // A node that is alone has nothing to give and nothing to claim.
-    const isAlone = this.#heirs === 1 && view.soleOwner(this.#group) === self;
+    // A node that is alone, and stays, has nothing to give and nothing to claim.
+    const isHeir = this.#heirs === 1 && this.#targetOf(0) === self;
+    const isAlone = isHeir && view.soleOwner(this.#group) === self;
     const count = isAlone ? this.#shards.length : options.shardCount;
     for (let number = 0; number < count; number++) {
       const isTouched = this.#shards[number] !== undefined;
