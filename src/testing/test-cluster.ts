@@ -57,7 +57,9 @@ export class TestCluster<E extends readonly AnyEntity[]> implements AsyncDisposa
     this.#simulation.network = network;
   }
 
-  /** Starts the cluster; all its nodes have joined. catga's own tests give it a world of theirs. */
+  /**
+   * Starts the cluster; all its nodes have joined. In `world` catga's own tests order its events.
+   */
   static async start<const E extends readonly AnyEntity[] = readonly []>(
     options: TestOptions<E> = {},
     world: World = new World(options.seed ?? 1),

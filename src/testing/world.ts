@@ -159,8 +159,8 @@ export class World implements Random {
   }
 
   /**
-   * Which of all events comes next: the first one; they are sorted, the first one last. A world that
-   * tries every order decides otherwise, also for an event that is not among them.
+   * Which of all events comes next: the first one; they are sorted, the first one last. A world
+   * that tries every order decides otherwise, also for an event that is not among them.
    */
   protected next(events: readonly Event[]): Event | undefined {
     return events.at(-1);

@@ -13,6 +13,14 @@ export interface Message {
   readonly n: number;
 }
 
+/** What the oracle asks of the cluster. */
+export interface Watched {
+  /** True for a node that lives and holds its lease. */
+  readonly mayAct: (node: string) => boolean;
+  /** True when a node may have died with what it knew. */
+  readonly mayForget: () => boolean;
+}
+
 interface Turn extends Message {
   readonly node: string;
   /** How often the entity's state was changed, this turn included. */
@@ -33,11 +41,10 @@ export class Oracle {
   readonly #held = new Map<string, string>();
   /** How often the state of each entity was changed. */
   readonly #versions = new Map<string, number>();
-  readonly #mayAct: (node: string) => boolean;
+  readonly #watched: Watched;
 
-  /** `mayAct` tells whether a node lives and holds its lease. */
-  constructor(mayAct: (node: string) => boolean) {
-    this.#mayAct = mayAct;
+  constructor(watched: Watched) {
+    this.#watched = watched;
   }
 
   /** An entity that tells when its turns begin and end; `pause` makes a turn last. */
@@ -62,14 +69,14 @@ export class Oracle {
   /** A turn begins, on a state of `version`. */
   begin(id: string, node: string, version: number): void {
     // A state that died with its owner begins anew; any other is the last one.
-    if (version === 0) this.#versions.delete(id);
+    if (version === 0 && this.#watched.mayForget()) this.#versions.delete(id);
     const latest = this.#versions.get(id) ?? 0;
     if (version < latest) this.violate(`${id}: state ${version} on ${node} after ${latest}`);
     const other = this.#running.get(id);
-    if (other !== undefined && (other === node || this.#mayAct(other))) {
+    if (other !== undefined && (other === node || this.#watched.mayAct(other))) {
       this.violate(`${id} has a turn on ${node} while one runs on ${other}`);
     }
-    if (!this.#mayAct(node)) this.violate(`${id} has a turn on ${node}, which may not act`);
+    if (!this.#watched.mayAct(node)) this.violate(`${id} has a turn on ${node}, which may not act`);
     this.#running.set(id, node);
   }
 
@@ -79,7 +86,7 @@ export class Oracle {
     const hasRun = this.hasRun({ id, from, n });
     const heldBy = this.#held.get(`${key} ${n}`);
     const wasHeld = heldBy !== undefined;
-    if (heldBy === from && !this.#mayAct(from)) {
+    if (heldBy === from && !this.#watched.mayAct(from)) {
       this.violate(`${key}: answer ${n} left ${from}, which may not act`);
     }
     if (!hasRun && !wasHeld) this.violate(`${key}: message ${n} answered, not run`);
@@ -102,7 +109,7 @@ export class Oracle {
     const key = `${id} of ${from}`;
     // A turn that outlived its lease: nobody sees what it did, unless the lease is renewed after
     // all.
-    if (!this.#mayAct(node)) return void this.#held.set(`${key} ${n}`, node);
+    if (!this.#watched.mayAct(node)) return void this.#held.set(`${key} ${n}`, node);
     this.#versions.set(id, version);
     const ran = this.#ran.get(key) ?? [];
     this.#ran.set(key, ran);

@@ -54,7 +54,10 @@ class Schedule {
   readonly #kind: Kind;
   readonly #seed: number;
   readonly #plan: Plan;
-  readonly #oracle = new Oracle((node) => this.#mayAct(node));
+  readonly #oracle = new Oracle({
+    mayAct: (node) => this.#mayAct(node),
+    mayForget: () => this.#kind === "chaos",
+  });
   readonly #probe: Probe;
   readonly #errors: Record<string, number> = {};
   readonly #sent = new Map<string, number>();

@@ -18,7 +18,7 @@ export interface Shrunk {
 
 type Fails<T> = (part: readonly T[]) => Promise<boolean>;
 
-/** The smallest part of `failed` that was found to fail; `undefined` when it does not fail again. */
+/** The smallest part of `failed` that fails, as far as found; `undefined` when none does. */
 export async function shrink(failed: Outcome): Promise<Shrunk | undefined> {
   const replay = (part: Part): Promise<Outcome> => replaySchedule(failed, part);
   const fails = async (part: Part): Promise<boolean> => (await replay(part)).violations.length > 0;
@@ -53,18 +53,14 @@ export function faultsOf({ rounds }: Outcome): [round: number, fault: Fault][] {
 export async function minimal<T>(all: readonly T[], fails: Fails<T>): Promise<readonly T[]> {
   if (all.length === 0 || (await fails([]))) return [];
   let part = all;
-  for (let size = Math.ceil(all.length / 2); ; size = Math.ceil(size / 2)) {
-    let isSmaller: boolean;
-    do {
-      isSmaller = false;
-      for (let at = 0; at < part.length && part.length > 1;) {
-        const rest = part.filter((_, index) => index < at || index >= at + size);
-        if (rest.length > 0 && (await fails(rest))) {
-          part = rest;
-          isSmaller = true;
-        } else at += size;
-      }
-    } while (isSmaller && size === 1);
-    if (size === 1) return part;
+  for (let size = Math.ceil(all.length / 2); ;) {
+    const before = part.length;
+    for (let at = 0; at < part.length && part.length > 1;) {
+      const rest = part.filter((_, index) => index < at || index >= at + size);
+      if (rest.length > 0 && (await fails(rest))) part = rest;
+      else at += size;
+    }
+    if (size > 1) size = Math.ceil(size / 2);
+    else if (part.length === before) return part;
   }
 }
