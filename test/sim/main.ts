@@ -2,7 +2,7 @@
  * The simulator: `npm run sim -- --planned 1000 --chaos 1000 [--seed 1]` runs schedules and ends
  * with 1 when one violates a rule, naming its seed and the smallest part of it that still fails,
  * with the command that replays just that (`--only`, `--entities`, `--rounds`). `--exhaust` tries
- * small clusters in every order (`--depth 5`, or further with few `--changes 2`). `--mutations`
+ * small clusters in every order (`--depth 6`, or further with few `--changes 2`). `--mutations`
  * takes each rule of the protocol out and replays what has to notice; `--search` hunts for seeds.
  */
 import process from "node:process";

@@ -62,7 +62,7 @@ export interface Extent {
 }
 
 /** What is tried if nobody says otherwise: every order of few events, and few changes of many. */
-export const EXTENTS: readonly Extent[] = [{ depth: 5 }, { depth: 16, changesMax: 2 }];
+export const EXTENTS: readonly Extent[] = [{ depth: 6 }, { depth: 16, changesMax: 2 }];
 
 const ENTITY = "e";
 const TIMEOUT = { timeout: "5m" } as const;
