@@ -103,7 +103,8 @@ export class Simulation implements Driver {
     if (this.#isCut(here, there)) return;
     for (let copies = this.#copies(this.network); copies > 0; copies--) {
       const bytes = frame.slice();
-      this.#world.schedule(there, this.#delay(this.network), () => {
+      const delayMs = this.#delay(this.network);
+      this.#world.carry({ to: there, kind: "frame", delayMs }, () => {
         this.#listeners.get(to)?.received(from, bytes);
       });
     }
@@ -116,11 +117,13 @@ export class Simulation implements Driver {
       world.schedule(name, REPLY_TIMEOUT_MS, () => reject(lost));
       if (this.#isCut(name, AUTHORITY)) return;
       for (let copies = this.#copies(this.authority); copies > 0; copies--) {
-        world.schedule(AUTHORITY, this.#delay(this.authority), () => {
+        const delayMs = this.#delay(this.authority);
+        world.carry({ to: AUTHORITY, kind: "request", delayMs }, () => {
           const { results, changed } = this.#ledger.casMany(changes);
           this.#announce(changed);
           if (this.#isCut(name, AUTHORITY) || this.#copies(this.authority) === 0) return;
-          world.schedule(name, this.#delay(this.authority), () => resolve(results));
+          const delayMs = this.#delay(this.authority);
+          world.carry({ to: name, kind: "answer", delayMs }, () => resolve(results));
         });
       }
     });
@@ -142,7 +145,8 @@ export class Simulation implements Driver {
 
   #tell(seat: Seat, run: () => void): void {
     seat.news.push(run);
-    this.#world.schedule(seat.name, this.#delay(this.authority), () => seat.news.shift()?.());
+    const delayMs = this.#delay(this.authority);
+    this.#world.carry({ to: seat.name, kind: "news", delayMs }, () => seat.news.shift()?.());
   }
 
   #snapshot(): Snapshot {

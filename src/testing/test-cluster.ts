@@ -48,22 +48,25 @@ export class TestCluster<E extends readonly AnyEntity[]> implements AsyncDisposa
   readonly #options: TestOptions<E>;
   readonly #nodes = new Map<string, NodeCluster>();
 
-  private constructor(options: TestOptions<E>) {
+  private constructor(options: TestOptions<E>, world: World) {
     const { seed = 1, network = {} } = options;
     this.seed = seed;
     this.#options = options;
-    this.#world = new World(seed);
+    this.#world = world;
     this.#simulation = new Simulation(this.#world);
     this.#simulation.network = network;
   }
 
-  /** Starts the cluster; all its nodes have joined. */
+  /**
+   * Starts the cluster; all its nodes have joined. In `world` catga's own tests order its events.
+   */
   static async start<const E extends readonly AnyEntity[] = readonly []>(
     options: TestOptions<E> = {},
+    world: World = new World(options.seed ?? 1),
   ): Promise<TestCluster<E>> {
     // Loaded in real time, before the simulated one begins.
     await loadStateCodec();
-    const cluster = new TestCluster(options);
+    const cluster = new TestCluster(options, world);
     for (let n = 1; n <= (options.nodes ?? 3); n++) await cluster.join(`n${n}`);
     return cluster;
   }

@@ -17,11 +17,25 @@ export interface ClockSkew {
   readonly offsetMs?: number;
 }
 
-interface Event {
+/** What travels between nodes and the authority, or happens by itself at one of them. */
+export type EventKind = "frame" | "request" | "answer" | "news" | "timer";
+
+/** Something that is going to happen. */
+export interface Event {
   readonly atMs: number;
   readonly tie: number;
+  /** Where it happens. */
   readonly owner: string;
+  readonly kind: EventKind;
+  /** `undefined` when it was cancelled. */
   run: (() => void) | undefined;
+}
+
+/** Something on its way. */
+export interface Parcel {
+  readonly to: string;
+  readonly kind: EventKind;
+  readonly delayMs: number;
 }
 
 type Health = "runs" | "paused" | "dead";
@@ -65,13 +79,14 @@ export class World implements Random {
 
   /** Calls `run` for `owner` after `delayMs` of true time; the result cancels it. */
   schedule(owner: string, delayMs: number, run: () => void): () => void {
-    const event: Event = {
-      atMs: this.nowMs + Math.max(0, delayMs),
-      tie: this.fraction(),
-      owner,
-      run,
-    };
-    this.#insert(event);
+    return this.carry({ to: owner, kind: "timer", delayMs }, run);
+  }
+
+  /** Like {@link schedule}, for what travels. */
+  carry({ to: owner, kind, delayMs }: Parcel, run: () => void): () => void {
+    const atMs = this.nowMs + Math.max(0, delayMs);
+    const event: Event = { atMs, tie: this.fraction(), owner, kind, run };
+    this.add(event);
     return () => {
       event.run = undefined;
     };
@@ -103,7 +118,7 @@ export class World implements Random {
     if (this.healthOf(node) !== "paused") return;
     this.#health.set(node, "runs");
     for (const event of this.#held.get(node) ?? []) {
-      this.#insert({ ...event, atMs: this.nowMs, tie: this.fraction() });
+      this.add({ ...event, atMs: this.nowMs, tie: this.fraction() });
     }
     this.#held.delete(node);
   }
@@ -118,7 +133,11 @@ export class World implements Random {
   async advance(ms: number): Promise<void> {
     const untilMs = this.nowMs + ms;
     await settled();
-    while ((this.#events.at(-1)?.atMs ?? Number.POSITIVE_INFINITY) <= untilMs) await this.#step();
+    for (;;) {
+      const event = this.next(this.#events);
+      if (event === undefined || event.atMs > untilMs) break;
+      await this.#step(event);
+    }
     this.nowMs = untilMs;
   }
 
@@ -130,17 +149,26 @@ export class World implements Random {
     const untilMs = this.nowMs + limitMs;
     await settled();
     while (!progress.isSettled) {
-      const next = this.#events.at(-1);
+      const next = this.next(this.#events);
       if (next === undefined || next.atMs > untilMs) {
         throw new Error(`Cannot go on: nothing settled within ${limitMs} ms of simulated time`);
       }
-      await this.#step();
+      await this.#step(next);
     }
     return promise;
   }
 
-  async #step(): Promise<void> {
-    const event = this.#events.pop()!;
+  /**
+   * Which of all events comes next: the first one; they are sorted, the first one last. A world
+   * that tries every order decides otherwise, also for an event that is not among them.
+   */
+  protected next(events: readonly Event[]): Event | undefined {
+    return events.at(-1);
+  }
+
+  async #step(event: Event): Promise<void> {
+    const at = this.#events.lastIndexOf(event);
+    if (at >= 0) this.#events.splice(at, 1);
     this.nowMs = Math.max(this.nowMs, event.atMs);
     const health = this.healthOf(event.owner);
     if (event.run === undefined || health === "dead") return;
@@ -153,7 +181,8 @@ export class World implements Random {
     await settled();
   }
 
-  #insert(event: Event): void {
+  /** Puts `event` in its place. */
+  protected add(event: Event): void {
     let low = 0;
     let high = this.#events.length;
     while (low < high) {

@@ -7,13 +7,18 @@ import { cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { join } from "node:path";
 import process from "node:process";
 import { fileURLToPath } from "node:url";
-import type { Kind } from "./schedule.ts";
+import type { Kind } from "./plan.ts";
+import type { Extent } from "./small.ts";
 
-interface Mutation {
+/** A rule, and how it is taken out. */
+interface Patch {
   readonly rule: string;
   readonly file: string;
   readonly from: string;
   readonly to: string;
+}
+
+interface Mutation extends Patch {
   readonly kind: Kind;
   /** A schedule that notices. */
   readonly seed: number;
@@ -130,25 +135,69 @@ const MUTATIONS: readonly Mutation[] = [
   },
 ];
 
+/** Rules whose absence small clusters notice, and how far they have to be tried. */
+const EXHAUSTED: readonly (Patch & { readonly extent: Extent })[] = [
+  {
+    rule: "who leaves gives away what it never touched, too",
+    file: "runtime/shards.ts",
+    from: "if (isTouched || this.#concerns(number)) this.#look",
+    to: "if (isTouched || (!this.isLeaving && this.#concerns(number))) this.#look",
+    extent: { depth: 2 },
+  },
+  { ...patchOf("O3 an unknown outcome is asked for, not assumed"), extent: { depth: 3 } },
+  { ...patchOf("M3 a clean change of owner keeps the channel"), extent: { depth: 3 } },
+  { ...patchOf("messages that wait travel with their entity"), extent: { depth: 3 } },
+  {
+    ...patchOf("M1 the counters move with the shard"),
+    extent: { depth: 2, changesMax: 1 },
+  },
+];
+
+/** The patch that takes `rule` out. @throws {RangeError} when there is no such rule. */
+export function patchOf(rule: string): Patch {
+  const found = MUTATIONS.find((each) => each.rule === rule);
+  if (found === undefined) throw new RangeError(`Cannot take out "${rule}": there is no such rule`);
+  const { file, from, to } = found;
+  return { rule, file, from, to };
+}
+
 /** Takes each rule out in turn; true when every one was noticed. */
 export async function replayMutations({ search }: { readonly search: boolean }): Promise<boolean> {
   let missed = 0;
-  for (const mutation of MUTATIONS) {
-    const found = tryOut(mutation, search);
+  const tell = ({ rule }: Patch, by: string, found: Found | undefined): void => {
     if (found === undefined) missed++;
-    const seed = found === undefined ? "NOT NOTICED" : `${mutation.kind} ${found.seed}`;
-    console.log(`${mutation.rule.padEnd(52)} ${seed.padEnd(14)} ${found?.violation ?? ""}`);
+    const noticed = found === undefined ? "NOT NOTICED" : `${by} ${found.seed ?? found.scenario}`;
+    console.log(`${rule.padEnd(52)} ${noticed.padEnd(15)} ${found?.violation ?? ""}`);
+  };
+  for (const mutation of MUTATIONS) {
+    const { kind, seed } = mutation;
+    const range = search ? [`--${kind}`, `${TRIES}`] : [`--${kind}`, "1", "--seed", `${seed}`];
+    tell(mutation, kind, runWithout(mutation, range));
+  }
+  for (const mutation of EXHAUSTED) {
+    const { depth, changesMax } = mutation.extent;
+    const changes = changesMax === undefined ? [] : ["--changes", `${changesMax}`];
+    const range = ["--exhaust", "--depth", `${depth}`, ...changes];
+    tell(mutation, "exhaust", runWithout(mutation, range));
   }
   return missed === 0;
 }
 
-interface Found {
-  readonly seed: number;
+/** What the simulator said of a violation. */
+export interface Found {
   readonly violation: string;
+  /** Of a schedule. */
+  readonly seed?: number;
+  /** The small cluster. */
+  readonly scenario?: string;
+  /** What is left of a schedule that was shrunk. */
+  readonly only?: readonly number[];
+  readonly entities?: readonly string[];
+  readonly rounds?: number;
 }
 
-/** Runs schedules on a patched copy of the source, which lies where it finds its libraries. */
-function tryOut({ file, from, to, kind, seed }: Mutation, search: boolean): Found | undefined {
+/** Runs the simulator on a patched copy of the source, which lies where it finds its libraries. */
+export function runWithout({ file, from, to }: Patch, args: readonly string[]): Found | undefined {
   const folder = join(ROOT, "node_modules/.cache", `catga-mutation-${process.pid}`);
   try {
     mkdirSync(folder, { recursive: true });
@@ -160,9 +209,8 @@ function tryOut({ file, from, to, kind, seed }: Mutation, search: boolean): Foun
     if (!text.includes(from))
       throw new Error(`Cannot take out of ${file} what is not there: ${from}`);
     writeFileSync(path, text.replace(from, to));
-    const range = search ? [`--${kind}`, `${TRIES}`] : [`--${kind}`, "1", "--seed", `${seed}`];
-    const args = [join(folder, "test/sim/main.ts"), "--json", ...range];
-    const { stdout } = spawnSync(process.execPath, args, { encoding: "utf8", timeout: 120_000 });
+    const command = [join(folder, "test/sim/main.ts"), "--json", ...args];
+    const { stdout } = spawnSync(process.execPath, command, { encoding: "utf8", timeout: 120_000 });
     const line = stdout.split("\n").find((each) => each.startsWith("{"));
     return line === undefined ? undefined : (JSON.parse(line) as Found);
   } finally {
