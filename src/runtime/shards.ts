@@ -42,6 +42,8 @@ export class Shards implements ShardHome {
   #heirs = 0;
   #released: (() => void) | undefined;
   #underway = 0;
+  /** Shards that found no place among the moves under way. */
+  readonly #queued = new Set<OwnedShard>();
   #looksLater = false;
 
   constructor(context: NodeContext, parts: ShardParts) {
@@ -193,12 +195,20 @@ export class Shards implements ShardHome {
   }
 
   #maySeal(shard: OwnedShard): boolean {
-    const owned = shard.state.kind === "active" ? shard.state.owned : undefined;
     const current = this.context.view.shard(this.group, shard.number);
-    const isTaken = current !== undefined && current.record.epoch > (owned?.record.epoch ?? 0);
-    const mayMove = this.isLeaving || this.context.clock.nowMs() >= shard.staysUntilMs;
-    const isFree = mayMove && hasStateCodec() && this.#underway < HANDOFFS_MAX;
-    return isTaken || isFree;
+    if (current !== undefined && current.record.epoch > shard.epoch) return true;
+    if (!this.isLeaving && this.context.clock.nowMs() < shard.staysUntilMs) return false;
+    if (this.#underway >= HANDOFFS_MAX) this.#queued.add(shard);
+    return hasStateCodec() && this.#underway < HANDOFFS_MAX;
+  }
+
+  /** A move has ended: one of those that found no place takes its own. */
+  #moveNext(): void {
+    for (const shard of this.#queued) {
+      if (this.#underway >= HANDOFFS_MAX) return;
+      this.#queued.delete(shard);
+      this.#look(shard);
+    }
   }
 
   /** Feeds `event` to the state machine; `from` sent it, if a node did. */
@@ -207,10 +217,8 @@ export class Shards implements ShardHome {
     const wasMoving = isMoving(shard);
     shard.state = next;
     this.#underway += Number(isMoving(shard)) - Number(wasMoving);
-    // Those that found no place among the moves under way are waiting for one.
-    const hasEnded = wasMoving && !isMoving(shard);
-    if (hasEnded && this.#underway === HANDOFFS_MAX / 2) this.#lookAllLater(0);
     for (const effect of effects) this.#act(shard, effect, from);
+    if (wasMoving && !isMoving(shard)) this.#moveNext();
     if (shard.state.kind === "none") this.#checkReleased();
   }
 

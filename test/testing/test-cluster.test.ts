@@ -107,6 +107,7 @@ describe("a cluster in simulated time", () => {
     ]);
     expect(new Set(seen.slice(2).map(({ type }) => type))).toEqual(new Set(["entity-activated"]));
     await cluster.leave("n2");
+    await cluster.advance("100ms");
     expect(cluster.node("n1").nodes.map(({ node }) => node)).toEqual(["n1", "n3"]);
   });
 
