@@ -1,8 +1,10 @@
 /**
  * Which node should hold which shard: consistent hashing (Karger et al., 1997) with virtual nodes,
  * and a hard upper bound per node (Mirrokni, Thorup and Zadimoghaddam, "Consistent Hashing with
- * Bounded Loads", 2016). The result depends on the *set* of nodes alone, never on the order in
- * which they were learned of, so all nodes compute the same without talking.
+ * Bounded Loads", 2016). A shard goes to the nearest point on either side, as in Pastry (Rowstron
+ * and Druschel, 2001): two half gaps vary less than a whole one, so fewer shards meet a full node
+ * and move when another joins. The result depends on the *set* of nodes alone, never on the order
+ * in which they were learned of, so all nodes compute the same without talking.
  */
 import type { Hash } from "./hash.ts";
 import { LOAD_BOUND, VIRTUAL_NODES } from "./limits.ts";
@@ -22,6 +24,14 @@ export interface Ring<N extends RingNode> {
 
 /** Room for the node's index beside a 32-bit hash in one exact number. */
 const INDEX_SPAN = 65_536;
+const CIRCLE: number = 2 ** 32 * INDEX_SPAN;
+
+interface Circle {
+  /** Places on the circle, sorted, each with the index of its node. */
+  readonly points: Float64Array;
+  /** How many shards each node may still be given. */
+  readonly room: number[];
+}
 
 /** Computes the ring; O(p log p) in all virtual nodes p, some milliseconds for a hundred nodes. */
 export function createRing<N extends RingNode>(
@@ -32,18 +42,32 @@ export function createRing<N extends RingNode>(
   const nodes = [...members].sort((a, b) => (a.name < b.name ? -1 : 1));
   const targets = new Uint16Array(shardCount);
   if (nodes.length < 2) return { nodes, targets };
-  const points = pointsOf(nodes, hash);
-  const room = capacities(nodes, shardCount);
+  const circle = { points: pointsOf(nodes, hash), room: capacities(nodes, shardCount) };
   // Keys are spread over the shards by a hash already: shards may stand at even distances.
-  const spacing = (2 ** 32 / shardCount) * INDEX_SPAN;
-  for (let shard = 0; shard < shardCount; shard++) {
-    let at = firstAtOrAfter(points, shard * spacing);
-    while (room[points[at]! % INDEX_SPAN] === 0) at = (at + 1) % points.length;
-    const node = points[at]! % INDEX_SPAN;
-    room[node]!--;
-    targets[shard] = node;
-  }
+  const spacing = CIRCLE / shardCount;
+  for (let shard = 0; shard < shardCount; shard++) targets[shard] = take(circle, shard * spacing);
   return { nodes, targets };
+}
+
+/** Takes a place of the node nearest to `position` that still has one. */
+function take({ points, room }: Circle, position: number): number {
+  let after = firstAtOrAfter(points, position);
+  let before = (after || points.length) - 1;
+  for (;;) {
+    const isAfter = gap(position, points[after]!) <= gap(points[before]!, position);
+    const node = points[isAfter ? after : before]! % INDEX_SPAN;
+    if (room[node]! > 0) {
+      room[node]!--;
+      return node;
+    }
+    if (isAfter) after = (after + 1) % points.length;
+    else before = (before || points.length) - 1;
+  }
+}
+
+/** The way from one place to another, clockwise. */
+function gap(from: number, to: number): number {
+  return to < from ? to - from + CIRCLE : to - from;
 }
 
 function pointsOf(nodes: readonly RingNode[], hash: Hash): Float64Array {
