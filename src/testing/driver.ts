@@ -18,6 +18,20 @@ export interface Network {
   readonly delay?: readonly [min: number, max: number];
 }
 
+/** What all nodes have asked of the network and of the authority. */
+export interface Traffic {
+  /** Frames that were sent, also those that got lost. */
+  readonly frames: number;
+  readonly frameBytes: number;
+  /** Round trips to the authority, each with one compare-and-set or more. */
+  readonly requests: number;
+  readonly compareAndSets: number;
+  /** Records that came by the feed, counted at every node that heard them. */
+  readonly news: number;
+  /** Records in the snapshots that nodes were given. */
+  readonly snapshotRecords: number;
+}
+
 /** How a node's name stands in cuts of the network: the authority is a place of its own. */
 export const AUTHORITY = "authority";
 
@@ -39,6 +53,14 @@ export class Simulation implements Driver {
   network: Network = {};
   /** What requests to the authority, its answers and its news suffer. */
   authority: Network = {};
+  readonly #traffic = {
+    frames: 0,
+    frameBytes: 0,
+    requests: 0,
+    compareAndSets: 0,
+    news: 0,
+    snapshotRecords: 0,
+  };
   readonly #world: World;
   readonly #ledger = new Ledger();
   readonly #seats = new Map<string, Seat>();
@@ -47,6 +69,11 @@ export class Simulation implements Driver {
 
   constructor(world: World) {
     this.#world = world;
+  }
+
+  /** What was asked so far. */
+  get traffic(): Traffic {
+    return { ...this.#traffic };
   }
 
   /** Cuts the way between two places, both directions, or opens it again. */
@@ -100,10 +127,13 @@ export class Simulation implements Driver {
 
   #send(from: string, to: string, frame: Uint8Array): void {
     const [here, there] = [nodeOf(from), nodeOf(to)];
+    this.#traffic.frames++;
+    this.#traffic.frameBytes += frame.length;
     if (this.#isCut(here, there)) return;
     for (let copies = this.#copies(this.network); copies > 0; copies--) {
       const bytes = frame.slice();
-      this.#world.schedule(there, this.#delay(this.network), () => {
+      const delayMs = this.#world.aheadMs(here) + this.#delay(this.network);
+      this.#world.schedule(there, delayMs, () => {
         this.#listeners.get(to)?.received(from, bytes);
       });
     }
@@ -111,12 +141,15 @@ export class Simulation implements Driver {
 
   #request(name: string, changes: readonly Change[]): Promise<CasResult[]> {
     const world = this.#world;
+    const aheadMs = world.aheadMs(name);
+    this.#traffic.requests++;
+    this.#traffic.compareAndSets += changes.length;
     return new Promise((resolve, reject) => {
       const lost = new Error("Cannot tell what became of it: the authority did not answer");
-      world.schedule(name, REPLY_TIMEOUT_MS, () => reject(lost));
+      world.schedule(name, aheadMs + REPLY_TIMEOUT_MS, () => reject(lost));
       if (this.#isCut(name, AUTHORITY)) return;
       for (let copies = this.#copies(this.authority); copies > 0; copies--) {
-        world.schedule(AUTHORITY, this.#delay(this.authority), () => {
+        world.schedule(AUTHORITY, aheadMs + this.#delay(this.authority), () => {
           const { results, changed } = this.#ledger.casMany(changes);
           this.#announce(changed);
           if (this.#isCut(name, AUTHORITY) || this.#copies(this.authority) === 0) return;
@@ -130,8 +163,13 @@ export class Simulation implements Driver {
     if (entries.length === 0) return;
     for (const seat of this.#seats.values()) {
       if (this.#isCut(seat.name, AUTHORITY)) seat.missed = true;
-      else this.#tell(seat, () => seat.listener.changed(entries));
+      else this.#tell(seat, () => this.#hear(seat, entries));
     }
+  }
+
+  #hear({ listener }: Seat, entries: readonly Entry[]): void {
+    this.#traffic.news += entries.length;
+    listener.changed(entries);
   }
 
   #resync(seat: Seat): void {
@@ -147,7 +185,9 @@ export class Simulation implements Driver {
 
   #snapshot(): Snapshot {
     const { revision } = this.#ledger;
-    return { generation: 1, revision, entries: this.#ledger.entries() };
+    const entries = this.#ledger.entries();
+    this.#traffic.snapshotRecords += entries.length;
+    return { generation: 1, revision, entries };
   }
 
   #isCut(one: string, other: string): boolean {

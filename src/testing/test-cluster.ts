@@ -7,7 +7,7 @@ import type { AnyEntity } from "../api/entity.ts";
 import type { ClusterOptions } from "../api/options.ts";
 import { type Duration, durationMs } from "../base/duration.ts";
 import { loadStateCodec } from "../runtime/packet.ts";
-import { AUTHORITY, type Network, Simulation } from "./driver.ts";
+import { AUTHORITY, type Network, Simulation, type Traffic } from "./driver.ts";
 import { type ClockSkew, World } from "./world.ts";
 
 /** What a node of a test may be given. */
@@ -78,6 +78,11 @@ export class TestCluster<E extends readonly AnyEntity[]> implements AsyncDisposa
     return this.#world.nowMs;
   }
 
+  /** What all nodes have sent and asked so far: the cost of something is a difference of two. */
+  get traffic(): Traffic {
+    return this.#simulation.traffic;
+  }
+
   /** The cluster as node `name` sees it. @throws {RangeError} when there is no such node. */
   node(name: string): ClusterOf<E[number]> {
     return this.#node(name) as ClusterOf<E[number]>;
@@ -88,16 +93,20 @@ export class TestCluster<E extends readonly AnyEntity[]> implements AsyncDisposa
     return this.#node(name).leaseHolds;
   }
 
-  /** Starts a node; it has joined when this resolves. */
-  async join(name: string, options: TestNodeOptions<E> = {}): Promise<ClusterOf<E[number]>> {
+  /** Starts a node; it has joined when this resolves. It may host other entities than the rest. */
+  async join<const O extends readonly AnyEntity[] = E>(
+    name: string,
+    options: TestNodeOptions<O> = {},
+  ): Promise<ClusterOf<O[number]>> {
     const { nodes: _, seed: __, network: ___, clock: skew, ...all } = this.#options;
     const { clock = skew, ...own } = options;
     const starting = startNode(
       { ...all, ...own, nodeId: name, transport: this.#simulation },
       { clock: this.#world.clockOf(name, clock), random: this.#world },
     );
-    this.#nodes.set(name, await this.run(starting));
-    return this.node(name);
+    const node = await this.run(starting);
+    this.#nodes.set(name, node);
+    return node;
   }
 
   /** Lets a node leave: it hands everything over first. */
@@ -117,6 +126,15 @@ export class TestCluster<E extends readonly AnyEntity[]> implements AsyncDisposa
   pause(name: string): void {
     this.node(name);
     this.#world.pause(name);
+  }
+
+  /**
+   * Lets a node compute for `by` without giving its event loop back: its clock moves on, and its
+   * timers, frames and news wait. A handler calls it, or the test between two.
+   */
+  block(name: string, by: Duration): void {
+    this.node(name);
+    this.#world.block(name, durationMs(by, "time"));
   }
 
   /** Lets a paused node go on; what became due meanwhile comes in any order. */
@@ -165,7 +183,7 @@ export class TestCluster<E extends readonly AnyEntity[]> implements AsyncDisposa
 
   /** Resolves after `by`, as a timer of node `name` does: what a handler waits with. */
   sleep(name: string, by: Duration): Promise<void> {
-    const ms = durationMs(by, "time");
+    const ms = durationMs(by, "time") + this.#world.aheadMs(name);
     return new Promise((resolve) => void this.#world.schedule(name, ms, resolve));
   }
 

@@ -18,8 +18,8 @@ export interface ClockSkew {
 }
 
 interface Event {
-  readonly atMs: number;
-  readonly tie: number;
+  atMs: number;
+  tie: number;
   readonly owner: string;
   run: (() => void) | undefined;
 }
@@ -36,11 +36,15 @@ export class World implements Random {
   /** Events that have run. */
   steps = 0;
   #state: number;
+  /** Below every tie that is drawn. */
+  #earlyTie: number = Number.MIN_SAFE_INTEGER;
   /** Sorted, the next one last. */
   #events: Event[] = [];
   readonly #health = new Map<string, Health>();
   readonly #held = new Map<string, Event[]>();
   readonly #jumpMs = new Map<string, number>();
+  /** True time at which a node gives its event loop back. */
+  readonly #busyUntilMs = new Map<string, number>();
 
   constructor(seed: number) {
     this.#state = seed | 0;
@@ -65,32 +69,35 @@ export class World implements Random {
 
   /** Calls `run` for `owner` after `delayMs` of true time; the result cancels it. */
   schedule(owner: string, delayMs: number, run: () => void): () => void {
-    const event: Event = {
-      atMs: this.nowMs + Math.max(0, delayMs),
-      tie: this.fraction(),
-      owner,
-      run,
-    };
-    this.#insert(event);
-    return () => {
-      event.run = undefined;
-    };
+    return this.#scheduleAt(this.nowMs + Math.max(0, delayMs), owner, run);
   }
 
   /** The clock of `node`. */
   clockOf(node: string, { rate = 1, offsetMs = 0 }: ClockSkew = {}): Clock {
-    const nowMs = (): number => offsetMs + this.nowMs * rate;
+    const nowMs = (): number => offsetMs + this.#timeAt(node) * rate;
+    const after = (delayMs: number, run: () => void): (() => void) =>
+      this.#scheduleAt(this.#timeAt(node) + Math.max(0, delayMs) / rate, node, run);
     return {
       nowMs,
       wallMs: () => WALL_MS + nowMs() + (this.#jumpMs.get(node) ?? 0),
-      after: (delayMs, run) => this.schedule(node, delayMs / rate, run),
-      yield: (run) => void this.schedule(node, 0, run),
+      after,
+      yield: (run) => void after(0, run),
     };
   }
 
   /** Sets the wall clock of `node` forward or back. */
   jumpWall(node: string, ms: number): void {
     this.#jumpMs.set(node, (this.#jumpMs.get(node) ?? 0) + ms);
+  }
+
+  /** Lets `node` compute for `ms`: its clock moves on, and what becomes due there waits. */
+  block(node: string, ms: number): void {
+    this.#busyUntilMs.set(node, this.#timeAt(node) + ms);
+  }
+
+  /** How far `node` is ahead of true time, in what it has computed already. */
+  aheadMs(node: string): number {
+    return this.#timeAt(node) - this.nowMs;
   }
 
   /** Stops `node` where it is. */
@@ -103,7 +110,7 @@ export class World implements Random {
     if (this.healthOf(node) !== "paused") return;
     this.#health.set(node, "runs");
     for (const event of this.#held.get(node) ?? []) {
-      this.#insert({ ...event, atMs: this.nowMs, tie: this.fraction() });
+      this.#insert(event, { atMs: this.nowMs, tie: this.fraction() });
     }
     this.#held.delete(node);
   }
@@ -148,12 +155,29 @@ export class World implements Random {
       this.#held.set(event.owner, [...(this.#held.get(event.owner) ?? []), event]);
       return;
     }
+    const freeMs = this.#timeAt(event.owner);
+    // What became due while a node computed comes in its order, and before what it puts off now.
+    if (freeMs > this.nowMs) return this.#insert(event, { atMs: freeMs, tie: this.#earlyTie++ });
     this.steps++;
     event.run();
     await settled();
   }
 
-  #insert(event: Event): void {
+  #timeAt(node: string): number {
+    return Math.max(this.nowMs, this.#busyUntilMs.get(node) ?? 0);
+  }
+
+  #scheduleAt(atMs: number, owner: string, run: () => void): () => void {
+    const event: Event = { atMs, tie: this.fraction(), owner, run };
+    this.#insert(event, event);
+    return () => {
+      event.run = undefined;
+    };
+  }
+
+  #insert(event: Event, { atMs, tie }: Pick<Event, "atMs" | "tie">): void {
+    event.atMs = atMs;
+    event.tie = tie;
     let low = 0;
     let high = this.#events.length;
     while (low < high) {

@@ -121,6 +121,60 @@ describe("a cluster in simulated time", () => {
     }
   });
 
+  test("goes on around a node that computes, whose own events wait, in their order", async () => {
+    await using cluster = await start({ nodes: 2, heartbeat: "normal" });
+    const seen: string[] = [];
+    const timers: Promise<number>[] = [];
+    const note = (name: string, ms: number): void => {
+      timers.push(cluster.sleep(name, ms).then(() => seen.push(`${name} after ${ms}`)));
+    };
+    const began = cluster.nowMs;
+    for (const ms of [40, 20, 10, 30]) note("n1", ms);
+    cluster.block("n1", 50);
+    note("n1", 1);
+    note("n2", 30);
+    await cluster.advance(49);
+    expect(seen).toEqual(["n2 after 30"]);
+    await cluster.advance(3);
+    await Promise.all(timers);
+    expect(seen.slice(1)).toEqual([10, 20, 30, 40, 1].map((ms) => `n1 after ${ms}`));
+    // What it sends when it has computed leaves then, not before.
+    const id = IDS.find((each) => cluster.node("n1").owner("counter", each)?.node === "n2")!;
+    cluster.block("n1", 50);
+    const answer = cluster.node("n1").entity(Counter, id).send({ type: "add", n: 1 });
+    expect(await cluster.run(answer)).toBe(1);
+    expect(cluster.nowMs - began).toBeGreaterThan(100);
+  });
+
+  test("takes in nodes that host nothing, or something else", async () => {
+    await using cluster = await start({ nodes: 1 });
+    await cluster.join("caller", { entities: [] });
+    await cluster.advance("1s");
+    expect(await addAll(cluster, "caller")).toEqual(IDS.map(() => 1));
+    expect(await nodesOf(cluster, "caller")).toEqual(new Set(["n1"]));
+  });
+
+  test("counts what it sends, and what it asks of the authority", async () => {
+    await using cluster = await start({ nodes: 2 });
+    await cluster.advance("1s");
+    const before = cluster.traffic;
+    await cluster.advance("1s");
+    const idle = cluster.traffic;
+    // Two nodes renew five times in a second, and both hear of it; nobody sends anything.
+    expect(idle).toEqual({
+      ...before,
+      requests: before.requests + 10,
+      compareAndSets: before.compareAndSets + 10,
+      news: before.news + 20,
+    });
+    const id = IDS.find((each) => cluster.node("n1").owner("counter", each)?.node === "n2")!;
+    await cluster.run(cluster.node("n1").entity(Counter, id).tell({ type: "add", n: 1 }));
+    expect(cluster.traffic.frames).toBeGreaterThan(idle.frames);
+    expect(cluster.traffic.frameBytes).toBeGreaterThan(idle.frameBytes + 50);
+    await cluster.join("n3");
+    expect(cluster.traffic.snapshotRecords).toBeGreaterThan(idle.snapshotRecords + 3);
+  });
+
   test("is the same with the same seed, and another with another", async () => {
     expect(await timeOf(7)).toBe(await timeOf(7));
     expect(await timeOf(7)).not.toBe(await timeOf(8));
