@@ -14,7 +14,6 @@
 import type * as Devalue from "devalue";
 import { describeError } from "../base/errors.ts";
 import { STATE_CHARS_MAX, TRANSFER_CHARS_MAX } from "../base/limits.ts";
-import { isWhole } from "../protocol/frame.ts";
 import type { Row, Work } from "./definition.ts";
 
 /** A timer of an entity: when it is due, by this node's clock, and what it sends. */
@@ -108,7 +107,7 @@ export function packetsOf(
     } else if (kind === "message" && last !== undefined) {
       const work = readMessage(row, last.entity, last.id);
       if (work !== undefined) last.works.push(work);
-    } else if (kind === "timer" && last !== undefined && isWhole(first)) {
+    } else if (kind === "timer" && last !== undefined && typeof first === "number") {
       last.timers.push({ dueMs: nowMs + first, message: second });
     } else {
       return undefined;
