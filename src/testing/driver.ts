@@ -6,6 +6,7 @@ import type { AuthorityListener, Snapshot } from "../ports/authority.ts";
 import type { Driver, Ports } from "../ports/driver.ts";
 import type { LinkListener } from "../ports/link.ts";
 import { type CasResult, type Change, type Entry, Ledger } from "../protocol/ledger.ts";
+import { TrafficMeter } from "./traffic.ts";
 import type { World } from "./world.ts";
 
 /** What the network does to frames; chances from 0 to 1, delays in milliseconds. */
@@ -16,20 +17,6 @@ export interface Network {
   readonly duplicate?: number;
   /** Shortest and longest. @default [0.1, 1] */
   readonly delay?: readonly [min: number, max: number];
-}
-
-/** What all nodes have asked of the network and of the authority. */
-export interface Traffic {
-  /** Frames that were sent, also those that got lost. */
-  readonly frames: number;
-  readonly frameBytes: number;
-  /** Round trips to the authority, each with one compare-and-set or more. */
-  readonly requests: number;
-  readonly compareAndSets: number;
-  /** Records that came by the feed, counted at every node that heard them. */
-  readonly news: number;
-  /** Records in the snapshots that nodes were given. */
-  readonly snapshotRecords: number;
 }
 
 /** How a node's name stands in cuts of the network: the authority is a place of its own. */
@@ -53,14 +40,8 @@ export class Simulation implements Driver {
   network: Network = {};
   /** What requests to the authority, its answers and its news suffer. */
   authority: Network = {};
-  readonly #traffic = {
-    frames: 0,
-    frameBytes: 0,
-    requests: 0,
-    compareAndSets: 0,
-    news: 0,
-    snapshotRecords: 0,
-  };
+  /** Counts all of it. */
+  readonly meter: TrafficMeter = new TrafficMeter();
   readonly #world: World;
   readonly #ledger = new Ledger();
   readonly #seats = new Map<string, Seat>();
@@ -69,11 +50,6 @@ export class Simulation implements Driver {
 
   constructor(world: World) {
     this.#world = world;
-  }
-
-  /** What was asked so far. */
-  get traffic(): Traffic {
-    return { ...this.#traffic };
   }
 
   /** Cuts the way between two places, both directions, or opens it again. */
@@ -127,8 +103,7 @@ export class Simulation implements Driver {
 
   #send(from: string, to: string, frame: Uint8Array): void {
     const [here, there] = [nodeOf(from), nodeOf(to)];
-    this.#traffic.frames++;
-    this.#traffic.frameBytes += frame.length;
+    this.meter.sent(frame);
     if (this.#isCut(here, there)) return;
     for (let copies = this.#copies(this.network); copies > 0; copies--) {
       const bytes = frame.slice();
@@ -142,8 +117,7 @@ export class Simulation implements Driver {
   #request(name: string, changes: readonly Change[]): Promise<CasResult[]> {
     const world = this.#world;
     const aheadMs = world.aheadMs(name);
-    this.#traffic.requests++;
-    this.#traffic.compareAndSets += changes.length;
+    this.meter.asked(changes);
     return new Promise((resolve, reject) => {
       const lost = new Error("Cannot tell what became of it: the authority did not answer");
       world.schedule(name, aheadMs + REPLY_TIMEOUT_MS, () => reject(lost));
@@ -168,7 +142,7 @@ export class Simulation implements Driver {
   }
 
   #hear({ listener }: Seat, entries: readonly Entry[]): void {
-    this.#traffic.news += entries.length;
+    this.meter.heard(entries);
     listener.changed(entries);
   }
 
@@ -186,7 +160,7 @@ export class Simulation implements Driver {
   #snapshot(): Snapshot {
     const { revision } = this.#ledger;
     const entries = this.#ledger.entries();
-    this.#traffic.snapshotRecords += entries.length;
+    this.meter.given(entries);
     return { generation: 1, revision, entries };
   }
 

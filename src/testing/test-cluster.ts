@@ -7,7 +7,8 @@ import type { AnyEntity } from "../api/entity.ts";
 import type { ClusterOptions } from "../api/options.ts";
 import { type Duration, durationMs } from "../base/duration.ts";
 import { loadStateCodec } from "../runtime/packet.ts";
-import { AUTHORITY, type Network, Simulation, type Traffic } from "./driver.ts";
+import { AUTHORITY, type Network, Simulation } from "./driver.ts";
+import type { Traffic } from "./traffic.ts";
 import { type ClockSkew, World } from "./world.ts";
 
 /** What a node of a test may be given. */
@@ -80,7 +81,7 @@ export class TestCluster<E extends readonly AnyEntity[]> implements AsyncDisposa
 
   /** What all nodes have sent and asked so far: the cost of something is a difference of two. */
   get traffic(): Traffic {
-    return this.#simulation.traffic;
+    return this.#simulation.meter.traffic;
   }
 
   /** The cluster as node `name` sees it. @throws {RangeError} when there is no such node. */
