@@ -115,6 +115,7 @@ export class Shards {
       const isTouched = this.#shards[number] !== undefined;
       if (isTouched || this.#concerns(number)) this.#look(this.at(number));
     }
+    this.#checkReleased();
   }
 
   /** The record of a shard changed. */
@@ -191,14 +192,14 @@ export class Shards {
 
   #step(shard: OwnedShard, event: ShardEvent, from = ""): void {
     const [next, effects] = stepShard(shard.state, event);
-    const wasMoving = isMoving(shard);
+    const [wasHeld, wasMoving] = [shard.state.kind !== "none", isMoving(shard)];
     shard.state = next;
     this.#underway += Number(isMoving(shard)) - Number(wasMoving);
     // Those that found no place among the moves under way are waiting for one.
     const hasEnded = wasMoving && !isMoving(shard);
     if (hasEnded && this.#underway === HANDOFFS_MAX / 2) this.#lookAllLater(0);
     for (const effect of effects) this.#act(shard, effect, from);
-    if (shard.state.kind === "none") this.#checkReleased();
+    if (wasHeld && shard.state.kind === "none") this.#checkReleased();
   }
 
   /** Nobody is left to take a shard: its entities end here. */
