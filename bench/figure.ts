@@ -8,7 +8,7 @@ export interface Figure {
   readonly name: string;
   /** Name and version, for example `bun 1.4.5`. */
   readonly runtime: string;
-  /** What `ops` and `floor` count; operations per second unless said, × is a share of the ideal. */
+  /** What `ops` and `floor` count; operations per second unless said, × is by the ideal. */
   readonly unit:
     | "/s"
     | "µs"
