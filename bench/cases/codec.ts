@@ -37,9 +37,7 @@ let amounts = 0;
 const reader: ItemReader = {
   message: ({ message }) => (amounts += (message as Payload).amount),
   reply: () => {},
-  failure: () => {},
-  redirect: () => {},
-  control: () => false,
+  note: () => {},
 };
 
 function jsonFrame(): void {
@@ -55,6 +53,7 @@ function jsonFrame(): void {
       entity: "echo",
       id: ids[n]!,
       message: copyPlain(bodies[n]),
+      dedup: undefined,
     });
   }
   const head = { generation: GENERATION, number: 7, acknowledged: 6, to: OWNER };

@@ -67,6 +67,12 @@ export const Cluster: {
   },
 };
 
+/** What `Cluster.start` resolves to; the entity types are computed from the options. */
+export interface NodeCluster extends ClusterOf<Entity<never, never>> {
+  /** True while the node may act for what it owns; for tests. */
+  readonly leaseHolds: boolean;
+}
+
 /** Starts a node in a world of its own; the machine's, or one that a test owns. */
 export async function startNode(
   options: TransportUrl | ClusterOptions<readonly AnyEntity[]> | undefined,
@@ -77,51 +83,22 @@ export async function startNode(
     { ...settings, ...world },
     (router, request) => new EntityRef(router, request as RefRequest<RefTarget>),
   );
-  // The type is computed from the options, which the object does not know any more.
-  return new NodeCluster(node, settings.nodeId);
-}
-
-/** What `Cluster.start` resolves to. */
-export class NodeCluster implements ClusterOf<Entity<never, never>> {
-  readonly nodeId: string;
-  readonly #node: Node;
-
-  constructor(node: Node, nodeId: string) {
-    this.#node = node;
-    this.nodeId = nodeId;
-  }
-
-  entity(target: string | AnyEntity, id: string): never {
-    const boundMs = Number.POSITIVE_INFINITY;
-    return new EntityRef(this.#node.router, { target, id, boundMs }) as never;
-  }
-
-  get nodes(): readonly NodeInfo[] {
-    return this.#node.nodes();
-  }
-
-  owner(name: string, id: string): Ownership | undefined {
-    return this.#node.owner(name, id);
-  }
-
-  on<T extends keyof ClusterEvents>(type: T, run: (event: ClusterEvents[T]) => void): () => void {
-    return this.#node.events.on(type, run);
-  }
-
-  plan(change: MembershipChange): Plan {
-    return this.#node.plan(change);
-  }
-
-  /** True while the node may act for what it owns; for tests. */
-  get leaseHolds(): boolean {
-    return this.#node.leaseHolds;
-  }
-
-  stop(options: { readonly deadline?: Duration } = {}): Promise<void> {
-    return this.#node.stop(durationMs(options.deadline ?? STOP_DEADLINE_MS, "deadline"));
-  }
-
-  [Symbol.asyncDispose](): Promise<void> {
-    return this.stop();
-  }
+  const boundMs = Number.POSITIVE_INFINITY;
+  const stop: NodeCluster["stop"] = (how) =>
+    node.stop(durationMs(how?.deadline ?? STOP_DEADLINE_MS, "deadline"));
+  return {
+    nodeId: settings.nodeId,
+    entity: (target, id) => new EntityRef(node.router, { target, id, boundMs }) as never,
+    get nodes() {
+      return node.nodes();
+    },
+    owner: (name, id) => node.owner(name, id),
+    on: (type, run) => node.events.on(type, run),
+    plan: (change) => node.plan(change),
+    get leaseHolds() {
+      return node.leaseHolds;
+    },
+    stop,
+    [Symbol.asyncDispose]: () => stop(),
+  };
 }

@@ -20,6 +20,19 @@ export interface CallOptions {
   readonly timeout?: Duration;
   /** Gives up waiting when it aborts; a handler that has started runs on. */
   readonly signal?: AbortSignal;
+  /**
+   * How often a call that failed is sent again: when it certainly did not run, or for a command
+   * under a key, so that it runs once. `timeout` is for each try. After the death of an owner it is
+   * unknown whether a command ran, and it is not sent again. @default 0
+   */
+  readonly retries?: number;
+  /**
+   * Commands of one type with the same key, 1 to 256 characters, run once on an entity: a later one
+   * is answered as the first was. An entity keeps an answer for 10 minutes, up to 1,024 of them;
+   * one more is refused with OVERLOADED. They move with the entity and die with its memory.
+   * @default none; a random one with `retries`
+   */
+  readonly idempotencyKey?: string;
 }
 
 /** A reference to one entity, wherever it lives. */

@@ -1,6 +1,6 @@
 /** `defineEntity` and `defineContract`: an entity type with its code, or without it for callers. */
 import { type Duration, durationMs } from "../base/duration.ts";
-import { CatgaError, cut, type ErrorDetails } from "../base/errors.ts";
+import { CatgaError, cut } from "../base/errors.ts";
 import { IDLE_MS, MAILBOX_CAPACITY } from "../base/limits.ts";
 import { isThenable } from "../base/thenable.ts";
 import { checkName, entityKey } from "../protocol/ids.ts";
@@ -54,6 +54,7 @@ export interface Contract<N extends string, M extends Messages> extends Entity<N
   implement<S>(options: Omit<EntityOptions<N, M, S>, "messages">): Entity<N, M>;
 }
 
+const DEFINITIONS = new WeakMap<AnyEntity, EntityDefinition>();
 const OPTIONS =
   "messages state handlers persistence idle mailboxCapacity activated deactivated".split(" ");
 
@@ -68,7 +69,10 @@ export function defineEntity<const N extends string, M extends Messages, S>(
   name: N,
   options: EntityOptions<N, M, S>,
 ): Entity<N, M> {
-  return new ImplementedEntity(name, options) as unknown as Entity<N, M>;
+  checkDeclaration(name, options.messages);
+  const entity = { name, messages: options.messages };
+  DEFINITIONS.set(entity, createDefinition(name, options as AnyOptions));
+  return entity;
 }
 
 /** Declares the messages of an entity type without its code. */
@@ -76,8 +80,7 @@ export function defineContract<const N extends string, M extends Messages>(
   name: N,
   messages: M,
 ): Contract<N, M> {
-  checkName(name, "entity name");
-  checkMessages(messages);
+  checkDeclaration(name, messages);
   return {
     name,
     messages,
@@ -87,124 +90,79 @@ export function defineContract<const N extends string, M extends Messages>(
 
 /** The runtime's view of an entity type, or `undefined` for a contract without code. */
 export function definitionOf(entity: AnyEntity): EntityDefinition | undefined {
-  return entity instanceof ImplementedEntity ? entity.definition : undefined;
+  return DEFINITIONS.get(entity);
 }
 
 // `any`: the types of state and messages were checked at `defineEntity` and are gone by here.
 type AnyOptions = EntityOptions<string, Messages, any>;
-type Run = (context: object, message: unknown) => unknown;
+type Run = MessageSpec["run"];
+type Named = readonly [type: string, handler: Run];
+type Refusal = (issues: string) => Refused;
 
-class ImplementedEntity implements AnyEntity {
-  readonly name: string;
-  readonly messages: Messages;
-  readonly definition: EntityDefinition;
-
-  constructor(name: string, options: AnyOptions) {
-    checkName(name, "entity name");
-    this.name = name;
-    this.messages = options.messages;
-    this.definition = createDefinition(name, options);
-  }
-}
-
-function createDefinition(name: string, options: AnyOptions): EntityDefinition {
-  for (const option of Object.keys(options)) {
-    if (!OPTIONS.includes(option))
-      throw new TypeError(`Cannot define "${name}": no option "${option}"`);
-  }
-  const { idle = IDLE_MS, mailboxCapacity = MAILBOX_CAPACITY, persistence = "none" } = options;
-  if (persistence !== "none") {
-    throw new TypeError(
-      `Cannot define "${name}": persistence "${String(persistence)}" is not there`,
-    );
-  }
-  if (!Number.isSafeInteger(mailboxCapacity) || mailboxCapacity < 1) {
-    throw new RangeError(`Cannot define "${name}": mailboxCapacity must be a whole number from 1`);
-  }
-  if (typeof options.state !== "function") {
-    throw new TypeError(`Cannot define "${name}": state must be a function`);
-  }
-  const idleMs = durationMs(idle, "idle");
-  const messages = createSpecs(name, options);
-  const { state, activated, deactivated } = options as unknown as EntityDefinition;
-  return { name, messages, idleMs, mailboxCapacity, state, activated, deactivated };
-}
-
-function createSpecs(name: string, options: AnyOptions): Map<string, MessageSpec> {
-  checkMessages(options.messages);
-  const handlers = options.handlers as Readonly<Record<string, unknown>>;
-  for (const type of Object.keys(handlers)) {
-    if (!Object.hasOwn(options.messages, type)) {
-      throw new TypeError(`Cannot define "${name}": handler "${type}" has no message`);
-    }
-  }
-  const specs = new Map<string, MessageSpec>();
-  for (const [type, def] of Object.entries(options.messages)) {
-    const handler = Object.hasOwn(handlers, type) ? handlers[type] : undefined;
-    if (typeof handler !== "function") {
-      throw new TypeError(`Cannot define "${name}": message "${type}" has no handler`);
-    }
-    const declared = messageOptions(def);
-    const { kind, timeoutMs } = declared;
-    specs.set(type, {
-      type,
-      kind,
-      timeoutMs,
-      run: withSchemas(handler as Run, declared, { name, type }),
-    });
-  }
-  return specs;
-}
-
-function checkMessages(messages: Messages): void {
+function checkDeclaration(name: string, messages: Messages): void {
+  checkName(name, "entity name");
   for (const [type, def] of Object.entries(messages)) {
     checkName(type, "message name");
     messageOptions(def);
   }
 }
 
-interface Named {
-  readonly name: string;
-  readonly type: string;
+function createDefinition(name: string, options: AnyOptions): EntityDefinition {
+  const why = whyNot(options);
+  if (why !== undefined) throw new TypeError(`Cannot define "${name}": ${why}`);
+  const { idle = IDLE_MS, mailboxCapacity = MAILBOX_CAPACITY, handlers } = options;
+  if (!Number.isSafeInteger(mailboxCapacity) || mailboxCapacity < 1) {
+    throw new RangeError(`Cannot define "${name}": mailboxCapacity must be a whole number from 1`);
+  }
+  const idleMs = durationMs(idle, "idle");
+  const messages = new Map<string, MessageSpec>();
+  for (const [type, def] of Object.entries(options.messages)) {
+    messages.set(type, specOf(name, messageOptions(def), [type, handlers[type] as Run]));
+  }
+  const { state, activated, deactivated } = options as unknown as EntityDefinition;
+  return { name, messages, idleMs, mailboxCapacity, state, activated, deactivated };
 }
 
-function withSchemas(handler: Run, { input, reply }: MessageOptions, named: Named): Run {
-  if (input === undefined && reply === undefined) return handler;
-  return (context, message) => {
-    const details = (issues: string): RefusalDetails => ({
-      entity: entityKey(named.name, (context as BaseContext).id),
-      message: named.type,
-      issues,
-    });
-    const checked = check(input, input && withoutType(message), (issues) => {
-      return new CatgaError("INVALID_PAYLOAD", details(issues));
-    });
-    return then(checked, (valid) => {
-      const answer = handler(context, input === undefined ? message : withType(valid, named.type));
-      return then(answer, (value) =>
-        check(reply, value, (issues) => new CatgaError("INVALID_REPLY", details(issues))),
-      );
-    });
+function whyNot(options: AnyOptions): string | undefined {
+  const { messages, handlers, persistence = "none" } = options;
+  const extra = Object.keys(options).find((option) => !OPTIONS.includes(option));
+  if (extra !== undefined) return `no option "${extra}"`;
+  if (persistence !== "none") return `persistence "${String(persistence)}" is not there`;
+  if (typeof options.state !== "function") return "state must be a function";
+  const mute = Object.keys(messages).find(
+    (type) => !Object.hasOwn(handlers, type) || typeof handlers[type] !== "function",
+  );
+  if (mute !== undefined) return `message "${mute}" has no handler`;
+  const orphan = Object.keys(handlers).find((type) => !Object.hasOwn(messages, type));
+  return orphan === undefined ? undefined : `handler "${orphan}" has no message`;
+}
+
+function specOf(name: string, options: MessageOptions, [type, handler]: Named): MessageSpec {
+  const { kind, timeoutMs, input, reply } = options;
+  if (input === undefined && reply === undefined) return { type, kind, timeoutMs, run: handler };
+  const run: Run = (context, message) => {
+    const refusal = (code: "INVALID_PAYLOAD" | "INVALID_REPLY") => (issues: string) => {
+      const entity = entityKey(name, (context as BaseContext).id);
+      return new Refused(new CatgaError(code, { entity, message: type, issues }));
+    };
+    const handle = (valid: unknown): unknown =>
+      then(handler(context, valid), (value) => check(reply, value, refusal("INVALID_REPLY")));
+    if (input === undefined) return handle(message);
+    // The tag is no field of the payload, so a schema neither sees nor returns it.
+    const { type: _, ...payload } = message as { readonly type: string };
+    return then(check(input, payload, refusal("INVALID_PAYLOAD")), (valid) =>
+      handle(typeof valid === "object" ? { ...valid, type } : { type }),
+    );
   };
+  return { type, kind, timeoutMs, run };
 }
 
-/** The tag is no field of the payload, so a schema neither sees nor returns it. */
-function withType(payload: unknown, type: string): unknown {
-  return typeof payload === "object" ? { ...payload, type } : { type };
-}
-
-type RefusalDetails = ErrorDetails["INVALID_PAYLOAD"];
-
-function check(
-  schema: MessageOptions["input"],
-  value: unknown,
-  refuse: (issues: string) => CatgaError,
-): unknown {
+function check(schema: MessageOptions["input"], value: unknown, refusal: Refusal): unknown {
   if (schema === undefined) return value;
   return then(schema["~standard"].validate(value), (result) => {
     const { issues, value: valid } = result as { issues?: readonly Issue[]; value?: unknown };
     if (issues === undefined) return valid;
-    throw new Refused(refuse(cut(issues.map(describeIssue).join("; "))));
+    throw refusal(cut(issues.map(describeIssue).join("; ")));
   });
 }
 
@@ -216,11 +174,6 @@ interface Issue {
 function describeIssue({ message, path = [] }: Issue): string {
   const keys = path.map((step) => String(typeof step === "object" ? step.key : step));
   return keys.length === 0 ? message : `${keys.join(".")}: ${message}`;
-}
-
-function withoutType(message: unknown): unknown {
-  const { type: _, ...payload } = message as { type: string };
-  return payload;
 }
 
 function then(value: unknown, next: (value: unknown) => unknown): unknown {

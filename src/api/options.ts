@@ -75,10 +75,8 @@ export function settingsOf(
   random: Random,
 ): NodeSettings {
   const options = typeof given === "string" ? { transport: given } : (given ?? {});
-  for (const option of Object.keys(options)) {
-    if (!OPTIONS.includes(option))
-      throw new TypeError(`Cannot start a node: no option "${option}"`);
-  }
+  const extra = Object.keys(options).find((option) => !OPTIONS.includes(option));
+  if (extra !== undefined) throw new TypeError(`Cannot start a node: no option "${extra}"`);
   const { name: cluster = "catga", nodeId = `${hostName()}-${random.text(6)}` } = options;
   checkName(cluster, "cluster name");
   checkName(nodeId, "node id");
@@ -118,10 +116,7 @@ function driverOf(transport: TransportUrl | Transport | undefined): Driver {
 
 function timesOf(heartbeat: NonNullable<ClusterOptions<[]>["heartbeat"]>): HeartbeatTimes {
   if (typeof heartbeat === "string") {
-    const preset: HeartbeatTimes | undefined = Object.hasOwn(HEARTBEATS, heartbeat)
-      ? HEARTBEATS[heartbeat]
-      : undefined;
-    if (preset !== undefined) return preset;
+    if (Object.hasOwn(HEARTBEATS, heartbeat)) return HEARTBEATS[heartbeat];
     throw new TypeError(`Cannot use heartbeat "${heartbeat}": write fast, normal or relaxed`);
   }
   const everyMs = durationMs(heartbeat.every, "heartbeat.every");

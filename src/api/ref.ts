@@ -1,6 +1,8 @@
 /** References: the typed face of the router. */
 import { durationMs } from "../base/duration.ts";
 import { CatgaError } from "../base/errors.ts";
+import { KEY_CHARS_MAX, RETRIES_MAX } from "../base/limits.ts";
+import { sendRetrying } from "../runtime/retry.ts";
 import type { Router } from "../runtime/router.ts";
 import type { RefRequest } from "../runtime/turn-context.ts";
 import type { CallOptions } from "./context.ts";
@@ -35,33 +37,38 @@ export class EntityRef {
 
   #send(message: object, options: CallOptions | undefined, oneWay: boolean): Promise<unknown> {
     const type = (message as { readonly type?: unknown } | null | undefined)?.type;
-    if (typeof type !== "string" || this.#isUnknown(type)) {
+    const known = this.#messages;
+    if (typeof type !== "string" || (known !== undefined && !Object.hasOwn(known, type))) {
       const details = { entity: this.#name, message: String(type) };
       return Promise.reject(new CatgaError("UNKNOWN_MESSAGE", details));
     }
-    return this.#router.send({
+    const def = known?.[type];
+    const declaredMs = def === undefined ? undefined : messageOptions(def).timeoutMs;
+    const { timeout, signal, retries = 0, idempotencyKey: key } = options ?? NONE;
+    const sending = {
       entity: this.#name,
       id: this.id,
       type,
       message,
       oneWay,
-      timeoutMs: options === undefined ? this.#declaredMs(type) : this.#chosenMs(type, options),
+      timeoutMs: timeout === undefined ? declaredMs : durationMs(timeout, "timeout"),
       boundMs: this.#boundMs,
-      signal: options?.signal,
-    });
+      signal,
+      dedup: key === undefined ? undefined : { key: checkKey(key), since: 0 },
+    };
+    if (retries === 0) return this.#router.send(sending);
+    return sendRetrying(this.#router, sending, { retries: checkRetries(retries), kind: def?.kind });
   }
+}
 
-  #isUnknown(type: string): boolean {
-    return this.#messages !== undefined && !Object.hasOwn(this.#messages, type);
-  }
+const NONE: CallOptions = {};
 
-  #chosenMs(type: string, { timeout }: CallOptions): number | undefined {
-    return timeout === undefined ? this.#declaredMs(type) : durationMs(timeout, "timeout");
-  }
+function checkKey(key: unknown): string {
+  if (typeof key === "string" && key.length > 0 && key.length <= KEY_CHARS_MAX) return key;
+  throw new TypeError(`Cannot use idempotencyKey: write 1 to ${KEY_CHARS_MAX} characters`);
+}
 
-  /** Of an entity type that was given by name only the node may know the declaration. */
-  #declaredMs(type: string): number | undefined {
-    const def = this.#messages?.[type];
-    return def === undefined ? undefined : messageOptions(def).timeoutMs;
-  }
+function checkRetries(retries: number): number {
+  if (Number.isSafeInteger(retries) && retries > 0 && retries <= RETRIES_MAX) return retries;
+  throw new RangeError(`Cannot use retries ${retries}: write a whole number up to ${RETRIES_MAX}`);
 }

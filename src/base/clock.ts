@@ -24,7 +24,5 @@ export const systemClock: Clock = {
     const timer = setTimeout(run, delayMs);
     return () => clearTimeout(timer);
   },
-  yield(run) {
-    setImmediate(run);
-  },
+  yield: (run) => setImmediate(run),
 };

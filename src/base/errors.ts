@@ -48,74 +48,48 @@ export interface ErrorDetails {
 /** Every code a {@link CatgaError} can carry. */
 export type ErrorCode = keyof ErrorDetails;
 
-/** Whether the handler ran (`"details"`: only the instance knows), and the text. */
-type CodeSpec<D> = readonly [executed: Executed | "details", text: (details: D) => string];
-
-const CODES: { readonly [C in ErrorCode]: CodeSpec<ErrorDetails[C]> } = {
-  ACTIVATION_FAILED: ["no", (d) => `Cannot activate "${d.entity}": ${d.name}: ${d.text}`],
-  CALL_TIMEOUT: ["details", (d) => `${cannotFinish(d)}: no answer within ${d.timeoutMs} ms`],
-  CANCELLED: ["details", (d) => `${cannotFinish(d)}: the caller's signal aborted`],
-  CLUSTER_MISMATCH: [
-    "no",
-    (d) => `Cannot join cluster "${d.ours}" at ${d.address}: cluster "${d.theirs}" answers there`,
-  ],
-  CLUSTER_STOPPED: ["no", (d) => `Cannot use the cluster on node "${d.node}": it has stopped`],
-  ENTITY_SETS_DIFFER: [
-    "no",
-    (d) => `Cannot join with entities [${d.ours}]: live nodes host [${d.theirs}] together`,
-  ],
-  HANDLER_FAILED: ["yes", (d) => `${cannotFinish(d)}: ${d.name}: ${d.text}`],
-  INVALID_ID: ["no", (d) => `Cannot address the entity: its id ${d.reason}`],
-  INVALID_PAYLOAD: ["no", (d) => `${cannotSend(d)}: ${d.issues}`],
-  INVALID_REPLY: ["yes", (d) => `${cannotAnswer(d)}: ${d.issues}`],
-  MAILBOX_FULL: [
-    "no",
-    (d) => `Cannot accept a message for "${d.entity}": ${d.capacity} are waiting`,
-  ],
-  MALFORMED: ["no", (d) => `Cannot read the ${d.what}: ${d.reason}`],
-  MISSING_PACKAGE: ["no", (d) => `Cannot ${d.purpose}: run "npm install ${d.package}"`],
-  NODE_ID_TAKEN: ["no", (d) => `Cannot join as "${d.node}": a live node has this id`],
-  NOT_FOUND: ["no", (d) => `Cannot find "${d.path}": there is no such route`],
-  OUTCOME_UNKNOWN: ["maybe", (d) => `${cannotFinish(d)}, or tell whether it ran: ${d.reason}`],
-  OVERLOADED: ["no", (d) => `Cannot take more ${d.what}: ${d.limit} are waiting`],
-  PAYLOAD_NOT_ENCODABLE: ["no", (d) => `${cannotSend(d)}: ${d.path} is ${d.found}`],
-  PORT_TAKEN: ["no", (d) => `Cannot use ${d.address}: ${d.reason}`],
-  PROTOCOL_MISMATCH: [
-    "no",
-    (d) => `Cannot talk to ${d.address}: it speaks protocol ${d.theirs}, this node ${d.ours}`,
-  ],
-  REPLY_NOT_ENCODABLE: ["yes", (d) => `${cannotAnswer(d)}: ${d.path} is ${d.found}`],
-  REPLY_TOO_LARGE: ["yes", (d) => `${cannotAnswer(d)}: ${tooLarge(d)}`],
-  RUNTIME_TOO_OLD: ["no", (d) => `Cannot run on ${d.runtime} ${d.version}: needs ${d.minimum}`],
-  SETTINGS_DIFFER: ["no", (d) => `Cannot join with ${d.setting} ${d.ours}: it is ${d.theirs} here`],
-  TOO_LARGE: ["no", (d) => `Cannot send the ${d.what}: ${tooLarge(d)}`],
-  UNAVAILABLE: ["no", (d) => `Cannot reach the owner: ${d.reason}`],
-  UNKNOWN_ENTITY: ["no", (d) => `Cannot address "${d.entity}": no node hosts such entities`],
-  UNKNOWN_MESSAGE: ["no", (d) => `${cannotSend(d)}: it has no such message`],
-  UNSAFE_SECRET: ["no", (d) => `Cannot trust the secret file "${d.path}": ${d.reason}`],
-  WRONG_SECRET: ["no", (d) => `Cannot talk to ${d.address}: the two sides have different secrets`],
+/** Every code and its text; `{name}` stands for the detail of that name. */
+const CODES: { readonly [C in ErrorCode]: string } = {
+  ACTIVATION_FAILED: 'Cannot activate "{entity}": {name}: {text}',
+  CALL_TIMEOUT: 'Cannot finish "{message}" on "{entity}": no answer within {timeoutMs} ms',
+  CANCELLED: 'Cannot finish "{message}" on "{entity}": the caller\'s signal aborted',
+  CLUSTER_MISMATCH: 'Cannot join cluster "{ours}" at {address}: cluster "{theirs}" answers there',
+  CLUSTER_STOPPED: 'Cannot use the cluster on node "{node}": it has stopped',
+  ENTITY_SETS_DIFFER: "Cannot join with entities [{ours}]: live nodes host [{theirs}] together",
+  HANDLER_FAILED: 'Cannot finish "{message}" on "{entity}": {name}: {text}',
+  INVALID_ID: "Cannot address the entity: its id {reason}",
+  INVALID_PAYLOAD: 'Cannot send "{message}" to "{entity}": {issues}',
+  INVALID_REPLY: 'Cannot answer "{message}" of "{entity}": {issues}',
+  MAILBOX_FULL: 'Cannot accept a message for "{entity}": {capacity} are waiting',
+  MALFORMED: "Cannot read the {what}: {reason}",
+  MISSING_PACKAGE: 'Cannot {purpose}: run "npm install {package}"',
+  NODE_ID_TAKEN: 'Cannot join as "{node}": a live node has this id',
+  NOT_FOUND: 'Cannot find "{path}": there is no such route',
+  OUTCOME_UNKNOWN: 'Cannot finish "{message}" on "{entity}", or tell whether it ran: {reason}',
+  OVERLOADED: "Cannot take more {what}: {limit} are waiting",
+  PAYLOAD_NOT_ENCODABLE: 'Cannot send "{message}" to "{entity}": {path} is {found}',
+  PORT_TAKEN: "Cannot use {address}: {reason}",
+  PROTOCOL_MISMATCH: "Cannot talk to {address}: it speaks protocol {theirs}, this node {ours}",
+  REPLY_NOT_ENCODABLE: 'Cannot answer "{message}" of "{entity}": {path} is {found}',
+  REPLY_TOO_LARGE: 'Cannot answer "{message}" of "{entity}": {bytes} bytes, at most {bytesMax}',
+  RUNTIME_TOO_OLD: "Cannot run on {runtime} {version}: needs {minimum}",
+  SETTINGS_DIFFER: "Cannot join with {setting} {ours}: it is {theirs} here",
+  TOO_LARGE: "Cannot send the {what}: {bytes} bytes, at most {bytesMax}",
+  UNAVAILABLE: "Cannot reach the owner: {reason}",
+  UNKNOWN_ENTITY: 'Cannot address "{entity}": no node hosts such entities',
+  UNKNOWN_MESSAGE: 'Cannot send "{message}" to "{entity}": it has no such message',
+  UNSAFE_SECRET: 'Cannot trust the secret file "{path}": {reason}',
+  WRONG_SECRET: "Cannot talk to {address}: the two sides have different secrets",
 };
 
-interface Subject {
-  readonly entity: string;
-  readonly message: string;
-}
-
-function cannotFinish({ entity, message }: Subject): string {
-  return `Cannot finish "${message}" on "${entity}"`;
-}
-
-function cannotSend({ entity, message }: Subject): string {
-  return `Cannot send "${message}" to "${entity}"`;
-}
-
-function cannotAnswer({ entity, message }: Subject): string {
-  return `Cannot answer "${message}" of "${entity}"`;
-}
-
-function tooLarge({ bytes, bytesMax }: { bytes: number; bytesMax: number }): string {
-  return `${bytes} bytes, at most ${bytesMax}`;
-}
+/** Whether the handler ran. Of other codes the details say so, or it did not. */
+const EXECUTED: { readonly [C in ErrorCode]?: Executed } = {
+  HANDLER_FAILED: "yes",
+  INVALID_REPLY: "yes",
+  OUTCOME_UNKNOWN: "maybe",
+  REPLY_NOT_ENCODABLE: "yes",
+  REPLY_TOO_LARGE: "yes",
+};
 
 /**
  * The error of everything that catga refuses or cannot finish; branch on `code`, never on the text.
@@ -129,13 +103,13 @@ export class CatgaError<C extends ErrorCode = ErrorCode> extends Error {
   readonly executed: Executed;
 
   constructor(code: C, details: ErrorDetails[C], options?: { readonly cause?: unknown }) {
-    const [executed, text] = CODES[code] as CodeSpec<ErrorDetails[C]>;
-    super(text(details), options);
+    const named = details as Readonly<Record<string, unknown>>;
+    const fill = (_: string, name: string): string => String(named[name]);
+    super(CODES[code].replaceAll(/\{(\w+)\}/g, fill), options);
     this.name = "CatgaError";
     this.code = code;
     this.details = details;
-    this.executed =
-      executed === "details" ? (details as { executed: Executed }).executed : executed;
+    this.executed = (named["executed"] as Executed | undefined) ?? EXECUTED[code] ?? "no";
   }
 }
 

@@ -60,6 +60,21 @@ export const SLICE_MS = 10;
 /** Turns that may run inside each other on one stack; deeper ones wait in the mailbox. */
 export const NESTED_TURNS_MAX = 32;
 
+/** The answer to a command with a key is kept for this: longer than callers go on trying. */
+export const DEDUP_MS = 600_000;
+/** Answers that one entity keeps at most; one more command with a key is refused. */
+export const DEDUP_ENTRIES_MAX = 1_024;
+/** The same for their size as JSON, estimated from above. */
+export const DEDUP_CHARS_MAX: number = 4 * 1_048_576;
+/** A key comes from outside, and is sent and kept like an id. */
+export const KEY_CHARS_MAX = 256;
+/** Tries beyond these are a loop that nobody watches. */
+export const RETRIES_MAX = 100;
+/** First wait before a call is tried again; doubles up to the second figure, with jitter. */
+export const RETRY_MS = 50;
+/** See {@link RETRY_MS}. */
+export const RETRY_MS_MAX = 2_000;
+
 /** Membership changes within this time cause one rebalance, not several. */
 export const SETTLE_MS = 50;
 /** Handoffs one node drives at the same time: few, so that each is short. */

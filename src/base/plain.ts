@@ -37,15 +37,20 @@ export class OversizeError extends Error {
 }
 
 const REFUSED = Symbol("refused");
+const TOO_DEEP = `nested deeper than ${DEPTH_MAX} levels (a cycle, perhaps)`;
 /** Worst case of one character in JSON: an escape such as \\u0000. */
 const ESCAPED = 6;
 const PER_VALUE = 26;
 /** A value takes two bytes at least, so the estimate is never more than so many times the truth. */
 const OVERESTIMATE = PER_VALUE / 2;
+const CHARS_MAX = MESSAGE_BYTES_MAX * OVERESTIMATE;
 
 // The estimate is kept beside the recursion, because a second return value would cost an object per
 // node of every message. A copy never yields, so nobody else can see it half done.
 let charsMax = 0;
+// The same holds for what was refused: the path to it grows from its end, as the recursion returns.
+let refused = "";
+let refusedPath = "";
 
 /**
  * A copy of plain data that shares nothing with it: what arrives is what would have come over a
@@ -57,7 +62,7 @@ let charsMax = 0;
 export function copyPlain(value: unknown): unknown {
   charsMax = 0;
   const copy = copyAt(value, 0);
-  if (copy === REFUSED) throw new NotPlainError(explain(value, "$", 0));
+  if (copy === REFUSED) throw new NotPlainError({ path: `$${refusedPath}`, found: refused });
   if (charsMax > MESSAGE_BYTES_MAX) {
     const bytes = new TextEncoder().encode(JSON.stringify(copy)).length;
     if (bytes > MESSAGE_BYTES_MAX) throw new OversizeError(bytes);
@@ -77,7 +82,7 @@ function copyAt(value: unknown, depth: number): unknown {
       return value;
     case "number":
       charsMax += PER_VALUE;
-      return Number.isFinite(value) ? value + 0 : REFUSED;
+      return Number.isFinite(value) ? value + 0 : refuse(describe(value));
     case "boolean":
     case "undefined":
       charsMax += PER_VALUE;
@@ -85,64 +90,43 @@ function copyAt(value: unknown, depth: number): unknown {
     case "object":
       charsMax += PER_VALUE;
       if (value === null) return null;
-      if (depth === DEPTH_MAX) return REFUSED;
-      checkSize();
+      if (depth === DEPTH_MAX) return refuse(TOO_DEEP);
+      // Objects that are shared many times over are copied as often: that must end somewhere.
+      if (charsMax > CHARS_MAX) throw new OversizeError(Math.ceil(charsMax / OVERESTIMATE));
       return Array.isArray(value) ? copyArray(value, depth + 1) : copyObject(value, depth + 1);
     default:
-      return REFUSED;
+      return refuse(describe(value));
   }
 }
 
-/** Objects that are shared many times over are copied as often: that must end somewhere. */
-function checkSize(): void {
-  const bytes = Math.ceil(charsMax / OVERESTIMATE);
-  if (bytes > MESSAGE_BYTES_MAX) throw new OversizeError(bytes);
+function refuse(found: string, path = ""): typeof REFUSED {
+  refused = found;
+  refusedPath = path;
+  return REFUSED;
 }
 
 function copyArray(values: readonly unknown[], depth: number): unknown {
   const copy: unknown[] = [];
   for (const value of values) {
-    const item = copyAt(value, depth);
-    if (item === REFUSED || item === undefined) return REFUSED;
+    const item = value === undefined ? refuse(describe(value)) : copyAt(value, depth);
+    if (item === REFUSED) return refuse(refused, `[${copy.length}]${refusedPath}`);
     copy.push(item);
   }
   return copy;
 }
 
 function copyObject(value: object, depth: number): unknown {
-  if (!isPlainObject(value)) return REFUSED;
+  const prototype: unknown = Object.getPrototypeOf(value);
+  if (prototype !== Object.prototype && prototype !== null) return refuse(describe(value));
   const copy: Record<string, unknown> = {};
   for (const key in value) {
-    if (key === "__proto__") return REFUSED;
+    if (key === "__proto__") return refuse("a reserved name", `.${key}`);
     const item = copyAt((value as Record<string, unknown>)[key], depth);
-    if (item === REFUSED) return REFUSED;
+    if (item === REFUSED) return refuse(refused, `.${key}${refusedPath}`);
     charsMax += key.length * ESCAPED + 4;
     if (item !== undefined) copy[key] = item;
   }
   return copy;
-}
-
-function isPlainObject(value: object): boolean {
-  const prototype: unknown = Object.getPrototypeOf(value);
-  return prototype === Object.prototype || prototype === null;
-}
-
-/** The slow way, taken only for the error message. */
-function explain(value: unknown, path: string, depth: number): NotPlain {
-  if (typeof value !== "object" || value === null) return { path, found: describe(value) };
-  if (depth === DEPTH_MAX) {
-    return { path, found: `nested deeper than ${DEPTH_MAX} levels (a cycle, perhaps)` };
-  }
-  if (!Array.isArray(value) && !isPlainObject(value)) return { path, found: describe(value) };
-  for (const [key, item] of Object.entries(value)) {
-    const itemPath = Array.isArray(value) ? `${path}[${key}]` : `${path}.${key}`;
-    if (key === "__proto__") return { path: itemPath, found: "a reserved name" };
-    if (item === undefined && !Array.isArray(value)) continue;
-    charsMax = 0;
-    const copy = item === undefined ? REFUSED : copyAt(item, depth + 1);
-    if (copy === REFUSED) return explain(item, itemPath, depth + 1);
-  }
-  return { path, found: "not plain data" };
 }
 
 function describe(value: unknown): string {

@@ -26,13 +26,6 @@ export interface Ring<N extends RingNode> {
 const INDEX_SPAN = 65_536;
 const CIRCLE: number = 2 ** 32 * INDEX_SPAN;
 
-interface Circle {
-  /** Places on the circle, sorted, each with the index of its node. */
-  readonly points: Float64Array;
-  /** How many shards each node may still be given. */
-  readonly room: number[];
-}
-
 /** Computes the ring; O(p log p) in all virtual nodes p, some milliseconds for a hundred nodes. */
 export function createRing<N extends RingNode>(
   members: readonly N[],
@@ -42,27 +35,24 @@ export function createRing<N extends RingNode>(
   const nodes = [...members].sort((a, b) => (a.name < b.name ? -1 : 1));
   const targets = new Uint16Array(shardCount);
   if (nodes.length < 2) return { nodes, targets };
-  const circle = { points: pointsOf(nodes, hash), room: capacities(nodes, shardCount) };
+  const points = pointsOf(nodes, hash);
+  const room = capacities(nodes, shardCount);
+  const at = (index: number): number => points[(index + 2 * points.length) % points.length]!;
   // Keys are spread over the shards by a hash already: shards may stand at even distances.
   const spacing = CIRCLE / shardCount;
-  for (let shard = 0; shard < shardCount; shard++) targets[shard] = take(circle, shard * spacing);
-  return { nodes, targets };
-}
-
-/** Takes a place of the node nearest to `position` that still has one. */
-function take({ points, room }: Circle, position: number): number {
-  let after = firstAtOrAfter(points, position);
-  let before = (after || points.length) - 1;
-  for (;;) {
-    const isAfter = gap(position, points[after]!) <= gap(points[before]!, position);
-    const node = points[isAfter ? after : before]! % INDEX_SPAN;
-    if (room[node]! > 0) {
-      room[node]!--;
-      return node;
-    }
-    if (isAfter) after = (after + 1) % points.length;
-    else before = (before || points.length) - 1;
+  let next = 0;
+  for (let shard = 0; shard < shardCount; shard++) {
+    const place = shard * spacing;
+    while (next < points.length && points[next]! < place) next++;
+    let [after, before, node] = [next, next - 1, 0];
+    do {
+      const isAfter = gap(place, at(after)) <= gap(at(before), place);
+      node = at(isAfter ? after++ : before--) % INDEX_SPAN;
+    } while (room[node] === 0);
+    room[node]!--;
+    targets[shard] = node;
   }
+  return { nodes, targets };
 }
 
 /** The way from one place to another, clockwise. */
@@ -83,15 +73,4 @@ function pointsOf(nodes: readonly RingNode[], hash: Hash): Float64Array {
 function capacities(nodes: readonly RingNode[], shardCount: number): number[] {
   const total = nodes.reduce((sum, node) => sum + node.weight, 0);
   return nodes.map((node) => Math.ceil((LOAD_BOUND * shardCount * node.weight) / total));
-}
-
-function firstAtOrAfter(points: Float64Array, position: number): number {
-  let low = 0;
-  let high = points.length;
-  while (low < high) {
-    const middle = (low + high) >>> 1;
-    if (points[middle]! < position) low = middle + 1;
-    else high = middle;
-  }
-  return low === points.length ? 0 : low;
 }

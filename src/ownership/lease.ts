@@ -15,16 +15,11 @@ export type Lease =
   | {
       readonly kind: "held";
       readonly untilMs: number;
-      readonly renewal: Renewal | undefined;
       readonly nextMs: number;
+      /** When the renewal was sent that is not answered yet; there is one at a time (L2). */
+      readonly sentMs: number | undefined;
     }
   | { readonly kind: "fenced" };
-
-/** A renewal that has been sent and not answered; there is one at a time (L2). */
-export interface Renewal {
-  readonly sentMs: number;
-  readonly operation: number;
-}
 
 /** What happens to a lease. */
 export type LeaseEvent =
@@ -34,8 +29,8 @@ export type LeaseEvent =
 
 /** What the node has to do. */
 export type LeaseEffect =
-  | { readonly kind: "renew"; readonly operation: number }
-  | { readonly kind: "fence" };
+  /** Named by when it is sent. */
+  { readonly kind: "renew"; readonly operation: number } | { readonly kind: "fence" };
 
 /**
  * L5: silence of a session after which others may declare it dead, counted from when they received
@@ -47,37 +42,26 @@ export function silenceMsMax(leaseMs: number): number {
 }
 
 /** The lease of a session whose record was created by an operation sent at `sentMs`. */
-export function grantedLease(sentMs: number, times: HeartbeatTimes): Lease {
-  return {
-    kind: "held",
-    untilMs: sentMs + times.timeoutMs,
-    renewal: undefined,
-    nextMs: sentMs + times.everyMs,
-  };
+export function grantedLease(sentMs: number, { timeoutMs, everyMs }: HeartbeatTimes): Lease {
+  return { kind: "held", untilMs: sentMs + timeoutMs, nextMs: sentMs + everyMs, sentMs: undefined };
 }
 
+type Step = [Lease, LeaseEffect | undefined];
+
 /** Pure; see the file's header. */
-export function stepLease(
-  lease: Lease,
-  event: LeaseEvent,
-  times: HeartbeatTimes,
-): [Lease, LeaseEffect | undefined] {
+export function stepLease(lease: Lease, event: LeaseEvent, times: HeartbeatTimes): Step {
   if (lease.kind === "fenced") return [lease, undefined];
   switch (event.kind) {
     case "tick": {
-      if (lease.renewal !== undefined || event.nowMs < lease.nextMs) return [lease, undefined];
-      const operation = Math.floor(event.nowMs * 1_000);
-      const renewal = { sentMs: event.nowMs, operation };
-      const nextMs = event.nowMs + times.everyMs;
-      return [
-        { ...lease, renewal, nextMs },
-        { kind: "renew", operation },
-      ];
+      const { nowMs } = event;
+      if (lease.sentMs !== undefined || nowMs < lease.nextMs) return [lease, undefined];
+      const waiting = { ...lease, nextMs: nowMs + times.everyMs, sentMs: nowMs };
+      return [waiting, { kind: "renew", operation: nowMs }];
     }
     case "renewed": {
-      if (lease.renewal?.operation !== event.operation) return [lease, undefined];
-      const untilMs = lease.renewal.sentMs + times.timeoutMs;
-      return [{ ...lease, untilMs, renewal: undefined }, undefined];
+      if (lease.sentMs !== event.operation) return [lease, undefined];
+      const untilMs = lease.sentMs + times.timeoutMs;
+      return [{ ...lease, untilMs, sentMs: undefined }, undefined];
     }
     case "refused":
       return [{ kind: "fenced" }, { kind: "fence" }];

@@ -36,11 +36,8 @@ export function planChange(
     if (members.has(node)) throw new RangeError(`Cannot plan: "${node}" is there already`);
     members.set(node, weight);
   }
-  const ring = createRing(
-    [...members].map(([name, weight]) => ({ name, weight })),
-    shardCount,
-    hash,
-  );
+  const nodes = [...members].map(([name, weight]) => ({ name, weight }));
+  const ring = createRing(nodes, shardCount, hash);
   const moves: { shard: number; from: string | undefined; to: string }[] = [];
   const share: Record<string, number> = {};
   for (let shard = 0; shard < shardCount && members.size > 0; shard++) {

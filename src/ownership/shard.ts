@@ -40,6 +40,8 @@ export type ShardState =
       readonly epoch: number;
     };
 
+type HandoffNews = "drained" | "confirmed" | "refused" | "timeout" | "aborted";
+
 /** What happens to a shard. */
 export type ShardEvent =
   /** The view of the cluster changed, or it is time to look again. */
@@ -52,9 +54,8 @@ export type ShardEvent =
       /** Who should own it, if anybody can. */
       readonly target: string | undefined;
     }
-  | { readonly kind: "drained"; readonly handoff: string }
-  | { readonly kind: "busy" }
-  | { readonly kind: "confirmed" | "refused" | "timeout" | "aborted"; readonly handoff: string }
+  | { readonly kind: "busy"; readonly handoff?: never }
+  | { readonly kind: HandoffNews; readonly handoff: string }
   | { readonly kind: "transfer"; readonly handoff: string; readonly epoch: number }
   /** The answer to a claim or a flip. */
   | { readonly kind: "written"; readonly owned: Owned }
@@ -66,15 +67,17 @@ export type ShardEffect =
   /** Stop accepting, and answer `drained` or `busy`. */
   | { readonly kind: "seal"; readonly to: string }
   | { readonly kind: "unseal" }
-  | { readonly kind: "transfer"; readonly to: string; readonly handoff: string }
-  | { readonly kind: "abort"; readonly to: string; readonly handoff: string }
+  | { readonly kind: "transfer" | "abort"; readonly to: string; readonly handoff: string }
   /** Serve the shard; with `handoff` from what was staged for it. */
   | { readonly kind: "open"; readonly owned: Owned; readonly handoff: string | undefined }
   | { readonly kind: "close" }
   | { readonly kind: "confirm" | "refuse" | "discard"; readonly handoff: string };
 
 type Step = [ShardState, readonly ShardEffect[]];
-type Look = Extract<ShardEvent, { kind: "look" }>;
+type State<K extends ShardState["kind"]> = Extract<ShardState, { readonly kind: K }>;
+type Look = Extract<ShardEvent, { readonly kind: "look" }>;
+type HandoffEvent = Extract<ShardEvent, { readonly kind: "busy" | HandoffNews }>;
+type Giving = State<"staging" | "inDoubt">;
 
 /** A shard this node has nothing to do with. */
 export const NO_SHARD: ShardState = { kind: "none", releasedEpoch: 0 };
@@ -83,57 +86,37 @@ export const NO_SHARD: ShardState = { kind: "none", releasedEpoch: 0 };
 export function stepShard(state: ShardState, event: ShardEvent): Step {
   switch (event.kind) {
     case "look":
-      return look(state, event);
+      if ("owned" in state) return lookOwned(state, event);
+      return state.kind === "staged" ? lookStaged(state, event) : lookUnowned(state, event);
     case "transfer":
       return receive(state, event.handoff, event.epoch);
     case "written":
-      return written(state, event.owned);
+      return settle(state, event.owned);
     case "lost":
-      return lost(state);
+      return settle(state, undefined);
     default:
-      return handoff(state, event);
-  }
-}
-
-function look(state: ShardState, event: Look): Step {
-  switch (state.kind) {
-    case "none":
-    case "claiming":
-      return lookUnowned(state, event);
-    case "staged":
-      return lookStaged(state, event);
-    default:
-      return lookOwned(state, event);
+      return handOver(state, event);
   }
 }
 
 function lookUnowned(
-  state: Extract<ShardState, { kind: "none" | "claiming" }>,
+  state: State<"none" | "claiming">,
   { self, current, ownerAlive, target }: Look,
 ): Step {
   if (current === undefined) return [state, []];
-  const { record } = current;
-  if (record.owner === self && record.epoch > state.releasedEpoch) {
-    if (record.handoff === null) return open(current, undefined);
-    // A handoff that staged nothing here: its memory is gone, so nobody may believe in it (O4).
-    return state.kind === "claiming" ? [state, []] : claim(state, self, current);
-  }
-  const free = record.owner === null || (!ownerAlive && record.owner !== self);
-  if (state.kind === "claiming" || !free || target !== self) return [state, []];
-  return claim(state, self, current);
-}
-
-function claim(
-  { releasedEpoch }: { readonly releasedEpoch: number },
-  self: string,
-  { revision: expected, record: { epoch } }: Owned,
-): Step {
+  const { owner, epoch, handoff } = current.record;
+  const isMine = owner === self && epoch > state.releasedEpoch;
+  if (isMine && handoff === null) return open(current);
+  const isFree = owner === null || (!ownerAlive && owner !== self);
+  // A handoff that staged nothing here: its memory is gone, so nobody may believe in it (O4).
+  const mayClaim = isMine || (isFree && target === self);
+  if (state.kind === "claiming" || !mayClaim) return [state, []];
   const record = { owner: self, epoch: epoch + 1, cleanSince: epoch + 1, handoff: null };
-  return [{ kind: "claiming", releasedEpoch }, [{ kind: "write", expected, record }]];
+  return [{ ...state, kind: "claiming" }, [{ kind: "write", expected: current.revision, record }]];
 }
 
-function lookStaged(state: Extract<ShardState, { kind: "staged" }>, event: Look): Step {
-  const { current, self } = event;
+function lookStaged(state: State<"staged">, event: Look): Step {
+  const { current, self, ownerAlive } = event;
   if (current === undefined) return [state, []];
   const { owner, epoch, handoff } = current.record;
   if (owner === self && handoff === state.handoff && epoch === state.epoch + 1) {
@@ -141,106 +124,86 @@ function lookStaged(state: Extract<ShardState, { kind: "staged" }>, event: Look)
   }
   // O6: the donor died or went on without this handoff; what it staged may be out of date.
   // A record that is older than the donor's says nothing: the newer one is on its way.
-  if (epoch < state.epoch || (epoch === state.epoch && event.ownerAlive)) return [state, []];
-  const { releasedEpoch } = state;
-  const [next, effects] = lookUnowned({ kind: "none", releasedEpoch }, event);
-  return [next, [{ kind: "discard", handoff: state.handoff }, ...effects]];
+  if (epoch < state.epoch || (epoch === state.epoch && ownerAlive)) return [state, []];
+  return release(state.releasedEpoch, { kind: "discard", handoff: state.handoff }, event);
 }
 
-function lookOwned(
-  state: Extract<ShardState, { owned: Owned }>,
-  { self, current, target }: Look,
-): Step {
-  if (current !== undefined && current.record.epoch > state.owned.record.epoch) {
-    const [next, effects] = lookUnowned(
-      { kind: "none", releasedEpoch: state.owned.record.epoch },
-      { kind: "look", self, current, ownerAlive: true, target },
-    );
-    return [next, [{ kind: "close" }, ...effects]];
+function lookOwned(state: State<"active" | "sealing" | "staging" | "inDoubt">, event: Look): Step {
+  const { current, self, target } = event;
+  const { owned } = state;
+  if (current !== undefined && current.record.epoch > owned.record.epoch) {
+    return release(owned.record.epoch, { kind: "close" }, { ...event, ownerAlive: true });
   }
-  switch (state.kind) {
-    case "active":
-      if (target === self || target === undefined) return [state, []];
-      return [{ kind: "sealing", owned: state.owned, to: target }, [{ kind: "seal", to: target }]];
-    case "sealing":
-      return target === state.to ? [state, []] : resume(state.owned);
-    case "staging":
-      if (target === state.to) return [state, []];
-      return resume(state.owned, { kind: "abort", to: state.to, handoff: state.handoff });
-    case "inDoubt":
-      return [state, []];
+  if (state.kind === "active") {
+    if (target === self || target === undefined) return [state, []];
+    return [{ kind: "sealing", owned, to: target }, [{ kind: "seal", to: target }]];
   }
+  if (state.kind === "inDoubt" || target === state.to) return [state, []];
+  return state.kind === "sealing" ? resume(owned) : abort(state);
 }
 
-function handoff(
-  state: ShardState,
-  event: Exclude<ShardEvent, { kind: "look" | "transfer" | "written" | "lost" }>,
-): Step {
-  if (event.kind === "aborted") {
-    if (state.kind !== "staged" || state.handoff !== event.handoff) return [state, []];
-    const { releasedEpoch } = state;
-    return [{ kind: "none", releasedEpoch }, [{ kind: "discard", handoff: event.handoff }]];
-  }
+function handOver(state: ShardState, event: HandoffEvent): Step {
   if (state.kind === "sealing") {
     if (event.kind === "busy") return resume(state.owned);
     if (event.kind !== "drained") return [state, []];
-    const { owned, to } = state;
+    const { to } = state;
     const { handoff } = event;
-    return [{ kind: "staging", owned, to, handoff }, [{ kind: "transfer", to, handoff }]];
+    return [{ ...state, kind: "staging", handoff }, [{ kind: "transfer", to, handoff }]];
   }
-  if (state.kind !== "staging" || event.kind === "busy" || state.handoff !== event.handoff) {
-    return [state, []];
+  if (!("handoff" in state) || state.handoff !== event.handoff) return [state, []];
+  if (state.kind === "staged" && event.kind === "aborted") {
+    return release(state.releasedEpoch, { kind: "discard", handoff: state.handoff });
   }
+  if (state.kind !== "staging") return [state, []];
   if (event.kind === "confirmed") return flip(state);
   if (event.kind === "refused") return resume(state.owned);
-  if (event.kind !== "timeout") return [state, []];
-  return resume(state.owned, { kind: "abort", to: state.to, handoff: state.handoff });
+  return event.kind === "timeout" ? abort(state) : [state, []];
 }
 
-function flip(state: Extract<ShardState, { kind: "staging" | "inDoubt" }>): Step {
+function flip(state: Giving): Step {
   const { owned, to, handoff } = state;
   const { epoch, cleanSince } = owned.record;
   const record = { owner: to, epoch: epoch + 1, cleanSince, handoff };
-  return [
-    { kind: "inDoubt", owned, to, handoff },
-    [{ kind: "write", expected: owned.revision, record }],
-  ];
+  return [{ ...state, kind: "inDoubt" }, [{ kind: "write", expected: owned.revision, record }]];
 }
 
 function receive(state: ShardState, handoff: string, epoch: number): Step {
-  if (state.kind === "staged" && state.handoff === handoff) {
-    return [state, [{ kind: "confirm", handoff }]];
-  }
+  const confirm: ShardEffect = { kind: "confirm", handoff };
+  if (state.kind === "staged" && state.handoff === handoff) return [state, [confirm]];
   const isFree = state.kind === "none" || (state.kind === "staged" && epoch >= state.epoch);
   // What an earlier owner sent, and comes late, must not take the place of what a later one sent.
-  const fits = isFree && epoch >= state.releasedEpoch;
-  if (!fits) return [state, [{ kind: "refuse", handoff }]];
-  const staged: ShardState = { kind: "staged", releasedEpoch: state.releasedEpoch, handoff, epoch };
-  const confirm: ShardEffect = { kind: "confirm", handoff };
+  if (!isFree || epoch < state.releasedEpoch) return [state, [{ kind: "refuse", handoff }]];
+  const { releasedEpoch } = state;
+  const staged: ShardState = { kind: "staged", releasedEpoch, handoff, epoch };
   if (state.kind === "none") return [staged, [confirm]];
   return [staged, [{ kind: "discard", handoff: state.handoff }, confirm]];
 }
 
-/** The authority carried out what this node wrote, or says who wrote something else. */
-function written(state: ShardState, owned: Owned): Step {
-  if (state.kind === "claiming") return open(owned, undefined);
-  if (state.kind !== "inDoubt") return [state, []];
-  return [{ kind: "none", releasedEpoch: state.owned.record.epoch }, [{ kind: "close" }]];
-}
-
-function lost(state: ShardState): Step {
+/** The authority carried out what this node wrote (`owned`), or somebody else wrote before it. */
+function settle(state: ShardState, owned: Owned | undefined): Step {
   if (state.kind === "claiming") {
-    return [{ kind: "none", releasedEpoch: state.releasedEpoch }, []];
+    return owned === undefined ? [{ ...state, kind: "none" }, []] : open(owned);
   }
   if (state.kind !== "inDoubt") return [state, []];
-  // Somebody wrote over this owner: that takes a death mark, so nothing here is valid any more.
-  return [{ kind: "none", releasedEpoch: state.owned.record.epoch }, [{ kind: "close" }]];
+  // Who wrote over this owner had found it dead, so nothing here is valid any more: closed too.
+  return release(state.owned.record.epoch, { kind: "close" });
 }
 
-function open(owned: Owned, handoff: string | undefined): Step {
+function open(owned: Owned, handoff?: string): Step {
   return [{ kind: "active", owned }, [{ kind: "open", owned, handoff }]];
 }
 
 function resume(owned: Owned, ...before: readonly ShardEffect[]): Step {
   return [{ kind: "active", owned }, [...before, { kind: "unseal" }]];
+}
+
+function abort({ owned, to, handoff }: Giving): Step {
+  return resume(owned, { kind: "abort", to, handoff });
+}
+
+/** What this node had is over; then it looks at the shard as one of others, if it just looked. */
+function release(releasedEpoch: number, effect: ShardEffect, event?: Look): Step {
+  const none = { kind: "none", releasedEpoch } as const;
+  const [next, effects] = event === undefined ? [none, []] : lookUnowned(none, event);
+  return [next, [effect, ...effects]];
 }

@@ -38,17 +38,15 @@ export type ViewChange =
 
 type SessionState = SessionRecord["state"] | undefined;
 
-interface GroupView {
-  genesis: Versioned<ShardRecord> | undefined;
-  readonly shards: Map<number, Versioned<ShardRecord>>;
-}
+/** Stands in a group for every shard that was never written. */
+const GENESIS = -1;
 
 /** See the file's header. */
 export class View {
   readonly #entries = new Map<string, Entry>();
   readonly #sessions = new Map<string, Versioned<SessionRecord>>();
-  readonly #groups = new Map<string, GroupView>();
-  #groupOfEntity = new Map<string, string>();
+  readonly #groups = new Map<string, Map<number, Versioned<ShardRecord>>>();
+  readonly #groupOfEntity = new Map<string, string>();
 
   /** All sessions, by incarnation; dead ones too. */
   get sessions(): ReadonlyMap<string, Versioned<SessionRecord>> {
@@ -67,15 +65,8 @@ export class View {
 
   /** Who owns `shard` of `group`, or `undefined` before the group's first node. */
   shard(group: string, shard: number): Versioned<ShardRecord> | undefined {
-    const view = this.#groups.get(group);
-    if (view === undefined) return undefined;
-    return view.shards.get(shard) ?? view.genesis;
-  }
-
-  /** Who owns every shard of `group`, as long as none of them was ever written. */
-  soleOwner(group: string): string | undefined {
-    const view = this.#groups.get(group);
-    return view?.shards.size === 0 ? (view.genesis?.record.owner ?? undefined) : undefined;
+    const shards = this.#groups.get(group);
+    return shards?.get(shard) ?? shards?.get(GENESIS);
   }
 
   /** True for a node that may act: up or leaving. */
@@ -93,6 +84,13 @@ export class View {
     return state === "dead" || state === "left";
   }
 
+  /** True when a live node hosts `group`. */
+  isHosted(group: string): boolean {
+    return [...this.#sessions].some(
+      ([incarnation, { record }]) => record.group === group && this.isAlive(incarnation),
+    );
+  }
+
   /** Sessions that may be given shards of `group`, by node id. */
   targets(group: string): Target[] {
     const targets = new Map<string, Target>();
@@ -108,52 +106,42 @@ export class View {
 
   /** Takes an entry in; `undefined` when it is old news or of an unknown kind. */
   apply(entry: Entry): ViewChange | undefined {
-    if (entry.revision <= (this.#entries.get(entry.key)?.revision ?? 0)) return undefined;
-    this.#entries.set(entry.key, entry);
-    const name = entry.key.slice(2);
-    switch (entry.key.slice(0, 2)) {
+    const { key, revision, value } = entry;
+    if (revision <= (this.#entries.get(key)?.revision ?? 0)) return undefined;
+    this.#entries.set(key, entry);
+    const name = key.slice(2);
+    switch (key.slice(0, 2)) {
       case "n.": {
         const before = this.#sessions.get(name)?.record.state;
-        const record = entry.value as SessionRecord;
-        this.#sessions.set(name, { revision: entry.revision, record });
+        this.#sessions.set(name, { revision, record: value as SessionRecord });
         return { kind: "session", incarnation: name, before };
       }
       case "s.": {
         // A group may contain dots, a shard number cannot.
         const [group, shard] = [name.replace(/\.\d+$/, ""), Number(/\d+$/.exec(name)?.[0])];
-        const record = entry.value as ShardRecord;
         const before = this.shard(group, shard)?.record.owner ?? undefined;
-        this.#group(group).shards.set(shard, { revision: entry.revision, record });
+        this.#own(group, shard, { revision, record: value as ShardRecord });
         return { kind: "shard", group, shard, before };
       }
       case "g.":
         // A shard without a record of its own has never been written: its revision is 0.
-        this.#group(name).genesis = { revision: 0, record: entry.value as ShardRecord };
+        this.#own(name, GENESIS, { revision: 0, record: value as ShardRecord });
         return { kind: "genesis", group: name };
       case "le":
-        return { kind: "leader", incarnation: (entry.value as IdRecord).incarnation };
+        return { kind: "leader", incarnation: (value as IdRecord).incarnation };
       case "gr":
-        this.#groupOfEntity = byEntity(entry.value as GroupsRecord);
+        this.#groupOfEntity.clear();
+        for (const [group, entities] of Object.entries((value as GroupsRecord).groups)) {
+          for (const entity of entities) this.#groupOfEntity.set(entity, group);
+        }
         return { kind: "groups" };
       default:
         return undefined;
     }
   }
 
-  #group(group: string): GroupView {
-    let view = this.#groups.get(group);
-    if (view === undefined) {
-      view = { genesis: undefined, shards: new Map() };
-      this.#groups.set(group, view);
-    }
-    return view;
+  #own(group: string, shard: number, owned: Versioned<ShardRecord>): void {
+    const shards = this.#groups.get(group) ?? new Map<number, Versioned<ShardRecord>>();
+    this.#groups.set(group, shards.set(shard, owned));
   }
-}
-
-function byEntity(record: GroupsRecord): Map<string, string> {
-  const groups = new Map<string, string>();
-  for (const [group, entities] of Object.entries(record.groups)) {
-    for (const entity of entities) groups.set(entity, group);
-  }
-  return groups;
 }

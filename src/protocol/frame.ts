@@ -7,14 +7,15 @@
  * dump. A frame is the array
  *
  * ```
- * [generation, number, acknowledged, to, [messages, replies, done, failures, redirects, controls]]
+ * [generation, number, acknowledged, to, [messages, replies, done, notes]]
  * ```
  *
- * whose lists are flat where they are long: a message is nine values in a row, a reply two, a call
+ * whose lists are flat where they are long: a message is ten values in a row, a reply two, a call
  * that is done without a value one. Every value in it is plain data, so encoding cannot fail.
  */
-import type { ErrorCode } from "../base/errors.ts";
 import { BATCH_CHARS_MAX, BATCH_ITEMS_MAX } from "../base/limits.ts";
+import { isWhole } from "../base/shape.ts";
+import { isNote, type Note } from "./note.ts";
 
 /** A message to an entity, as it travels. */
 export interface MessageItem {
@@ -31,27 +32,14 @@ export interface MessageItem {
   readonly entity: string;
   readonly id: string;
   readonly message: unknown;
+  readonly dedup: Dedup | undefined;
 }
 
-/** Not accepted: this message of the channel and those behind it have to be sent again. */
-export interface RedirectItem {
-  readonly group: string;
-  readonly shard: number;
-  readonly channel: number;
-  readonly sequence: number;
-  /** The frame that carried it: messages in later frames are not meant. */
-  readonly frame: number;
-  /** How long to wait when no newer record tells of another owner. */
-  readonly retryMs: number;
-  /** The record that the refuser knows. */
-  readonly entry: unknown;
-}
-
-/** An error on its way to the caller. */
-export interface FailureItem {
-  readonly call: number;
-  readonly code: ErrorCode;
-  readonly details: object;
+/** What a command is known by when it is sent again; in a frame `[key, since]`, or 0 for none. */
+export interface Dedup {
+  readonly key: string;
+  /** The shard's epoch when it was sent for the first time; 0 for the first time itself. */
+  readonly since: number;
 }
 
 /** What a frame says before its items. */
@@ -70,17 +58,15 @@ export interface Frame extends FrameHead {
   readonly items: readonly unknown[];
 }
 
-/** Who deals with the items of a frame; `false` for one that makes no sense. */
+/** Who deals with the items of a frame. */
 export interface ItemReader {
   message(item: MessageItem): void;
   reply(call: number, value: unknown): void;
-  failure(item: { readonly call: number; readonly code: string; readonly details: object }): void;
-  redirect(item: RedirectItem): void;
-  control(message: unknown): boolean;
+  note(note: Note): void;
 }
 
-const MESSAGE_VALUES = 9;
-const LISTS = 6;
+const MESSAGE_VALUES = 10;
+const LISTS = 4;
 
 const encoder = new TextEncoder();
 const decoder = new TextDecoder("utf-8", { fatal: true });
@@ -92,13 +78,12 @@ export class Batch {
   readonly messages: unknown[] = [];
   readonly replies: unknown[] = [];
   readonly done: number[] = [];
-  readonly failures: FailureItem[] = [];
-  readonly redirects: RedirectItem[] = [];
-  readonly controls: object[] = [];
+  readonly notes: Note[] = [];
 
   /** True when nothing waits. */
   get isEmpty(): boolean {
-    return Object.values(this).every((list) => !Array.isArray(list) || list.length === 0);
+    const { messages, replies, done, notes } = this;
+    return messages.length + replies.length + done.length + notes.length === 0;
   }
 
   /** True when it has grown so large that the other side should begin with it. */
@@ -111,7 +96,7 @@ export class Batch {
   addMessage(item: MessageItem): void {
     const { shard, epoch, channel, sequence, call, leftMs } = item;
     this.messages.push(shard, epoch, channel, sequence, call, leftMs);
-    this.messages.push(item.entity, item.id, item.message);
+    this.messages.push(item.entity, item.id, item.message, dedupValue(item.dedup));
   }
 
   /** Adds an answer. A list cannot hold `undefined`: JSON would make it null. */
@@ -122,8 +107,7 @@ export class Batch {
 
   /** The items as text, for {@link encodeFrame}. */
   encode(): string {
-    const { messages, replies, done, failures, redirects, controls } = this;
-    return JSON.stringify([messages, replies, done, failures, redirects, controls]);
+    return JSON.stringify([this.messages, this.replies, this.done, this.notes]);
   }
 }
 
@@ -152,7 +136,7 @@ export function decodeFrame(bytes: Uint8Array): Frame | undefined {
 export function readItems({ items }: Frame, reader: ItemReader): boolean {
   if (items.length === 0) return true;
   if (items.length !== LISTS || !items.every(Array.isArray)) return false;
-  const [messages, replies, done, failures, redirects, controls] = items as unknown[][];
+  const [messages, replies, done, notes] = items as unknown[][];
   if (!readMessages(messages!, reader)) return false;
   for (let i = 0; i < replies!.length; i += 2) {
     const call = replies![i];
@@ -163,15 +147,11 @@ export function readItems({ items }: Frame, reader: ItemReader): boolean {
     if (!isWhole(call)) return false;
     reader.reply(call, undefined);
   }
-  for (const item of failures!) {
-    if (!isFailure(item)) return false;
-    reader.failure(item);
+  for (const note of notes!) {
+    if (!isNote(note)) return false;
+    reader.note(note);
   }
-  for (const item of redirects!) {
-    if (!isRedirect(item)) return false;
-    reader.redirect(item);
-  }
-  return controls!.every((message) => reader.control(message));
+  return true;
 }
 
 function readMessages(values: unknown[], reader: ItemReader): boolean {
@@ -181,7 +161,8 @@ function readMessages(values: unknown[], reader: ItemReader): boolean {
     const entity = values[i + 6];
     const id = values[i + 7];
     if (typeof leftMs !== "number") return false;
-    if (typeof entity !== "string" || typeof id !== "string") return false;
+    const dedup = readDedup(values[i + 9]);
+    if (typeof entity !== "string" || typeof id !== "string" || dedup === "malformed") return false;
     reader.message({
       shard: values[i] as number,
       epoch: values[i + 1] as number,
@@ -192,26 +173,20 @@ function readMessages(values: unknown[], reader: ItemReader): boolean {
       entity,
       id,
       message: values[i + 8],
+      dedup,
     });
   }
   return true;
 }
 
-function isFailure(item: unknown): item is FailureItem {
-  const { call, code, details } = (item ?? {}) as Partial<FailureItem>;
-  return isWhole(call) && typeof code === "string" && isObject(details);
+/** A {@link Dedup} as it travels. */
+export function dedupValue(dedup: Dedup | undefined): unknown {
+  return dedup === undefined ? 0 : [dedup.key, dedup.since];
 }
 
-function isRedirect(item: unknown): item is RedirectItem {
-  const { group, shard, channel, sequence, frame, retryMs } = (item ?? {}) as Partial<RedirectItem>;
-  return typeof group === "string" && [shard, channel, sequence, frame, retryMs].every(isWhole);
-}
-
-function isObject(value: unknown): value is object {
-  return typeof value === "object" && value !== null;
-}
-
-/** True for a whole number from 0 on. */
-export function isWhole(value: unknown): value is number {
-  return Number.isSafeInteger(value) && (value as number) >= 0;
+/** Reads what {@link dedupValue} wrote. */
+export function readDedup(value: unknown): Dedup | undefined | "malformed" {
+  if (value === 0) return undefined;
+  const [key, since] = Array.isArray(value) ? (value as unknown[]) : [];
+  return typeof key === "string" && isWhole(since) ? { key, since } : "malformed";
 }

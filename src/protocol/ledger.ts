@@ -70,10 +70,8 @@ export class Ledger {
   /** Takes in `entries` of another ledger: for each key the highest revision stays. */
   merge(entries: readonly Entry[]): void {
     for (const entry of entries) {
-      const known = this.#entries.get(entry.key);
-      if (known === undefined || entry.revision > known.revision) {
-        this.#entries.set(entry.key, entry);
-      }
+      const known = this.#entries.get(entry.key)?.revision ?? 0;
+      if (entry.revision > known) this.#entries.set(entry.key, entry);
       this.#revision = Math.max(this.#revision, entry.revision);
     }
   }

@@ -11,6 +11,7 @@
  * | `g.<group>` | {@link ShardRecord} | a group's first node: owns what has no record |
  * | `s.<group>.<shard>` | {@link ShardRecord} | the owner (handoff), or who claims it |
  */
+import { hasShape, type Shape } from "../base/shape.ts";
 
 /** Parameters that all nodes must share; they are fixed for the life of the cluster. */
 export interface MetaRecord {
@@ -78,9 +79,15 @@ export function shardKey(group: string, shard: number): string {
   return `s.${group}.${shard}`;
 }
 
-/** What a peer's records must hold, by the beginning of their keys; `?` for what may be null. */
-const SHAPES: Readonly<Record<string, Readonly<Record<string, string>>>> = {
-  n: {
+const SHARD: Shape = {
+  owner: "string?",
+  epoch: "number",
+  cleanSince: "number",
+  handoff: "string?",
+};
+/** What a peer's records must hold, by the first two characters of their keys. */
+const SHAPES: Readonly<Record<string, Shape>> = {
+  "n.": {
     node: "string",
     address: "string",
     group: "string?",
@@ -88,26 +95,20 @@ const SHAPES: Readonly<Record<string, Readonly<Record<string, string>>>> = {
     leaseMs: "number",
     load: "object",
   },
-  g: { owner: "string?", epoch: "number", cleanSince: "number", handoff: "string?" },
-  s: { owner: "string?", epoch: "number", cleanSince: "number", handoff: "string?" },
-  i: { incarnation: "string" },
+  "g.": SHARD,
+  "s.": SHARD,
+  "i.": { incarnation: "string" },
+  le: { incarnation: "string" },
+  gr: { groups: "object" },
 };
 
 /**
  * True for a record that makes sense under `key`: what a peer sent is checked before it is kept.
  */
 export function isRecord(key: string, value: unknown): value is AuthorityRecord {
-  if (typeof value !== "object" || value === null) return false;
-  if (key.startsWith("groups")) return isGroups((value as Partial<GroupsRecord>).groups);
-  const shape = SHAPES[key === "leader" ? "i" : (/^(\w)\./.exec(key)?.[1] ?? "")] ?? {};
-  return Object.entries(shape).every(([name, type]) => {
-    const field = (value as Readonly<Record<string, unknown>>)[name];
-    return field === null ? type.endsWith("?") : typeof field === type.replace("?", "");
-  });
-}
-
-function isGroups(groups: unknown): boolean {
-  return Object.values(groups ?? { none: null }).every(
-    (names) => Array.isArray(names) && names.every((name) => typeof name === "string"),
+  if (!hasShape(value, SHAPES[key.slice(0, 2)] ?? {})) return false;
+  const groups = key.startsWith("gr") ? Object.values((value as GroupsRecord).groups) : [];
+  return groups.every(
+    (names: unknown) => Array.isArray(names) && names.every((name) => typeof name === "string"),
   );
 }

@@ -11,11 +11,13 @@ import Denque from "denque";
 import { CatgaError, describeError } from "../base/errors.ts";
 import { isThenable } from "../base/thenable.ts";
 import { WheelEntry } from "../base/timer-wheel.ts";
+import { KeyedWork } from "./dedup-window.ts";
 import type { PassivationReason, Posted, Work } from "./definition.ts";
+import { Luggage } from "./luggage.ts";
 import type { OwnedShard, Resident } from "./owned-shard.ts";
-import { answer, failureOf, runHook } from "./outcome.ts";
+import { answer, failureOf, type HookEnd, runHook } from "./outcome.ts";
 import type { Packet } from "./packet.ts";
-import { type EntityTimer, TurnContext, type TurnEntity, type TurnHome } from "./turn-context.ts";
+import { TurnContext, type TurnEntity, type TurnHome } from "./turn-context.ts";
 
 /** What an activation needs of the entity type around it. */
 export interface ActivationHost extends TurnHome {
@@ -44,9 +46,8 @@ export class Activation extends WheelEntry implements TurnEntity, Resident {
   #isQueued = false;
   #closing: PassivationReason | undefined;
   #isFrozen = false; // No turn starts: the shard may go to another node.
-  #drains = false; // While closing: waiting messages run first.
   #aborter: AbortController | undefined;
-  #timers: Set<EntityTimer> | undefined;
+  #luggage: Luggage | undefined;
   #openError: CatgaError | undefined;
 
   /** With `state` it goes on where another activation ended. */
@@ -66,6 +67,11 @@ export class Activation extends WheelEntry implements TurnEntity, Resident {
     return this.#aborter.signal;
   }
 
+  /** What it has beside its state. */
+  get luggage(): Luggage {
+    return (this.#luggage ??= new Luggage());
+  }
+
   /** Messages that wait. */
   get waitingCount(): number {
     return this.#waiting?.length ?? 0;
@@ -78,10 +84,10 @@ export class Activation extends WheelEntry implements TurnEntity, Resident {
     this.#phase = "opening";
     this.#runHook(
       () => activated(new TurnContext(this, Number.POSITIVE_INFINITY)),
-      () => {
+      (failure) => {
+        if (failure !== undefined) return this.#abandon(failure.error);
         this.#phase = "live";
       },
-      (error) => this.#abandon(error),
     );
   }
 
@@ -92,12 +98,23 @@ export class Activation extends WheelEntry implements TurnEntity, Resident {
       return "accepted";
     }
     const { definition, context } = this.host;
+    if (this.waitingCount >= definition.mailboxCapacity) return "full";
+    if (work.dedup !== undefined && work.spec.kind === "command") {
+      const { nowMs } = context.wheel;
+      const arrival = {
+        entity: this.host.keyOf(this.id),
+        nowMs,
+        cleanSince: this.shard.cleanSince,
+      };
+      const admitted = this.luggage.dedup.admit(work, arrival);
+      if (admitted === undefined) return "accepted";
+      work = admitted;
+    }
     if (this.waitingCount === 0 && this.#mayStart(work) && context.slices.enter()) {
       this.#start(work);
       return "accepted";
     }
     this.#waiting ??= new Denque();
-    if (this.#waiting.length >= definition.mailboxCapacity) return "full";
     this.#waiting.push(work);
     if (this.#running === 0) this.#wait();
     return "accepted";
@@ -130,16 +147,12 @@ export class Activation extends WheelEntry implements TurnEntity, Resident {
     this.resume();
   }
 
-  /** Ends the activation after the turns that run; what waits is delivered to the next one. */
+  /**
+   * Ends the activation after the turns that run; what waits is delivered to the next one. For a
+   * shutdown there is none: then every message that was accepted has its turn first.
+   */
   passivate(reason: PassivationReason): void {
-    this.#closing ??= reason;
-    this.#closeIfDone();
-  }
-
-  /** Ends the activation when every message that was accepted has had its turn. */
-  drain(reason: PassivationReason): void {
-    this.#closing ??= reason;
-    this.#drains = true;
+    this.#closing = reason === "shutdown" ? reason : (this.#closing ?? reason);
     this.#closeIfDone();
   }
 
@@ -148,24 +161,14 @@ export class Activation extends WheelEntry implements TurnEntity, Resident {
     this.#aborter?.abort();
   }
 
-  /** Keeps a timer that dies with this activation. */
-  keepTimer(timer: EntityTimer): void {
-    this.#timers ??= new Set();
-    this.#timers.add(timer);
-  }
-
-  /** Forgets a timer that fired or was cancelled. */
-  dropTimer(timer: EntityTimer): void {
-    this.#timers?.delete(timer);
-  }
-
   /** Its time in the idle wheel is over: passivate, or wait for the rest. */
   override expire(): void {
     const { definition, context } = this.host;
     const { idleWheel, slices } = context;
     const untilMs = this.#usedMs + definition.idleMs;
     const isIdle = this.#running === 0 && this.waitingCount === 0 && this.#phase === "live";
-    if (isIdle && !this.#timers?.size && untilMs <= idleWheel.nowMs) {
+    const isFree = this.#luggage?.isEmpty(idleWheel.nowMs) !== false;
+    if (isIdle && isFree && untilMs <= idleWheel.nowMs) {
       return this.passivate("idle");
     }
     const fromMs = isIdle ? untilMs : slices.nowMs + definition.idleMs;
@@ -174,7 +177,7 @@ export class Activation extends WheelEntry implements TurnEntity, Resident {
 
   #mayStart(work: Work): boolean {
     if (this.#phase !== "live" || this.#running < 0 || this.#isFrozen) return false;
-    if (this.#closing !== undefined && !this.#drains) return false;
+    if (this.#closing !== undefined && this.#closing !== "shutdown") return false;
     return work.spec.kind === "query" || this.#running === 0;
   }
 
@@ -224,24 +227,22 @@ export class Activation extends WheelEntry implements TurnEntity, Resident {
 
   #closeIfDone(): void {
     if (this.#phase !== "live" || this.#running !== 0) return;
-    if (this.#isFrozen && !this.shard.isPacking) return this.shard.quieted();
+    if (this.#isFrozen && !this.shard.isPacking) return this.shard.changed();
     if (this.#closing === undefined) return;
-    if (!this.#drains || this.waitingCount === 0) this.#close(this.#closing);
+    if (this.#closing !== "shutdown" || this.waitingCount === 0) this.#close(this.#closing);
   }
 
   #close(reason: PassivationReason): void {
     const { deactivated } = this.host.definition;
     this.#phase = "closing";
-    const finish = (): void => this.#finish();
-    if (deactivated === undefined) return finish();
+    if (deactivated === undefined) return this.#finish();
     const context = new TurnContext(this, Number.POSITIVE_INFINITY);
     this.#runHook(
       () => deactivated(context, reason),
-      finish,
-      (error) => {
-        const entity = this.host.keyOf(this.id);
-        this.host.context.log.error({ entity, reason, error }, "a deactivation hook failed");
-        finish();
+      (failure) => {
+        const fields = { entity: this.host.keyOf(this.id), reason, ...failure };
+        if (failure) this.host.context.log.error(fields, "a deactivation hook failed");
+        this.#finish();
       },
     );
   }
@@ -250,7 +251,7 @@ export class Activation extends WheelEntry implements TurnEntity, Resident {
     this.#phase = "closed";
     this.#running = 0;
     this.host.context.idleWheel.remove(this);
-    for (const timer of this.#timers ?? []) this.host.context.wheel.remove(timer);
+    for (const timer of this.#luggage?.timers ?? []) this.host.context.wheel.remove(timer);
     this.abort();
     // Messages that came while the hooks ran are for the entity, not for this activation.
     const waiting = this.#takeWaiting();
@@ -259,8 +260,10 @@ export class Activation extends WheelEntry implements TurnEntity, Resident {
     if (shard.isPacking) {
       const moves = this.#closing === "moved";
       const state = moves ? { value: this.state } : undefined;
-      const timers = moves ? [...(this.#timers ?? [])] : [];
-      shard.packets.push({ entity: host.definition.name, id, state, works: travelling, timers });
+      const timers = moves ? [...(this.#luggage?.timers ?? [])] : [];
+      const answers = moves ? (this.#luggage?.dedup.answers() ?? []) : [];
+      const { name: entity } = host.definition;
+      shard.packets.push({ entity, id, state, works: travelling, timers, answers });
     }
     host.forget(this, this.#closing ?? "error");
     host.redeliver(
@@ -281,20 +284,15 @@ export class Activation extends WheelEntry implements TurnEntity, Resident {
   #takeWaiting(): readonly Work[] {
     const waiting = this.#waiting?.toArray() ?? [];
     this.#waiting = undefined;
-    return waiting;
+    return waiting.flatMap((work) => (work instanceof KeyedWork ? work.works : [work]));
   }
 
-  #runHook(hook: () => unknown, done: () => void, failed: (error: unknown) => void): void {
+  #runHook(hook: () => unknown, ended: HookEnd): void {
     this.#running = -1;
-    const end = (settle: () => void): void => {
+    runHook(hook, (failure) => {
       this.#running = 0;
-      settle();
+      ended(failure);
       if (this.#phase === "live") this.resume();
-    };
-    runHook(
-      hook,
-      () => end(done),
-      (error) => end(() => failed(error)),
-    );
+    });
   }
 }

@@ -5,6 +5,7 @@
 import { CatgaError, type Executed } from "../base/errors.ts";
 import { copyPlain, NotPlainError, OversizeError } from "../base/plain.ts";
 import { WheelEntry } from "../base/timer-wheel.ts";
+import type { Dedup } from "../protocol/frame.ts";
 import { entityKey } from "../protocol/ids.ts";
 
 /** A message as its sender hands it over. */
@@ -21,6 +22,7 @@ export interface Sending {
    */
   readonly boundMs: number;
   readonly signal: AbortSignal | undefined;
+  readonly dedup: Dedup | undefined;
 }
 
 /** The parts of a {@link Sending} that name it in errors. */

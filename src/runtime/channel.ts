@@ -7,7 +7,7 @@ import { CatgaError } from "../base/errors.ts";
 import { CHANNEL_WINDOW, WAITING_SENDS_MAX } from "../base/limits.ts";
 import { recover } from "../ownership/channel.ts";
 import type { Versioned } from "../ownership/view.ts";
-import type { RedirectItem } from "../protocol/frame.ts";
+import type { RedirectNote } from "../protocol/note.ts";
 import type { ShardRecord } from "../protocol/records.ts";
 import type { NodeContext } from "./node-context.ts";
 import type { ChannelCounter } from "../ownership/channel.ts";
@@ -99,7 +99,7 @@ export class Channel implements Lane {
   }
 
   /** `peer` did not accept the message `item` names, nor what followed it up to the same frame. */
-  redirected(item: RedirectItem, peer: Peer): void {
+  redirected(item: RedirectNote, peer: Peer): void {
     if (item.channel !== this.number) return;
     for (let i = 0; i < this.#numbered.length; i++) {
       const message = this.#numbered.peekAt(i)!;

@@ -3,6 +3,8 @@
  */
 
 import type { CatgaError } from "../base/errors.ts";
+import type { Row } from "../protocol/note.ts";
+import type { Dedup } from "../protocol/frame.ts";
 import type { Calls, RemoteCall } from "./remote-call.ts";
 
 /** Whether a message may change the state. */
@@ -56,6 +58,8 @@ export interface Work {
   readonly oneWay: boolean;
   /** When nobody waits for the answer any more; calls of the turn end by then too. */
   readonly deadlineMs: number;
+  /** Of a command that is not to run twice. */
+  readonly dedup: Dedup | undefined;
   /** The handler is about to run; `false` when nobody wants the answer any more. */
   begin(nowMs: number): boolean;
   /** `value` is a copy that belongs to the caller. */
@@ -64,11 +68,8 @@ export interface Work {
   /** The message as it travels with its entity, if its sender lives on another node. */
   row?(nowMs: number): Row;
   /** Sends the message anew, for one of this node: its entity goes elsewhere. */
-  depart?(calls: Calls): RemoteCall;
+  depart?(calls: Calls): RemoteCall | undefined;
 }
-
-/** A message on the wire, see `packet.ts`. */
-export type Row = readonly [kind: string, ...values: unknown[]];
 
 /** What became of a message that was brought to a mailbox. */
 export type Posted = "accepted" | "full";

@@ -52,7 +52,8 @@ export class EntityHost implements ActivationHost {
     const { name } = this.definition;
     this.context.events.emit("entity-passivated", { name, id: activation.id, reason });
     if (this.activations.get(activation.id) === activation) this.activations.delete(activation.id);
-    activation.shard.forget(activation);
+    activation.shard.activations.delete(activation);
+    activation.shard.changed();
   }
 
   /** Brings messages that outlived their activation to whoever owns the entity now, or soon. */

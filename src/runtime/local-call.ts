@@ -4,6 +4,7 @@ import { CALL_TIMEOUT_MS } from "../base/limits.ts";
 import type { TimerWheel } from "../base/timer-wheel.ts";
 import { Call, copyPayload, detailsOf, type Sending } from "./call.ts";
 import type { CatgaError } from "../base/errors.ts";
+import type { Dedup } from "../protocol/frame.ts";
 import type { MessageSpec, Work } from "./definition.ts";
 import { type Calls, RemoteCall } from "./remote-call.ts";
 
@@ -16,6 +17,7 @@ export class LocalCall extends Call implements Work {
   readonly spec: MessageSpec;
   /** A copy that belongs to the handler. */
   readonly message: unknown;
+  readonly dedup: Dedup | undefined;
   deadlineMs: number;
   readonly #wheel: TimerWheel;
   #isTimed = false;
@@ -24,6 +26,7 @@ export class LocalCall extends Call implements Work {
     super(sending, sending.timeoutMs ?? local.spec.timeoutMs ?? CALL_TIMEOUT_MS);
     this.spec = local.spec;
     this.message = local.message;
+    this.dedup = sending.dedup;
     this.deadlineMs = sending.boundMs;
     this.#wheel = wheel;
   }
@@ -42,8 +45,9 @@ export class LocalCall extends Call implements Work {
     this.#wheel.add(this, this.deadlineMs);
   }
 
-  /** Whoever waits here waits for the call that leaves. */
-  depart(calls: Calls): RemoteCall {
+  /** Whoever waits here waits for the call that leaves; nothing leaves if nobody waits any more. */
+  depart(calls: Calls): RemoteCall | undefined {
+    if (this.isSettled) return undefined;
     const call = departing({ ...this.subject, boundMs: this.deadlineMs }, this.message, calls);
     this.succeed(call.promise());
     return call;
@@ -66,12 +70,14 @@ export class LocalTell implements Work {
   readonly deadlineMs: number = Number.POSITIVE_INFINITY;
   readonly spec: MessageSpec;
   readonly message: unknown;
+  readonly dedup: Dedup | undefined;
   readonly #sending: Sending;
   readonly #log: Logger;
 
   constructor(sending: Sending, local: Local, log: Logger) {
     this.spec = local.spec;
     this.message = local.message;
+    this.dedup = sending.dedup;
     this.#sending = sending;
     this.#log = log;
   }

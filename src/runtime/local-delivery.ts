@@ -1,23 +1,15 @@
 /** The entities of this node, and what comes to them from elsewhere than its own callers. */
 import { CatgaError } from "../base/errors.ts";
-import type { MessageSpec, Row, Work } from "./definition.ts";
+import type { Row } from "../protocol/note.ts";
+import type { MessageSpec, Work } from "./definition.ts";
 import { EntityHost } from "./entity-host.ts";
+import { workOf } from "./inbound-work.ts";
 import { LocalTell } from "./local-call.ts";
 import type { NodeContext } from "./node-context.ts";
 import type { OwnedShard } from "./owned-shard.ts";
 import { type Packet, packetsOf } from "./packet.ts";
 import type { RemoteCall } from "./remote-call.ts";
 import { type Exits, startTimer } from "./turn-context.ts";
-
-/** An entity of this node, in a shard that it serves. */
-export interface Place {
-  readonly host: EntityHost;
-  readonly id: string;
-  readonly shard: OwnedShard;
-}
-
-/** Makes a message of a row of a transfer. */
-export type ReadMessage = (row: Row, host: EntityHost, id: string) => Work | undefined;
 
 /** See the file's header. */
 export class LocalDelivery {
@@ -45,10 +37,11 @@ export class LocalDelivery {
   }
 
   /** Entities of a transfer, checked: `undefined` for rows that make no sense. */
-  unpack(rows: readonly Row[], readMessage: ReadMessage): Packet[] | undefined {
-    const packets = packetsOf(rows, this.#context.wheel.nowMs, (row, entity, id) => {
+  unpack(rows: readonly Row[]): Packet[] | undefined {
+    const { nowMs } = this.#context.wheel;
+    const packets = packetsOf(rows, nowMs, (row, entity, id) => {
       const host = this.hosts.get(entity);
-      return host && readMessage(row, host, id);
+      return host && workOf(row, { host, id, nowMs });
     });
     return packets?.every(({ entity }) => this.hosts.has(entity)) ? packets : undefined;
   }
@@ -60,9 +53,10 @@ export class LocalDelivery {
   settle(shard: OwnedShard): void {
     const { packets } = shard;
     shard.packets = [];
-    for (const { entity, id, state, timers } of packets) {
+    for (const { entity, id, state, timers, answers } of packets) {
       if (state === undefined) continue;
       const activation = this.hosts.get(entity)!.activate(id, shard, state);
+      for (const answer of answers) activation.luggage.dedup.keep(answer);
       for (const timer of timers) startTimer(activation, timer);
     }
     for (const { entity, id, works } of packets) {
@@ -73,10 +67,11 @@ export class LocalDelivery {
 
 /** A call that was meant for another node, for a mailbox of this one. */
 function homebound(call: RemoteCall, spec: MessageSpec): Work {
-  const { message, deadlineMs } = call;
+  const { message, deadlineMs, dedup } = call;
   return {
     spec,
     message,
+    dedup,
     oneWay: false,
     deadlineMs,
     begin() {

@@ -22,6 +22,7 @@ import {
   type MetaRecord,
   sessionKey,
   type SessionRecord,
+  type ShardRecord,
 } from "../protocol/records.ts";
 import { LoadMeter } from "./load-meter.ts";
 import type { NodeContext } from "./node-context.ts";
@@ -65,11 +66,15 @@ export class Membership {
     const group = names.length === 0 ? undefined : await this.#joinGroup(names);
     await this.#register(address, group ?? null);
     // Two nodes may take an id at the same moment: the record names the one that keeps it.
-    if (this.#holderOf(nodeId) !== this.#context.self) {
+    const holder = this.#context.view.entry(`i.${nodeId}`)?.value as IdRecord;
+    if (holder.incarnation !== this.#context.self) {
       await this.leave("left");
       throw new CatgaError("NODE_ID_TAKEN", { node: nodeId });
     }
-    if (group !== undefined) await this.#bootstrap(group);
+    if (group !== undefined) {
+      const all = { owner: this.#context.self, epoch: 1, cleanSince: 1, handoff: null };
+      await this.#ensure<ShardRecord>(`g.${group}`, (known) => known ?? all);
+    }
     this.#tick();
     return group;
   }
@@ -97,7 +102,7 @@ export class Membership {
   }
 
   async #agreeOnSettings(ours: MetaRecord): Promise<void> {
-    const theirs = await this.#createOrRead<MetaRecord>("meta", ours);
+    const theirs = await this.#ensure<MetaRecord>("meta", (known) => known ?? ours);
     for (const setting of ["shardCount", "virtualNodes"] as const) {
       if (theirs[setting] === ours[setting]) continue;
       const details = { setting, ours: ours[setting], theirs: theirs[setting] };
@@ -105,37 +110,24 @@ export class Membership {
     }
   }
 
-  async #takeId(node: string): Promise<void> {
-    const { view, self } = this.#context;
-    const key = `i.${node}`;
-    for (;;) {
-      const holder = this.#holderOf(node);
-      if (holder !== undefined && view.isAlive(holder)) {
-        throw new CatgaError("NODE_ID_TAKEN", { node });
-      }
-      const expected = view.entry(key)?.revision ?? 0;
-      const result = await this.#writer.writeAsync({ key, expected, value: { incarnation: self } });
-      if (result.ok) return;
-    }
-  }
-
-  #holderOf(node: string): string | undefined {
-    return (this.#context.view.entry(`i.${node}`)?.value as IdRecord | undefined)?.incarnation;
+  #takeId(node: string): Promise<IdRecord> {
+    const { view, self: incarnation } = this.#context;
+    return this.#ensure<IdRecord>(`i.${node}`, (holder) => {
+      if (!view.isAlive(holder?.incarnation ?? "")) return { incarnation };
+      throw new CatgaError("NODE_ID_TAKEN", { node });
+    });
   }
 
   async #joinGroup(ours: readonly string[]): Promise<string> {
-    const group = ours[0]!;
-    for (;;) {
-      const known = this.#context.view.entry("groups");
-      const groups = (known?.value as GroupsRecord | undefined)?.groups ?? {};
-      const found = this.#groupOf(groups, ours);
-      if (found !== undefined) return found;
-      const others = Object.entries(groups).filter(([, names]) => !overlap(names, ours));
-      const value: GroupsRecord = { groups: { ...Object.fromEntries(others), [group]: ours } };
-      const expected = known?.revision ?? 0;
-      const result = await this.#writer.writeAsync({ key: "groups", expected, value });
-      if (result.ok) return group;
-    }
+    let group = ours[0]!;
+    await this.#ensure<GroupsRecord>("groups", (known = { groups: {} }) => {
+      const found = this.#groupOf(known.groups, ours);
+      group = found ?? ours[0]!;
+      if (found !== undefined) return known;
+      const others = Object.entries(known.groups).filter(([, names]) => !overlap(names, ours));
+      return { groups: { ...Object.fromEntries(others), [group]: ours } };
+    });
+    return group;
   }
 
   /** The group of exactly these entities; one that overlaps and has live nodes is an error. */
@@ -143,11 +135,7 @@ export class Membership {
     for (const [group, names] of Object.entries(groups)) {
       if (!overlap(names, ours)) continue;
       if (names.join() === ours.join()) return group;
-      const { view } = this.#context;
-      const isHosted = [...view.sessions].some(
-        ([incarnation, { record }]) => record.group === group && view.isAlive(incarnation),
-      );
-      if (!isHosted) continue;
+      if (!this.#context.view.isHosted(group)) continue;
       const details = { ours: ours.join(", "), theirs: names.join(", ") };
       throw new CatgaError("ENTITY_SETS_DIFFER", details);
     }
@@ -174,16 +162,19 @@ export class Membership {
     this.#hold(grantedLease(sentMs, options.times));
   }
 
-  async #bootstrap(group: string): Promise<void> {
-    const value = { owner: this.#context.self, epoch: 1, cleanSince: 1, handoff: null };
-    await this.#createOrRead(`g.${group}`, value);
-  }
-
-  async #createOrRead<R extends Entry["value"]>(key: string, value: R): Promise<R> {
-    const known = this.#context.view.entry(key);
-    if (known !== undefined) return known.value as R;
-    const result = await this.#writer.writeAsync({ key, expected: 0, value });
-    return result.ok ? value : (result.current?.value as R);
+  /** Writes what `next` makes of the record of `key`, until it is as `next` wants it. */
+  async #ensure<R extends Entry["value"]>(
+    key: string,
+    next: (known: R | undefined) => R,
+  ): Promise<R> {
+    for (;;) {
+      const known = this.#context.view.entry(key);
+      const value = next(known?.value as R | undefined);
+      if (value === known?.value) return value;
+      const expected = known?.revision ?? 0;
+      const result = await this.#writer.writeAsync({ key, expected, value });
+      if (result.ok) return value;
+    }
   }
 
   #tick(): void {

@@ -6,10 +6,10 @@
  */
 import { type ChannelCounter, isStale } from "../ownership/channel.ts";
 import type { Link, LinkListener, LinkPeer } from "../ports/link.ts";
-import { decodeFrame, type Frame, readItems, type RedirectItem } from "../protocol/frame.ts";
+import { decodeFrame, type Frame, readItems } from "../protocol/frame.ts";
 import { type Entry, isEntry } from "../protocol/ledger.ts";
+import type { Note } from "../protocol/note.ts";
 import { Channel, type ChannelOwner, type Route } from "./channel.ts";
-import { parseControl } from "./control.ts";
 import type { Work } from "./definition.ts";
 import type { Inbound } from "./inbound.ts";
 import type { LocalDelivery } from "./local-delivery.ts";
@@ -126,19 +126,12 @@ export class Mesh implements LinkListener, PeerOwner, ChannelOwner {
   }
 
   receiveItems(peer: Peer, frame: Frame): boolean {
-    const { inbound, shards } = this.parts;
     const { calls, slices } = this.context;
     slices.read();
     return readItems(frame, {
-      message: (item) => inbound.receive(peer, frame.number, item),
+      message: (item) => this.parts.inbound.receive(peer, frame.number, item),
       reply: (call, value) => calls.replied(call, value),
-      failure: (item) => calls.failed(item),
-      redirect: (item) => this.#redirected(peer, item),
-      control: (value) => {
-        const message = parseControl(value);
-        if (message !== undefined) shards.control(peer.incarnation, message);
-        return message !== undefined;
-      },
+      note: (note) => this.#noted(peer, note),
     });
   }
 
@@ -182,10 +175,11 @@ export class Mesh implements LinkListener, PeerOwner, ChannelOwner {
     return this.parts.shards.at(shard).counter(this.context.self, channel);
   }
 
-  #redirected(peer: Peer, item: RedirectItem): void {
-    const { entry } = item;
-    if (isEntry(entry)) this.parts.learn(entry);
-    this.#channels.get(item.group)?.[item.shard]?.redirected(item, peer);
+  #noted(peer: Peer, note: Note): void {
+    if (note.kind === "failure") return this.context.calls.failed(note);
+    if (note.kind !== "redirect") return this.parts.shards.noted(peer.incarnation, note);
+    if (isEntry(note.entry)) this.parts.learn(note.entry);
+    this.#channels.get(note.group)?.[note.shard]?.redirected(note, peer);
   }
 
   /** What had been accepted went with its shard, unless that died with `incarnation`. */

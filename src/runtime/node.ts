@@ -57,25 +57,22 @@ export class Node implements AuthorityListener {
     const local = new LocalDelivery(context, {
       refTo: (request) => refTo(this.router, request),
       sendAgain: (...works) => this.#mesh.sendAgain(...works),
+      peerOf: (incarnation) => this.#mesh.peer(incarnation),
     });
-    const shards: Shards = new Shards(context, {
+    const shards = new Shards(context, {
       writer: this.#writer,
-      control: (to, message) => {
-        if (context.view.isAlive(to)) this.#mesh.peer(to).outbox().controls.push(message);
+      local,
+      send: (to, note) => {
+        if (context.view.isAlive(to)) this.#mesh.peer(to).outbox().notes.push(note);
       },
-      unpack: (rows) => local.unpack(rows, (...row) => inbound.readMessage(...row)),
-      settle: (shard) => local.settle(shard),
     });
-    const inbound: Inbound = new Inbound(shards, local, (incarnation) =>
-      this.#mesh.peer(incarnation),
-    );
     this.#local = local;
     this.#shards = shards;
     this.#mesh = new Mesh(context, {
       link: ports.link,
       shards,
       local,
-      inbound,
+      inbound: new Inbound(shards, local),
       learn: (entry) => this.changed([entry]),
     });
     this.router = new Router(this.#mesh);

@@ -31,18 +31,20 @@ export function failureOf({ host, id }: TurnEntity, work: Work, error: unknown):
   return new CatgaError("HANDLER_FAILED", details);
 }
 
-/** Runs a hook of user code, which may return a promise; one of the two hears how it ended. */
-export function runHook(
-  hook: () => unknown,
-  done: () => void,
-  failed: (error: unknown) => void,
-): void {
+/** Hears how a hook ended. */
+export type HookEnd = (failure?: { readonly error: unknown }) => void;
+
+/** Runs a hook of user code, which may return a promise. */
+export function runHook(hook: () => unknown, ended: HookEnd): void {
   let result: unknown;
   try {
     result = hook();
   } catch (error) {
-    return failed(error);
+    return ended({ error });
   }
-  if (isThenable(result)) result.then(() => done(), failed);
-  else done();
+  if (!isThenable(result)) return ended();
+  result.then(
+    () => ended(),
+    (error: unknown) => ended({ error }),
+  );
 }

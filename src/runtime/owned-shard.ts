@@ -1,13 +1,22 @@
 /**
  * A shard at the node that serves it, or prepares to: what the hot path asks, beside the state
- * machine that decides. Also what moves with the shard: the counters of the channels that end here,
- * and on the way its entities.
+ * machine that decides; and how the shard leaves with what is in it.
+ *
+ * It is frozen until its turns have ended; if they do not soon, it is opened again and tried later,
+ * so that one long turn does not keep its neighbours waiting. Then its entities end, and what they
+ * are is kept for the way: to the new owner, or back to life here when the handoff does not come
+ * about. The counters of the channels that end here go along.
  */
+import { CatgaError } from "../base/errors.ts";
+import { SEAL_BUDGET_MS, STAGE_TIMEOUT_MS, UNMOVABLE_RETRY_MS } from "../base/limits.ts";
 import type { ChannelCounter } from "../ownership/channel.ts";
-import { NO_SHARD, type ShardState } from "../ownership/shard.ts";
+import { NO_SHARD, type ShardEvent, type ShardState } from "../ownership/shard.ts";
+import { entityKey } from "../protocol/ids.ts";
+import type { CounterRow, HandoffNote, Row } from "../protocol/note.ts";
 import type { Channel } from "./channel.ts";
-import type { PassivationReason, Row } from "./definition.ts";
-import type { Packet } from "./packet.ts";
+import type { PassivationReason } from "./definition.ts";
+import type { NodeContext } from "./node-context.ts";
+import { chunksOf, type Packet, rowsOf } from "./packet.ts";
 
 /** Something of a shard that is in memory. */
 export interface Resident {
@@ -16,14 +25,21 @@ export interface Resident {
   /** Starts no turn until it is thawed. */
   freeze(): void;
   thaw(): void;
-  /** Ends after the turns that run. */
+  /** Ends: after the turns that run, or for a shutdown after all that was accepted. */
   passivate(reason: PassivationReason): void;
-  /** Ends when every message that was accepted has had its turn. */
-  drain(reason: PassivationReason): void;
 }
 
-/** Counters as they travel: sender, channel, last number. */
-export type CounterRow = readonly [sender: string, channel: number, last: number];
+/** What surrounds a shard at its node. */
+export interface ShardHome {
+  readonly context: NodeContext;
+  readonly group: string;
+  /** True when everything has to go, also what cannot travel. */
+  readonly isLeaving: boolean;
+  happened(shard: OwnedShard, event: ShardEvent): void;
+  send(to: string, note: HandoffNote): void;
+  /** Lets the entities in `shard.packets` go on here, and takes messages for the shard. */
+  accept(shard: OwnedShard): void;
+}
 
 /** What a donor sent, until the record says that this node owns the shard. */
 interface Staged {
@@ -50,14 +66,15 @@ export class OwnedShard {
   packets: Packet[] = [];
   /** Not handed over before this time of the clock. */
   staysUntilMs = 0;
-  #emptied: (() => void)[] = [];
-  #quieted: (() => void) | undefined;
+  readonly #home: ShardHome;
+  #awaited: { readonly what: "quiet" | "empty"; readonly run: () => void }[] = [];
   #counters = new Map<string, ChannelCounter>();
   #staged = NOTHING;
   #arriving: { readonly handoff: string; readonly rows: Row[] } | undefined;
 
-  constructor(number: number) {
+  constructor(number: number, home: ShardHome) {
     this.number = number;
+    this.#home = home;
   }
 
   /** The counter of `sender`'s channel, or `undefined` for one that was replaced. */
@@ -71,52 +88,69 @@ export class OwnedShard {
     return counter;
   }
 
-  /** Starts no turn any more; calls `run` once none runs, unless the shard is thawed before. */
-  freeze(run: () => void): void {
-    this.accepting = false;
-    this.#quieted = run;
-    for (const activation of this.activations) activation.freeze();
-    this.quieted();
-  }
-
-  /** Turns may start again. */
-  thaw(): void {
-    this.#quieted = undefined;
-    for (const activation of this.activations) activation.thaw();
-  }
-
-  /** A turn has ended while the shard is frozen. */
-  quieted(): void {
-    const run = this.#quieted;
-    if (run === undefined) return;
-    for (const activation of this.activations) if (!activation.isQuiet) return;
-    this.#quieted = undefined;
-    run();
-  }
-
-  /** Calls `run` when nothing of the shard is in memory: now, or when the last activation ends. */
-  whenEmpty(run: () => void): void {
-    if (this.activations.size === 0) run();
-    else this.#emptied.push(run);
-  }
-
-  /** An activation is over. */
-  forget(activation: Resident): void {
-    this.activations.delete(activation);
-    if (this.activations.size > 0 || this.#emptied.length === 0) return;
-    const emptied = this.#emptied;
-    this.#emptied = [];
-    for (const run of emptied) run();
-  }
-
   /** Forgets a sender whose session is over: its frames are refused from now on. */
   forgetSender(sender: string): void {
     this.#counters.delete(sender);
   }
 
-  /** The counters, for the next owner. */
-  counterRows(): CounterRow[] {
-    return [...this.#counters].map(([sender, { channel, last }]) => [sender, channel, last]);
+  /** Calls `run` when no turn of the shard runs, or nothing of it is in memory: now or later. */
+  when(what: "quiet" | "empty", run: () => void): void {
+    this.#awaited.push({ what, run });
+    this.changed();
+  }
+
+  /** A turn or an activation has ended: what waits for that may have come about. */
+  changed(): void {
+    if (this.#awaited.length === 0) return;
+    const isQuiet = [...this.activations].every((each) => each.isQuiet);
+    const isMet = { quiet: isQuiet, empty: this.activations.size === 0 };
+    const met = this.#awaited.filter(({ what }) => isMet[what]);
+    this.#awaited = this.#awaited.filter(({ what }) => !isMet[what]);
+    for (const { run } of met) run();
+  }
+
+  /** Makes the shard ready to travel; answers with `drained` or `busy`. */
+  seal(): void {
+    if (this.isPacking) return;
+    this.accepting = false;
+    const { context } = this.#home;
+    const cancel = context.after(SEAL_BUDGET_MS, () => this.#happened({ kind: "busy" }));
+    for (const activation of this.activations) activation.freeze();
+    this.when("quiet", () => {
+      cancel();
+      this.#pack();
+    });
+  }
+
+  /** Serves the shard, with the entities that came or stayed. */
+  resume(): void {
+    if (this.isPacking) return;
+    this.#thaw();
+    this.#home.accept(this);
+  }
+
+  /** Sends the entities; the shard's owner is who it was until the record says otherwise. */
+  transfer(to: string, handoff: string): void {
+    const { context, group } = this.#home;
+    const timeout = (): void => this.#happened({ kind: "timeout", handoff });
+    const rows = this.#rows();
+    if (rows === undefined) return timeout();
+    const { number: shard, epoch } = this;
+    const all = [...this.#counters];
+    const counters = all.map(([sender, { channel, last }]) => [sender, channel, last] as const);
+    for (const [chunk, isLast] of chunksOf(rows)) {
+      const content = { epoch, counters: isLast ? counters : [], rows: chunk, isLast };
+      this.#home.send(to, { kind: "transfer", group, shard, handoff, ...content });
+    }
+    context.after(STAGE_TIMEOUT_MS, timeout);
+  }
+
+  /** The shard belongs to another node: what is still here does not count any more. */
+  close(): void {
+    this.accepting = false;
+    this.packets = [];
+    for (const activation of this.activations) activation.passivate("moved");
+    this.#thaw();
   }
 
   /** Keeps rows of a transfer, which may come in several messages; all that have come so far. */
@@ -139,5 +173,55 @@ export class OwnedShard {
     for (const [sender, channel, last] of counters) this.#counters.set(sender, { channel, last });
     this.packets = packets;
     this.stage();
+  }
+
+  #happened(event: ShardEvent): void {
+    this.#home.happened(this, event);
+  }
+
+  #thaw(): void {
+    this.#awaited = this.#awaited.filter(({ what }) => what !== "quiet");
+    for (const activation of this.activations) activation.thaw();
+  }
+
+  /** No turn runs: the entities end, and what they are is kept for the way. */
+  #pack(): void {
+    this.isPacking = true;
+    for (const activation of this.activations) activation.passivate("moved");
+    this.when("empty", () => {
+      this.isPacking = false;
+      const { kind } = this.state;
+      const handoff = this.#home.context.nextOperation();
+      if (kind === "sealing") this.#happened({ kind: "drained", handoff });
+      else if (kind === "active") this.resume();
+      else this.packets = [];
+    });
+  }
+
+  #rows(): Row[] | undefined {
+    const nowMs = this.#home.context.clock.nowMs();
+    const rows: Row[] = [];
+    for (const packet of this.packets) {
+      const found = rowsOf(packet, nowMs);
+      if (typeof found !== "string") rows.push(...found);
+      else if (!this.#mayLose(packet, found)) return undefined;
+    }
+    return rows;
+  }
+
+  /** An entity whose state cannot travel stays with its shard, unless this node has to go. */
+  #mayLose({ entity, id, works }: Packet, reason: string): boolean {
+    const { log, clock, events } = this.#home.context;
+    const fields = { entity: entityKey(entity, id), reason };
+    events.emit("stuck", { what: `the move of ${fields.entity}: ${reason}`, sinceMs: 0 });
+    if (!this.#home.isLeaving) {
+      this.staysUntilMs = clock.nowMs() + UNMOVABLE_RETRY_MS;
+      log.error(fields, "a shard stays: the state of an entity cannot travel");
+      return false;
+    }
+    log.error(fields, "an entity is lost: its state cannot travel");
+    const lost = `the state of ${fields.entity} cannot travel`;
+    for (const work of works) work.fail(new CatgaError("UNAVAILABLE", { reason: lost }));
+    return true;
   }
 }

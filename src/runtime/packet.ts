@@ -5,22 +5,21 @@
  *
  * ```
  * ["entity", name, id, state as text, or null for one that begins anew]
- * ["message", incarnation of the sender, number of the call, milliseconds left, message]
+ * ["message", incarnation of the sender, number of the call, milliseconds left, message, dedup]
  * ["timer", milliseconds left, message]
+ * ["answer", command and key, milliseconds left, { value } or { code, details }]
  * ```
  *
  * State may hold what devalue knows beside plain data: Map, Set, Date, bytes, bigint, cycles.
  */
 import type * as Devalue from "devalue";
-import { describeError } from "../base/errors.ts";
+import { CatgaError, describeError, isErrorCode } from "../base/errors.ts";
 import { STATE_CHARS_MAX, TRANSFER_CHARS_MAX } from "../base/limits.ts";
-import type { Row, Work } from "./definition.ts";
-
-/** A timer of an entity: when it is due, by this node's clock, and what it sends. */
-export interface TimerRow {
-  readonly dueMs: number;
-  readonly message: unknown;
-}
+import { hasShape } from "../base/shape.ts";
+import type { Row } from "../protocol/note.ts";
+import type { KeptAnswer, Outcome } from "./dedup-window.ts";
+import type { Work } from "./definition.ts";
+import type { TimerRow } from "./luggage.ts";
 
 /** See the file's header. */
 export interface Packet {
@@ -30,6 +29,8 @@ export interface Packet {
   readonly state: { readonly value: unknown } | undefined;
   readonly works: readonly Work[];
   readonly timers: readonly TimerRow[];
+  /** Of commands with a key. */
+  readonly answers: readonly KeptAnswer[];
 }
 
 const ESCAPED = 6;
@@ -48,7 +49,7 @@ export function hasStateCodec(): boolean {
 
 /** The rows of `packet`; a text that says why, when its state cannot travel. */
 export function rowsOf(
-  { entity, id, state, works, timers }: Packet,
+  { entity, id, state, works, timers, answers }: Packet,
   nowMs: number,
 ): Row[] | string {
   let text: string | null = null;
@@ -68,6 +69,7 @@ export function rowsOf(
     ["entity", entity, id, text],
     ...works.flatMap((work) => (work.row === undefined ? [] : [work.row(nowMs)])),
     ...timers.map(({ dueMs, message }) => ["timer", Math.max(0, dueMs - nowMs), message] as const),
+    ...answers.map((answer) => answerRow(answer, nowMs)),
   ];
 }
 
@@ -96,24 +98,42 @@ export function packetsOf(
   nowMs: number,
   readMessage: (row: Row, entity: string, id: string) => Work | undefined,
 ): Packet[] | undefined {
-  const packets: (Packet & { readonly works: Work[]; readonly timers: TimerRow[] })[] = [];
+  const packets: (Packet & { works: Work[]; timers: TimerRow[]; answers: KeptAnswer[] })[] = [];
   for (const row of rows) {
     const [kind, first, second, third] = row;
     const last = packets.at(-1);
     if (kind === "entity" && typeof first === "string" && typeof second === "string") {
       const state = stateOf(third);
       if (state === "malformed") return undefined;
-      packets.push({ entity: first, id: second, state, works: [], timers: [] });
+      packets.push({ entity: first, id: second, state, works: [], timers: [], answers: [] });
     } else if (kind === "message" && last !== undefined) {
       const work = readMessage(row, last.entity, last.id);
       if (work !== undefined) last.works.push(work);
     } else if (kind === "timer" && last !== undefined && typeof first === "number") {
       last.timers.push({ dueMs: nowMs + first, message: second });
+    } else if (kind === "answer" && last !== undefined && typeof second === "number") {
+      const outcome = outcomeOf(third);
+      if (outcome === undefined) return undefined;
+      last.answers.push({ name: String(first), untilMs: nowMs + second, outcome });
     } else {
       return undefined;
     }
   }
   return packets;
+}
+
+function answerRow({ name, untilMs, outcome }: KeptAnswer, nowMs: number): Row {
+  if ("value" in outcome) return ["answer", name, untilMs - nowMs, outcome];
+  const { code, details } = outcome.error;
+  return ["answer", name, untilMs - nowMs, { code, details }];
+}
+
+function outcomeOf(kept: unknown): Outcome | undefined {
+  if (!hasShape(kept, {})) return undefined;
+  const { value, code, details } = kept as Readonly<Record<string, unknown>>;
+  if (code === undefined) return { value };
+  if (!isErrorCode(code) || !hasShape(details, {})) return undefined;
+  return { error: new CatgaError(code, details as never) };
 }
 
 function stateOf(text: unknown): Packet["state"] | "malformed" {

@@ -3,7 +3,7 @@ import { CatgaError, isErrorCode } from "../base/errors.ts";
 import { CALL_TIMEOUT_MS } from "../base/limits.ts";
 import { charsMaxOfLastCopy } from "../base/plain.ts";
 import type { TimerWheel } from "../base/timer-wheel.ts";
-import type { MessageItem } from "../protocol/frame.ts";
+import type { Dedup, MessageItem } from "../protocol/frame.ts";
 import { Call, detailsOf, type Sending } from "./call.ts";
 
 /** Where a numbered message belongs. */
@@ -28,6 +28,7 @@ export class RemoteCall extends Call implements MessageItem {
   /** An upper bound for its length as JSON. */
   readonly charsMax: number = charsMaxOfLastCopy();
   readonly oneWay: boolean;
+  readonly dedup: Dedup | undefined;
   readonly createdMs: number;
   readonly deadlineMs: number;
   /** Its number in the table, which the answer names. */
@@ -52,6 +53,7 @@ export class RemoteCall extends Call implements MessageItem {
     this.id = sending.id;
     this.message = message;
     this.oneWay = sending.oneWay;
+    this.dedup = sending.dedup;
     this.createdMs = calls.nowMs;
     this.deadlineMs = Math.min(sending.boundMs, this.createdMs + this.timeoutMs);
     this.#calls = calls;

@@ -8,7 +8,9 @@
  */
 import { CatgaError } from "../base/errors.ts";
 import type { Activation } from "./activation.ts";
-import { copyPayload, type Sending } from "./call.ts";
+import type { ShardRecord } from "../protocol/records.ts";
+import { copyPayload, type Sending, type Subject } from "./call.ts";
+import type { MessageKind } from "./definition.ts";
 import type { EntityHost } from "./entity-host.ts";
 import { LocalCall, LocalTell } from "./local-call.ts";
 import type { Mesh } from "./mesh.ts";
@@ -20,17 +22,17 @@ const ACCEPTED: Promise<unknown> = Promise.resolve();
 
 /** See the file's header. */
 export class Router {
-  readonly #context: NodeContext;
+  readonly context: NodeContext;
   readonly #mesh: Mesh;
 
   constructor(mesh: Mesh) {
-    this.#context = mesh.context;
+    this.context = mesh.context;
     this.#mesh = mesh;
   }
 
   /** Sends; resolves to the answer, or for a one-way message to nothing once it is accepted. */
   send(sending: Sending): Promise<unknown> {
-    const { refusal } = this.#context;
+    const { refusal } = this.context;
     if (refusal !== undefined) return Promise.reject(refusal);
     const host = this.#mesh.parts.local.hosts.get(sending.entity);
     try {
@@ -46,9 +48,22 @@ export class Router {
     }
   }
 
+  /** What the message does, if this node hosts its entity type. */
+  kindOf({ entity, type }: Subject): MessageKind | undefined {
+    return this.#mesh.parts.local.hosts.get(entity)?.definition.messages.get(type)?.kind;
+  }
+
+  /** Who owns the entity's shard, as far as this node knows. */
+  recordOf({ entity, id }: Subject): ShardRecord | undefined {
+    const { view } = this.context;
+    const group = view.groupOf(entity);
+    if (group === undefined) return undefined;
+    return view.shard(group, this.context.shardOf(entity, id))?.record;
+  }
+
   /** To an entity type of this node, wherever the entity itself lives. */
   #sendSomewhere(host: EntityHost, sending: Sending): Promise<unknown> {
-    const number = this.#context.shardOf(sending.entity, sending.id);
+    const number = this.context.shardOf(sending.entity, sending.id);
     const shard = this.#mesh.parts.shards.serving(number);
     if (!host.definition.messages.has(sending.type)) throw unknownMessage(sending);
     if (shard === undefined || !isOpen(shard)) return this.#sendAway(sending);
@@ -60,11 +75,11 @@ export class Router {
     if (spec === undefined) throw unknownMessage(sending);
     const message = copyPayload(sending, sending.message);
     if (sending.oneWay) {
-      const tell = new LocalTell(sending, { spec, message }, this.#context.log);
+      const tell = new LocalTell(sending, { spec, message }, this.context.log);
       if (activation.post(tell) === "full") throw host.mailboxFull(sending.id);
-      return this.#context.slices.pause() ?? ACCEPTED;
+      return this.context.slices.pause() ?? ACCEPTED;
     }
-    const call = new LocalCall(sending, { spec, message }, this.#context.wheel);
+    const call = new LocalCall(sending, { spec, message }, this.context.wheel);
     if (sending.signal !== undefined) call.cancelWith(sending.signal);
     if (activation.post(call) === "full") call.fail(host.mailboxFull(sending.id));
     call.wait();
@@ -74,14 +89,10 @@ export class Router {
   /** To whoever owns the shard, now or soon. */
   #sendAway(sending: Sending): Promise<unknown> {
     const { entity, signal } = sending;
-    const group = this.#context.view.groupOf(entity);
+    const group = this.context.view.groupOf(entity);
     if (group === undefined) throw new CatgaError("UNKNOWN_ENTITY", { entity });
-    const shard = this.#context.shardOf(entity, sending.id);
-    const call = new RemoteCall(
-      sending,
-      copyPayload(sending, sending.message),
-      this.#context.calls,
-    );
+    const shard = this.context.shardOf(entity, sending.id);
+    const call = new RemoteCall(sending, copyPayload(sending, sending.message), this.context.calls);
     if (signal !== undefined) call.cancelWith(signal);
     this.#mesh.channel(group, shard).push(call);
     return call.promise();

@@ -8,27 +8,32 @@ import { createRing } from "../base/ring.ts";
 import { type MembershipChange, type Plan, planChange } from "../ownership/plan.ts";
 import { type ShardEffect, type ShardEvent, stepShard } from "../ownership/shard.ts";
 import type { Versioned } from "../ownership/view.ts";
+import type { HandoffNote } from "../protocol/note.ts";
 import { shardKey, type ShardRecord } from "../protocol/records.ts";
 import type { Channel } from "./channel.ts";
-import type { ControlMessage } from "./control.ts";
-import { hasStateCodec, loadStateCodec } from "./packet.ts";
-import { Departure, type ShardParts } from "./departure.ts";
+import type { LocalDelivery } from "./local-delivery.ts";
 import type { NodeContext } from "./node-context.ts";
-import { OwnedShard } from "./owned-shard.ts";
+import { OwnedShard, type ShardHome } from "./owned-shard.ts";
+import { hasStateCodec, loadStateCodec } from "./packet.ts";
+import type { RecordWriter } from "./record-writer.ts";
 
-type Transfer = Extract<ControlMessage, { kind: "transfer" }>;
-
-interface Answer {
-  readonly kind: "confirmed" | "refused" | "aborted";
-  readonly handoff: string;
+/** What the shards of a node are connected with. */
+export interface ShardParts {
+  readonly writer: RecordWriter;
+  readonly local: LocalDelivery;
+  /** Sends a note to a node. */
+  readonly send: (to: string, note: HandoffNote) => void;
 }
 
+type Transfer = Extract<HandoffNote, { kind: "transfer" }>;
+type Answer = Pick<Exclude<HandoffNote, Transfer>, "kind" | "handoff">;
+
 /** See the file's header. */
-export class Shards {
+export class Shards implements ShardHome {
   readonly context: NodeContext;
   readonly #parts: ShardParts;
-  readonly #departure: Departure;
-  #group = "";
+  group = "";
+  isLeaving = false;
   /** By number; made when there is something to do with a shard, so that an idle node is small. */
   readonly #shards: (OwnedShard | undefined)[] = [];
   /** Who should own a shard, if anybody can. */
@@ -42,12 +47,11 @@ export class Shards {
   constructor(context: NodeContext, parts: ShardParts) {
     this.context = context;
     this.#parts = parts;
-    this.#departure = new Departure(context, parts, (shard, event) => this.#step(shard, event));
   }
 
   /** Begins to serve shards of `group`; before that this node has none. */
   serve(group: string): void {
-    this.#group = group;
+    this.group = group;
     this.rebalance();
   }
 
@@ -62,7 +66,7 @@ export class Shards {
 
   /** Remembers this node's own channel to a shard, if the shard is of this group. */
   leaveBy(channel: Channel): void {
-    if (channel.group === this.#group) this.at(channel.shard).outbound = channel;
+    if (channel.group === this.group) this.at(channel.shard).outbound = channel;
   }
 
   /**
@@ -70,7 +74,7 @@ export class Shards {
    * nobody is left to take it and every entity has ended.
    */
   release(): Promise<void> {
-    this.#departure.isLeaving = true;
+    this.isLeaving = true;
     this.rebalance();
     return new Promise((resolve) => {
       this.#released = resolve;
@@ -81,19 +85,20 @@ export class Shards {
   /** What a change of membership would move. */
   plan(change: MembershipChange): Plan {
     const { view, options } = this.context;
-    return planChange(view, change, { group: this.#group, shardCount: options.shardCount, hash });
+    return planChange(view, change, { group: this.group, shardCount: options.shardCount, hash });
   }
 
   /** Computes who should own what, and acts on it. */
   rebalance(): void {
     const { view, options } = this.context;
-    const targets = view.targets(this.#group);
+    const targets = view.targets(this.group);
     const ring = createRing(targets, options.shardCount, hash);
     this.#targetOf = (number) => ring.nodes[ring.targets[number]!]?.incarnation;
     this.#heirs = targets.length;
     if (targets.length > 1 && !hasStateCodec()) this.#loadCodec();
     this.lookAll();
-    if (this.#departure.isLeaving && this.#heirs === 0) this.#drainAll();
+    if (!this.isLeaving || this.#heirs > 0) return;
+    for (const shard of this.#shards) if (shard?.accepting === true) this.#drain(shard);
   }
 
   #loadCodec(): void {
@@ -106,12 +111,8 @@ export class Shards {
 
   /** Looks at every shard again. */
   lookAll(): void {
-    const { options, view, self } = this.context;
-    if (this.#group === "") return;
-    // A node that is alone has nothing to give and nothing to claim.
-    const isAlone = this.#heirs === 1 && view.soleOwner(this.#group) === self;
-    const count = isAlone ? this.#shards.length : options.shardCount;
-    for (let number = 0; number < count; number++) {
+    if (this.group === "") return;
+    for (let number = 0; number < this.context.options.shardCount; number++) {
       const isTouched = this.#shards[number] !== undefined;
       if (isTouched || this.#concerns(number)) this.#look(this.at(number));
     }
@@ -120,7 +121,7 @@ export class Shards {
 
   /** The record of a shard changed. */
   recordChanged(group: string, number: number): void {
-    if (group === this.#group) this.#look(this.at(number));
+    if (group === this.group) this.#look(this.at(number));
   }
 
   /** The session of `sender` is over. */
@@ -128,43 +129,54 @@ export class Shards {
     for (const shard of this.#shards) shard?.forgetSender(sender);
   }
 
-  /** A message of the handoff protocol. */
-  control(from: string, message: ControlMessage): void {
-    const { handoff, group, kind } = message;
-    if (group !== this.#group || message.shard >= this.context.options.shardCount) return;
-    const shard = this.at(message.shard);
-    if (kind === "transfer") return this.#receive(from, shard, message);
+  /** Another node tells of a handoff. */
+  noted(from: string, note: HandoffNote): void {
+    const { handoff, group, kind } = note;
+    if (group !== this.group || note.shard >= this.context.options.shardCount) return;
+    const shard = this.at(note.shard);
+    if (kind === "transfer") return this.#receive(from, shard, note);
     // A flip is written under a valid lease only (O2).
     const isLate = kind === "confirmed" && !this.context.leaseHolds;
-    this.#step(shard, { kind: isLate ? "refused" : kind, handoff });
+    this.happened(shard, { kind: isLate ? "refused" : kind, handoff });
+  }
+
+  send(to: string, note: HandoffNote): void {
+    this.#parts.send(to, note);
+  }
+
+  accept(shard: OwnedShard): void {
+    this.#parts.local.settle(shard);
+    shard.accepting = true;
+    shard.outbound?.pump();
+    if (this.isLeaving && this.#heirs === 0) this.#drain(shard);
   }
 
   #receive(from: string, shard: OwnedShard, transfer: Transfer): void {
     const { handoff, epoch, counters, isLast } = transfer;
     const rows = shard.arrive(handoff, transfer.rows);
     if (!isLast) return;
-    const packets = hasStateCodec() ? this.#parts.unpack(rows) : undefined;
-    if (packets === undefined || this.#departure.isLeaving || !this.context.leaseHolds) {
+    const packets = hasStateCodec() ? this.#parts.local.unpack(rows) : undefined;
+    if (packets === undefined || this.isLeaving || !this.context.leaseHolds) {
       return this.#answer(from, shard, { kind: "refused", handoff });
     }
     const before = shard.state;
-    this.#step(shard, { kind: "transfer", handoff, epoch }, from);
+    this.happened(shard, { kind: "transfer", handoff, epoch }, from);
     if (shard.state !== before) shard.stage({ counters, packets });
   }
 
   /** The shard, whoever owns it. */
   at(number: number): OwnedShard {
-    return (this.#shards[number] ??= new OwnedShard(number));
+    return (this.#shards[number] ??= new OwnedShard(number, this));
   }
 
   #isOwned(number: number): boolean {
-    return this.context.view.shard(this.#group, number)?.record.owner === this.context.self;
+    return this.context.view.shard(this.group, number)?.record.owner === this.context.self;
   }
 
   /** There is something to do with a shard that was not touched yet: give it away, or claim it. */
   #concerns(number: number): boolean {
     const { view, self } = this.context;
-    const owner = view.shard(this.#group, number)?.record.owner ?? "";
+    const owner = view.shard(this.group, number)?.record.owner ?? "";
     const isTarget = this.#targetOf(number) === self;
     return owner === self ? !isTarget : isTarget && (owner === "" || view.isGone(owner));
   }
@@ -173,24 +185,25 @@ export class Shards {
     const { view, self, leaseHolds } = this.context;
     // Nothing is claimed or given away under a lapsed lease; it is looked at again later.
     if (!leaseHolds) return this.#lookAllLater(SEAL_RETRY_MS);
-    const current = view.shard(this.#group, shard.number);
+    const current = view.shard(this.group, shard.number);
     const owner = current?.record.owner ?? null;
     const ownerAlive = owner !== null && !view.isGone(owner);
     const target = this.#targetOf(shard.number);
     if (shard.state.kind === "active" && target !== self && !this.#maySeal(shard)) return;
-    this.#step(shard, { kind: "look", self, current, ownerAlive, target });
+    this.happened(shard, { kind: "look", self, current, ownerAlive, target });
   }
 
   #maySeal(shard: OwnedShard): boolean {
     const owned = shard.state.kind === "active" ? shard.state.owned : undefined;
-    const current = this.context.view.shard(this.#group, shard.number);
+    const current = this.context.view.shard(this.group, shard.number);
     const isTaken = current !== undefined && current.record.epoch > (owned?.record.epoch ?? 0);
-    const mayMove = this.#departure.isLeaving || this.context.clock.nowMs() >= shard.staysUntilMs;
+    const mayMove = this.isLeaving || this.context.clock.nowMs() >= shard.staysUntilMs;
     const isFree = mayMove && hasStateCodec() && this.#underway < HANDOFFS_MAX;
     return isTaken || isFree;
   }
 
-  #step(shard: OwnedShard, event: ShardEvent, from = ""): void {
+  /** Feeds `event` to the state machine; `from` sent it, if a node did. */
+  happened(shard: OwnedShard, event: ShardEvent, from = ""): void {
     const [next, effects] = stepShard(shard.state, event);
     const [wasHeld, wasMoving] = [shard.state.kind !== "none", isMoving(shard)];
     shard.state = next;
@@ -202,14 +215,11 @@ export class Shards {
     if (wasHeld && shard.state.kind === "none") this.#checkReleased();
   }
 
-  /** Nobody is left to take a shard: its entities end here. */
-  #drainAll(): void {
-    for (const shard of this.#shards) {
-      if (shard?.state.kind !== "active") continue;
-      shard.accepting = false;
-      for (const activation of shard.activations) activation.drain("shutdown");
-      shard.whenEmpty(() => this.#checkReleased());
-    }
+  /** Nobody is left to take the shard: its entities end here. */
+  #drain(shard: OwnedShard): void {
+    shard.accepting = false;
+    for (const activation of shard.activations) activation.passivate("shutdown");
+    shard.when("empty", () => this.#checkReleased());
   }
 
   #checkReleased(): void {
@@ -226,18 +236,18 @@ export class Shards {
       case "write":
         return this.#write(shard, effect.expected, effect.record);
       case "seal":
-        return this.#departure.seal(shard);
+        return shard.seal();
       case "unseal":
-        this.#departure.resume(shard);
+        shard.resume();
         return this.#lookAllLater(SEAL_RETRY_MS);
       case "transfer":
-        return this.#departure.transfer(shard, { ...effect, group: this.#group });
+        return shard.transfer(effect.to, effect.handoff);
       case "abort":
         return this.#answer(effect.to, shard, { kind: "aborted", handoff: effect.handoff });
       case "open":
         return this.#open(shard, effect.owned, effect.handoff);
       case "close":
-        return this.#departure.close(shard);
+        return shard.close();
       case "confirm":
         return this.#answer(from, shard, { kind: "confirmed", handoff: effect.handoff });
       case "refuse":
@@ -248,14 +258,14 @@ export class Shards {
   }
 
   #write(shard: OwnedShard, expected: number, record: ShardRecord): void {
-    const key = shardKey(this.#group, shard.number);
+    const key = shardKey(this.group, shard.number);
     this.#parts.writer.write({ key, expected, value: record }, (result) => {
       if (!result.ok) {
-        this.#step(shard, { kind: "lost" });
+        this.happened(shard, { kind: "lost" });
         // What stands there instead came in before, and may be the claim of a node that is dead.
         return this.#look(shard);
       }
-      this.#step(shard, { kind: "written", owned: { revision: result.revision, record } });
+      this.happened(shard, { kind: "written", owned: { revision: result.revision, record } });
     });
   }
 
@@ -263,12 +273,12 @@ export class Shards {
     shard.epoch = owned.record.epoch;
     shard.cleanSince = owned.record.cleanSince;
     shard.adopt(handoff === undefined ? "nothing" : "staged");
-    this.#departure.resume(shard);
+    shard.resume();
     if (this.#targetOf(shard.number) !== this.context.self) this.#lookAllLater(0);
   }
 
   #answer(to: string, shard: OwnedShard, answer: Answer): void {
-    this.#parts.control(to, { ...answer, group: this.#group, shard: shard.number });
+    this.send(to, { ...answer, group: this.group, shard: shard.number });
   }
 
   #lookAllLater(delayMs: number): void {

@@ -6,18 +6,19 @@ import { copyPayload } from "./call.ts";
 import { type Logger, withFields } from "../base/logger.ts";
 import { type Duration, durationMs } from "../base/duration.ts";
 import { CatgaError } from "../base/errors.ts";
+import type { Row } from "../protocol/note.ts";
 import { WheelEntry } from "../base/timer-wheel.ts";
 import type {
   EntityDefinition,
   MessageSpec,
   PassivationReason,
   Posted,
-  Row,
   Work,
 } from "./definition.ts";
+import type { Luggage, TimerRow } from "./luggage.ts";
 import type { NodeContext } from "./node-context.ts";
 import type { OwnedShard } from "./owned-shard.ts";
-import type { TimerRow } from "./packet.ts";
+import type { Peer } from "./peer.ts";
 
 /** The entity whose turn it is. */
 export interface TurnEntity {
@@ -28,8 +29,7 @@ export interface TurnEntity {
   readonly shard: OwnedShard;
   post(work: Work): Posted;
   passivate(reason: PassivationReason): void;
-  keepTimer(timer: EntityTimer): void;
-  dropTimer(timer: EntityTimer): void;
+  readonly luggage: Luggage;
 }
 
 /** What surrounds it. */
@@ -49,6 +49,8 @@ export interface Exits {
   refTo(request: RefRequest): unknown;
   /** Sends messages of this node anew, ahead of what was sent since. */
   sendAgain(entity: string, id: string, works: readonly Work[]): void;
+  /** The way back to the sender of a message. */
+  peerOf(incarnation: string): Peer;
 }
 
 /** A reference that a turn asks for. */
@@ -132,7 +134,7 @@ export function startTimer(entity: TurnEntity, row: TimerRow): EntityTimer | und
   const spec = definition.messages.get(String((row.message as { type?: unknown } | null)?.type));
   if (spec === undefined) return undefined;
   const timer = new EntityTimer(entity, spec, row);
-  entity.keepTimer(timer);
+  entity.luggage.timers.add(timer);
   context.wheel.add(timer, row.dueMs);
   return timer;
 }
@@ -144,6 +146,7 @@ export class EntityTimer extends WheelEntry implements Work, TimerRow {
   readonly message: unknown;
   readonly dueMs: number;
   readonly deadlineMs: number = Number.POSITIVE_INFINITY;
+  readonly dedup: undefined = undefined;
   readonly #entity: TurnEntity;
   #isCancelled = false;
 
@@ -160,7 +163,7 @@ export class EntityTimer extends WheelEntry implements Work, TimerRow {
   }
 
   override expire(): void {
-    this.#entity.dropTimer(this);
+    this.#entity.luggage.timers.delete(this);
     if (this.#entity.post(this) === "full") {
       const { host, id } = this.#entity;
       this.fail(host.mailboxFull(id));
@@ -170,7 +173,7 @@ export class EntityTimer extends WheelEntry implements Work, TimerRow {
   cancel(): void {
     this.#isCancelled = true;
     this.#entity.host.context.wheel.remove(this);
-    this.#entity.dropTimer(this);
+    this.#entity.luggage.timers.delete(this);
   }
 
   begin(): boolean {

@@ -86,7 +86,7 @@ export class TestCluster<E extends readonly AnyEntity[]> implements AsyncDisposa
 
   /** The cluster as node `name` sees it. @throws {RangeError} when there is no such node. */
   node(name: string): ClusterOf<E[number]> {
-    return this.#node(name) as ClusterOf<E[number]>;
+    return this.#node(name);
   }
 
   /** True while node `name` may act for what it owns: its session lease holds by its own clock. */
@@ -94,20 +94,19 @@ export class TestCluster<E extends readonly AnyEntity[]> implements AsyncDisposa
     return this.#node(name).leaseHolds;
   }
 
-  /** Starts a node; it has joined when this resolves. It may host other entities than the rest. */
-  async join<const O extends readonly AnyEntity[] = E>(
+  /** Starts a node, with entity types of its own if it is given some; resolves when it joined. */
+  async join<const F extends readonly AnyEntity[] = E>(
     name: string,
-    options: TestNodeOptions<O> = {},
-  ): Promise<ClusterOf<O[number]>> {
+    options: TestNodeOptions<F> = {},
+  ): Promise<ClusterOf<F[number]>> {
     const { nodes: _, seed: __, network: ___, clock: skew, ...all } = this.#options;
     const { clock = skew, ...own } = options;
     const starting = startNode(
       { ...all, ...own, nodeId: name, transport: this.#simulation },
       { clock: this.#world.clockOf(name, clock), random: this.#world },
     );
-    const node = await this.run(starting);
-    this.#nodes.set(name, node);
-    return node;
+    this.#nodes.set(name, await this.run(starting));
+    return this.#node(name);
   }
 
   /** Lets a node leave: it hands everything over first. */

@@ -1,9 +1,146 @@
 /** The one error class. */
 import { describe, expect, test } from "bun:test";
-import { CatgaError, describeError, isCatgaError, isErrorCode } from "../../src/base/errors.ts";
+import {
+  CatgaError,
+  describeError,
+  type ErrorCode,
+  type ErrorDetails,
+  type Executed,
+  isCatgaError,
+  isErrorCode,
+} from "../../src/base/errors.ts";
 import { THROWN } from "../contracts/oddities.ts";
 
+/** An error of each code: its details, whether the handler ran, its text. */
+const EACH: { readonly [C in ErrorCode]: readonly [ErrorDetails[C], Executed, string] } = {
+  ACTIVATION_FAILED: [
+    { entity: "cart/42", name: "TypeError", text: "no" },
+    "no",
+    'Cannot activate "cart/42": TypeError: no',
+  ],
+  CALL_TIMEOUT: [
+    { entity: "cart/42", message: "add", timeoutMs: 250, executed: "maybe" },
+    "maybe",
+    'Cannot finish "add" on "cart/42": no answer within 250 ms',
+  ],
+  CANCELLED: [
+    { entity: "cart/42", message: "add", executed: "maybe" },
+    "maybe",
+    'Cannot finish "add" on "cart/42": the caller\'s signal aborted',
+  ],
+  CLUSTER_MISMATCH: [
+    { ours: "ours", theirs: "theirs", address: "host:1" },
+    "no",
+    'Cannot join cluster "ours" at host:1: cluster "theirs" answers there',
+  ],
+  CLUSTER_STOPPED: [{ node: "n1" }, "no", 'Cannot use the cluster on node "n1": it has stopped'],
+  ENTITY_SETS_DIFFER: [
+    { ours: "ours", theirs: "theirs" },
+    "no",
+    "Cannot join with entities [ours]: live nodes host [theirs] together",
+  ],
+  HANDLER_FAILED: [
+    { entity: "cart/42", message: "add", name: "TypeError", text: "no" },
+    "yes",
+    'Cannot finish "add" on "cart/42": TypeError: no',
+  ],
+  INVALID_ID: [{ reason: "why" }, "no", "Cannot address the entity: its id why"],
+  INVALID_PAYLOAD: [
+    { entity: "cart/42", message: "add", issues: "amount: too small" },
+    "no",
+    'Cannot send "add" to "cart/42": amount: too small',
+  ],
+  INVALID_REPLY: [
+    { entity: "cart/42", message: "add", issues: "amount: too small" },
+    "yes",
+    'Cannot answer "add" of "cart/42": amount: too small',
+  ],
+  MAILBOX_FULL: [
+    { entity: "cart/42", capacity: 3 },
+    "no",
+    'Cannot accept a message for "cart/42": 3 are waiting',
+  ],
+  MALFORMED: [{ what: "frame", reason: "why" }, "no", "Cannot read the frame: why"],
+  MISSING_PACKAGE: [
+    { package: "hono", purpose: "serve HTTP" },
+    "no",
+    'Cannot serve HTTP: run "npm install hono"',
+  ],
+  NODE_ID_TAKEN: [{ node: "n1" }, "no", 'Cannot join as "n1": a live node has this id'],
+  NOT_FOUND: [{ path: "$.a" }, "no", 'Cannot find "$.a": there is no such route'],
+  OUTCOME_UNKNOWN: [
+    { entity: "cart/42", message: "add", reason: "why" },
+    "maybe",
+    'Cannot finish "add" on "cart/42", or tell whether it ran: why',
+  ],
+  OVERLOADED: [{ what: "frame", limit: 7 }, "no", "Cannot take more frame: 7 are waiting"],
+  PAYLOAD_NOT_ENCODABLE: [
+    { entity: "cart/42", message: "add", path: "$.a", found: "NaN" },
+    "no",
+    'Cannot send "add" to "cart/42": $.a is NaN',
+  ],
+  PORT_TAKEN: [{ address: "host:1", reason: "why" }, "no", "Cannot use host:1: why"],
+  PROTOCOL_MISMATCH: [
+    { ours: 2, theirs: 3, address: "host:1" },
+    "no",
+    "Cannot talk to host:1: it speaks protocol 3, this node 2",
+  ],
+  REPLY_NOT_ENCODABLE: [
+    { entity: "cart/42", message: "add", path: "$.a", found: "NaN" },
+    "yes",
+    'Cannot answer "add" of "cart/42": $.a is NaN',
+  ],
+  REPLY_TOO_LARGE: [
+    { entity: "cart/42", message: "add", bytes: 11, bytesMax: 10 },
+    "yes",
+    'Cannot answer "add" of "cart/42": 11 bytes, at most 10',
+  ],
+  RUNTIME_TOO_OLD: [
+    { runtime: "Node.js", version: "18.0", minimum: "20.19" },
+    "no",
+    "Cannot run on Node.js 18.0: needs 20.19",
+  ],
+  SETTINGS_DIFFER: [
+    { setting: "shardCount", ours: 3, theirs: 4 },
+    "no",
+    "Cannot join with shardCount 3: it is 4 here",
+  ],
+  TOO_LARGE: [
+    { what: "frame", bytes: 11, bytesMax: 10 },
+    "no",
+    "Cannot send the frame: 11 bytes, at most 10",
+  ],
+  UNAVAILABLE: [{ reason: "why" }, "no", "Cannot reach the owner: why"],
+  UNKNOWN_ENTITY: [
+    { entity: "cart/42" },
+    "no",
+    'Cannot address "cart/42": no node hosts such entities',
+  ],
+  UNKNOWN_MESSAGE: [
+    { entity: "cart/42", message: "add" },
+    "no",
+    'Cannot send "add" to "cart/42": it has no such message',
+  ],
+  UNSAFE_SECRET: [{ path: "$.a", reason: "why" }, "no", 'Cannot trust the secret file "$.a": why'],
+  WRONG_SECRET: [
+    { address: "host:1" },
+    "no",
+    "Cannot talk to host:1: the two sides have different secrets",
+  ],
+};
+
+test.each(Object.keys(EACH) as ErrorCode[])("%s has its text, and says whether it ran", (code) => {
+  const [details, executed, text] = EACH[code];
+  const error = new CatgaError(code, details);
+  expect([error.code, error.executed, error.message]).toEqual([code, executed, text]);
+});
+
 describe("an error", () => {
+  test("shows a detail as it is, even one that looks like a place for another", () => {
+    const error = new CatgaError("MALFORMED", { what: "{reason}", reason: "$& {what}" });
+    expect(error.message).toBe("Cannot read the {reason}: $& {what}");
+  });
+
   test("says what was tried and what is the case, and is rebuilt from code and details", () => {
     const details = { entity: "account/42", capacity: 3 };
     const error = new CatgaError("MAILBOX_FULL", details);

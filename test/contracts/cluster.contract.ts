@@ -10,12 +10,14 @@ import { copyChecks } from "./copies.ts";
 import { orderChecks } from "./order.ts";
 import { type ClusterFixture, inWorld, Probe } from "./probes.ts";
 import { refusalChecks } from "./refusals.ts";
+import { retryChecks } from "./retries.ts";
 
 /** The contract. */
 export const clusterContract: readonly Check<ClusterFixture>[] = [
   ...copyChecks,
   ...orderChecks,
   ...refusalChecks,
+  ...retryChecks,
   {
     name: "a value comes out of a message and an answer as JSON would have it, here as elsewhere",
     run: (fixture) =>

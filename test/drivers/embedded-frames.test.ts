@@ -29,7 +29,8 @@ const FORGED: readonly (readonly unknown[])[] = [
 
 describe("to the link:", () => {
   const entity = "counter";
-  const redirect = { group: entity, shard: 3, channel: 0, sequence: 1, frame: 1, retryMs: 0 };
+  const place = { group: entity, shard: 3, channel: 0, sequence: 1 };
+  const redirect = { kind: "redirect", ...place, frame: 1, retryMs: 0 };
   const malformed: readonly [what: string, frame: () => Uint8Array | string][] = [
     ["no UTF-8", () => Uint8Array.of(0x22, 0xc3, 0x28, 0x22)],
     ["nothing", () => ""],
@@ -51,38 +52,41 @@ describe("to the link:", () => {
     ["half a message", () => target.items({ messages: [1, 1, 0, 1, 1] })],
     [
       "a message whose id is no text",
-      () => target.items({ messages: [1, 1, 0, 1, 1, 9, entity, 7, {}] }),
+      () => target.items({ messages: [1, 1, 0, 1, 1, 9, entity, 7, {}, 0] }),
     ],
     [
       "a message for no entity",
-      () => target.items({ messages: [1, 1, 0, 1, 1, 9, null, "a", {}] }),
+      () => target.items({ messages: [1, 1, 0, 1, 1, 9, null, "a", {}, 0] }),
     ],
     [
       "a message with a negative shard",
-      () => target.items({ messages: [-1, 1, 0, 1, 1, 9, entity, "a", {}] }),
+      () => target.items({ messages: [-1, 1, 0, 1, 1, 9, entity, "a", {}, 0] }),
     ],
     [
       "a message without a deadline",
-      () => target.items({ messages: [1, 1, 0, 1, 1, null, entity, "a", {}] }),
+      () => target.items({ messages: [1, 1, 0, 1, 1, null, entity, "a", {}, 0] }),
     ],
     ["an answer to no call", () => target.items({ replies: ["x", 1] })],
-    ["a failure that is null", () => target.items({ failures: [null] })],
-    ["a failure without a code", () => target.items({ failures: [{ call: 1, details: {} }] })],
-    ["a redirect that is null", () => target.items({ redirects: [null] })],
+    ["a failure that is null", () => target.items({ notes: [null] })],
+    [
+      "a failure without a code",
+      () => target.items({ notes: [{ kind: "failure", call: 1, details: {} }] }),
+    ],
+    ["a redirect that is null", () => target.items({ notes: [null] })],
     [
       "a redirect with a part missing",
-      () => target.items({ redirects: [{ ...redirect, frame: null }] }),
+      () => target.items({ notes: [{ ...redirect, frame: null }] }),
     ],
-    ["a control message of nothing", () => target.items({ controls: [null] })],
+    ["a control message of nothing", () => target.items({ notes: [null] })],
     [
       "a control message of no kind",
-      () => target.items({ controls: [{ kind: "fun", group: "a", handoff: "b" }] }),
+      () => target.items({ notes: [{ kind: "fun", group: "a", handoff: "b" }] }),
     ],
-    ["a transfer of half a shard", () => target.items({ controls: [transfer(0.5, [])] })],
-    ["a transfer of nothing", () => target.items({ controls: [transfer(1, null)] })],
-    ["a transfer of half counters", () => target.items({ controls: [transfer(1, [["a", 1]])] })],
-    ["a transfer of text", () => target.items({ controls: [transfer(1, [], "all")] })],
-    ["a transfer of no rows", () => target.items({ controls: [transfer(1, [], [1, 2])] })],
+    ["a transfer of half a shard", () => target.items({ notes: [transfer(0.5, [])] })],
+    ["a transfer of nothing", () => target.items({ notes: [transfer(1, null)] })],
+    ["a transfer of half counters", () => target.items({ notes: [transfer(1, [["a", 1]])] })],
+    ["a transfer of text", () => target.items({ notes: [transfer(1, [], "all")] })],
+    ["a transfer of no rows", () => target.items({ notes: [transfer(1, [], [1, 2])] })],
     ["more than a frame may hold", () => new Uint8Array(FRAME_BYTES_MAX + 1)],
   ];
   test.each([...malformed])("%s: the connection ends, and the node serves", async (what, frame) => {
@@ -95,20 +99,23 @@ describe("to the link:", () => {
   const harmless: readonly [what: string, frame: () => string][] = [
     [
       "for an unknown entity",
-      () => target.items({ messages: [1, 1, 0, 1, 1, 9, "nobody", "a", {}] }),
+      () => target.items({ messages: [1, 1, 0, 1, 1, 9, "nobody", "a", {}, 0] }),
     ],
     [
       "for a shard beyond the last",
-      () => target.items({ messages: [99_999, 1, 0, 1, 1, 9, entity, "a", {}] }),
+      () => target.items({ messages: [99_999, 1, 0, 1, 1, 9, entity, "a", {}, 0] }),
     ],
-    ["of an epoch to come", () => target.items({ messages: [1, 99, 0, 2, 1, 9, entity, "a", {}] })],
+    [
+      "of an epoch to come",
+      () => target.items({ messages: [1, 99, 0, 2, 1, 9, entity, "a", {}, 0] }),
+    ],
     [
       "with a message that is null",
-      () => target.items({ messages: [1, 1, 0, 1, 1, 9, entity, "a", null] }),
+      () => target.items({ messages: [1, 1, 0, 1, 1, 9, entity, "a", null, 0] }),
     ],
     [
       "with a message that is a text",
-      () => target.items({ messages: [1, 1, 0, 1, 1, 9, entity, "a", "b"] }),
+      () => target.items({ messages: [1, 1, 0, 1, 1, 9, entity, "a", "b", 0] }),
     ],
     [
       "with an answer nobody asked for",
@@ -116,28 +123,27 @@ describe("to the link:", () => {
     ],
     [
       "with a failure nobody asked for",
-      () => target.items({ failures: [{ call: 9, code: "FUN", details: {} }] }),
+      () => target.items({ notes: [{ kind: "failure", call: 9, code: "FUN", details: {} }] }),
     ],
-    ["with a redirect of nothing", () => target.items({ redirects: [redirect] })],
+    ["with a redirect of nothing", () => target.items({ notes: [redirect] })],
     [
       "with a redirect to nobody",
-      () => target.items({ redirects: [{ ...redirect, group: "nobody" }] }),
+      () => target.items({ notes: [{ ...redirect, group: "nobody" }] }),
     ],
     [
       "with a transfer of a shard beyond the last",
-      () => target.items({ controls: [transfer(99_999, [])] }),
+      () => target.items({ notes: [transfer(99_999, [])] }),
     ],
-    ["with a transfer of what the node owns", () => target.items({ controls: [transfer(1, [])] })],
+    ["with a transfer of what the node owns", () => target.items({ notes: [transfer(1, [])] })],
     [
       "with a transfer that never ends",
-      () =>
-        target.items({ controls: [transfer(1, [], [["entity", "counter", "a", null]], false)] }),
+      () => target.items({ notes: [transfer(1, [], [["entity", "counter", "a", null]], false)] }),
     ],
     ...FORGED.map(
       (rows, n) =>
         [
           `with a transfer of forged rows (${n + 1})`,
-          () => target.items({ controls: [transfer(1, [], [rows])] }),
+          () => target.items({ notes: [transfer(1, [], [rows])] }),
         ] as [string, () => string],
     ),
   ];
@@ -175,9 +181,11 @@ describe("to the link:", () => {
       target.items({
         messages: await target.message("mutated"),
         replies: [1, {}],
-        failures: [{ call: 1, code: "OVERLOADED", details: { what: "a", limit: 1 } }],
-        redirects: [redirect],
-        controls: [transfer(1, [["a", 1, 1]])],
+        notes: [
+          { kind: "failure", call: 1, code: "OVERLOADED", details: { what: "a", limit: 1 } },
+          redirect,
+          transfer(1, [["a", 1, 1]]),
+        ],
       }),
     );
     for (let round = 0; round < 50; round++) {

@@ -13,7 +13,8 @@ beforeEach(async () => {
 afterEach(() => target.stop());
 
 describe("told in a redirect:", () => {
-  const redirect = { group: "counter", shard: 3, channel: 0, sequence: 1, frame: 1, retryMs: 0 };
+  const place = { group: "counter", shard: 3, channel: 0, sequence: 1 };
+  const redirect = { kind: "redirect", ...place, frame: 1, retryMs: 0 };
   const records: readonly [what: string, entry: unknown][] = [
     ["nothing", {}],
     ["a text", "record"],
@@ -30,7 +31,7 @@ describe("told in a redirect:", () => {
   ];
   test.each([...records])("of %s: the node goes on, and others may join it", async (_, entry) => {
     const connection = await target.introduced("link");
-    connection.write(frameOf(target.items({ redirects: [{ ...redirect, entry }] })));
+    connection.write(frameOf(target.items({ notes: [{ ...redirect, entry }] })));
     connection.write(frameOf(target.items({ messages: await target.message("after") }, 2)));
     await connection.saysOrEnds("[77,");
     connection.close();

@@ -9,9 +9,7 @@ import { Counter, type CounterNode, type Meeting, meeting, serves } from "./node
 import { frameOf, type Introduction, RawConnection } from "./raw.ts";
 
 /** The items of a frame by their kind; what is left out is empty. */
-export type Lists = Partial<
-  Record<"messages" | "replies" | "done" | "failures" | "redirects" | "controls", unknown>
->;
+export type Lists = Partial<Record<"messages" | "replies" | "done" | "notes", unknown>>;
 
 const SHARD_COUNT = 32;
 
@@ -76,15 +74,15 @@ export class Target {
 
   /** A frame for the node's link. */
   items(lists: Lists, number: number = 1): string {
-    const { messages, replies, done, failures, redirects, controls } = lists;
-    const all = [messages, replies, done, failures, redirects, controls].map((each) => each ?? []);
+    const { messages, replies, done, notes } = lists;
+    const all = [messages, replies, done, notes].map((each) => each ?? []);
     return JSON.stringify([this.generation, number, 0, this.incarnation, all]);
   }
 
   /** A message that the node will answer, as call 77. */
   async message(id: string): Promise<unknown[]> {
     const shard = hash(id, hash("counter")) % SHARD_COUNT;
-    return [shard, 1, 0, 1, 77, 5_000, "counter", id, { type: "count" }];
+    return [shard, 1, 0, 1, 77, 5_000, "counter", id, { type: "count" }, 0];
   }
 
   /** Resolves when such a message in frame `number` was answered over `connection`. */

@@ -35,7 +35,7 @@ describe("a lease", () => {
     expect(held(waiting).untilMs).toBe(1_800);
     // However late the answer comes: the event carries no time at all.
     const [renewed] = stepLease(waiting, { kind: "renewed", operation }, TIMES);
-    expect(held(renewed)).toMatchObject({ untilMs: 2_000, renewal: undefined });
+    expect(held(renewed)).toMatchObject({ untilMs: 2_000, sentMs: undefined });
   });
 
   test("has one renewal under way at a time (L2)", () => {

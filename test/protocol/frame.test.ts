@@ -5,36 +5,26 @@ import {
   Batch,
   decodeFrame,
   encodeFrame,
-  type FailureItem,
   type Frame,
   type ItemReader,
   type MessageItem,
   readItems,
-  type RedirectItem,
 } from "../../src/protocol/frame.ts";
+import type { FailureNote, HandoffNote, Note, RedirectNote } from "../../src/protocol/note.ts";
 
 /** A reader that writes down what it is told. */
 class Notes implements ItemReader {
   readonly messages: MessageItem[] = [];
   readonly replies: [call: number, value: unknown][] = [];
-  readonly failures: unknown[] = [];
-  readonly redirects: RedirectItem[] = [];
-  readonly controls: unknown[] = [];
+  readonly notes: Note[] = [];
   message(item: MessageItem): void {
     this.messages.push(item);
   }
   reply(call: number, value: unknown): void {
     this.replies.push([call, value]);
   }
-  failure(item: FailureItem): void {
-    this.failures.push(item);
-  }
-  redirect(item: RedirectItem): void {
-    this.redirects.push(item);
-  }
-  control(message: unknown): boolean {
-    this.controls.push(message);
-    return true;
+  note(note: Note): void {
+    this.notes.push(note);
   }
 }
 
@@ -53,14 +43,17 @@ const messages = fc.record<MessageItem>({
   entity: text,
   id: text,
   message: plain,
+  dedup: fc.option(fc.record({ key: text, since: whole }), { nil: undefined }),
 });
 const replies = fc.tuple(whole, fc.oneof(plain, fc.constant(undefined)));
-const failures = fc.record<FailureItem>({
+const failures = fc.record<FailureNote>({
+  kind: fc.constant("failure"),
   call: whole,
   code: fc.constantFrom("MAILBOX_FULL", "HANDLER_FAILED"),
   details: fc.record({ entity: text }),
 });
-const redirects = fc.record<RedirectItem>({
+const redirects = fc.record<RedirectNote>({
+  kind: fc.constant("redirect"),
   group: text,
   shard: whole,
   channel: whole,
@@ -69,7 +62,20 @@ const redirects = fc.record<RedirectItem>({
   retryMs: whole,
   entry: plain,
 });
-const controls = fc.record({ kind: text, shard: whole });
+const about = { group: text, shard: whole, handoff: text };
+const answers = fc.record<Exclude<HandoffNote, { kind: "transfer" }>>({
+  kind: fc.constantFrom("confirmed", "refused", "aborted"),
+  ...about,
+});
+const transfers = fc.record<Extract<HandoffNote, { kind: "transfer" }>>({
+  kind: fc.constant("transfer"),
+  ...about,
+  epoch: whole,
+  counters: fc.array(fc.tuple(text, whole, whole), { maxLength: 2 }),
+  rows: fc.array(fc.tuple(text, plain), { maxLength: 2 }),
+  isLast: fc.boolean(),
+});
+const notes = fc.oneof(failures, redirects, answers, transfers);
 const heads = fc.record({
   generation: whole,
   number: whole,
@@ -80,26 +86,20 @@ const heads = fc.record({
 interface Items {
   readonly messages: readonly MessageItem[];
   readonly replies: readonly [number, unknown][];
-  readonly failures: readonly FailureItem[];
-  readonly redirects: readonly RedirectItem[];
-  readonly controls: readonly object[];
+  readonly notes: readonly Note[];
 }
 
 const items: fc.Arbitrary<Items> = fc.record({
   messages: fc.array(messages, { maxLength: 5 }),
   replies: fc.array(replies, { maxLength: 5 }),
-  failures: fc.array(failures, { maxLength: 3 }),
-  redirects: fc.array(redirects, { maxLength: 3 }),
-  controls: fc.array(controls, { maxLength: 3 }),
+  notes: fc.array(notes, { maxLength: 5 }),
 });
 
 function batchOf(all: Items): Batch {
   const batch = new Batch();
   for (const item of all.messages) batch.addMessage(item);
   for (const [call, value] of all.replies) batch.addReply(call, value);
-  for (const item of all.failures) batch.failures.push(item);
-  for (const item of all.redirects) batch.redirects.push(item);
-  for (const item of all.controls) batch.controls.push(item);
+  batch.notes.push(...all.notes);
   return batch;
 }
 
@@ -110,6 +110,16 @@ function read(frame: Frame): Notes {
 }
 
 const HEAD = { generation: 1, number: 2, acknowledged: 3, to: "a.1" };
+const REDIRECT: RedirectNote = {
+  kind: "redirect",
+  group: "a",
+  shard: 1,
+  channel: 0,
+  sequence: 1,
+  frame: 1,
+  retryMs: 0,
+  entry: null,
+};
 const GOOD: Items = {
   messages: [
     {
@@ -122,15 +132,18 @@ const GOOD: Items = {
       entity: "a",
       id: "1",
       message: { type: "t" },
+      dedup: { key: "k", since: 0 },
     },
   ],
   replies: [
     [1, { a: 1 }],
     [2, undefined],
   ],
-  failures: [{ call: 3, code: "OVERLOADED", details: { what: "a", limit: 1 } }],
-  redirects: [{ group: "a", shard: 1, channel: 0, sequence: 1, frame: 1, retryMs: 0, entry: null }],
-  controls: [{ kind: "refused", group: "a", shard: 1, handoff: "h" }],
+  notes: [
+    { kind: "failure", call: 3, code: "OVERLOADED", details: { what: "a", limit: 1 } },
+    REDIRECT,
+    { kind: "refused", group: "a", shard: 1, handoff: "h" },
+  ],
 };
 
 describe("a frame", () => {
@@ -138,20 +151,18 @@ describe("a frame", () => {
     fc.assert(
       fc.property(heads, items, (head, all) => {
         const batch = batchOf(all);
-        const { messages, replies, failures, redirects, controls } = all;
-        const lists = [messages, replies, failures, redirects, controls];
+        const { messages, replies } = all;
+        const lists = [messages, replies, all.notes];
         expect(batch.isEmpty).toBe(lists.every((list) => list.length === 0));
         const frame = decodeFrame(encodeFrame(head, batch.encode()))!;
         expect(frame).toMatchObject(head);
-        const notes = read(frame);
-        expect(notes.messages).toEqual([...messages]);
+        const found = read(frame);
+        expect(found.messages).toEqual([...messages]);
         // Calls that are done without a value are named apart.
         const withValue = replies.filter(([, value]) => value !== undefined);
         const done = replies.filter(([, value]) => value === undefined);
-        expect(notes.replies).toEqual([...withValue, ...done]);
-        expect(notes.failures).toEqual([...failures]);
-        expect(notes.redirects).toEqual([...redirects]);
-        expect(notes.controls).toEqual([...controls]);
+        expect(found.replies).toEqual([...withValue, ...done]);
+        expect(found.notes).toEqual([...all.notes]);
       }),
       { numRuns: 300 },
     );
@@ -175,7 +186,7 @@ describe("a frame", () => {
 
   test("of any JSON is read whole, refused, or both, and nothing is thrown", () => {
     const part = fc.oneof(fc.jsonValue(), fc.array(fc.jsonValue()), whole);
-    const json = fc.tuple(part, part, part, part, fc.array(part, { minLength: 5, maxLength: 7 }));
+    const json = fc.tuple(part, part, part, part, fc.array(part, { minLength: 3, maxLength: 5 }));
     fc.assert(
       fc.property(json, (value) => {
         const frame = decodeFrame(new TextEncoder().encode(JSON.stringify(value)));
@@ -240,33 +251,43 @@ describe("a frame", () => {
 
   const nonsense: readonly [what: string, lists: readonly unknown[]][] = [
     ["too few lists", [[], [], []]],
-    ["too many lists", [[], [], [], [], [], [], []]],
-    ["a list that is none", [[], [], [], [], [], {}]],
-    ["half a message", [[1, 1, 0, 1, 1], [], [], [], [], []]],
-    ["a message without a number", [[null, 1, 0, 1, 1, 5, "a", "1", {}], [], [], [], [], []]],
-    ["a message without a deadline", [[1, 1, 0, 1, 1, "5", "a", "1", {}], [], [], [], [], []]],
-    ["a message without an id", [[1, 1, 0, 1, 1, 5, "a", 1, {}], [], [], [], [], []]],
-    ["a reply to nobody", [[], ["1", {}], [], [], [], []]],
-    ["nothing done", [[], [], [null], [], [], []]],
-    ["a failure of nobody", [[], [], [], [{ code: "A", details: {} }], [], []]],
-    ["a failure without a code", [[], [], [], [{ call: 1, details: {} }], [], []]],
-    ["a failure without details", [[], [], [], [{ call: 1, code: "A" }], [], []]],
-    [
-      "a failure whose details are null",
-      [[], [], [], [{ call: 1, code: "A", details: null }], [], []],
-    ],
-    ["a redirect of nothing", [[], [], [], [], [null], []]],
-    ["a redirect without a shard", [[], [], [], [], [{ ...GOOD.redirects[0], shard: null }], []]],
-    ["a redirect without a group", [[], [], [], [], [{ ...GOOD.redirects[0], group: 1 }], []]],
+    ["too many lists", [[], [], [], [], []]],
+    ["a list that is none", [[], [], [], {}]],
+    ["half a message", [[1, 1, 0, 1, 1], [], [], []]],
+    ["a message without a number", [[null, 1, 0, 1, 1, 5, "a", "1", {}, 0], [], [], []]],
+    ["a message without a deadline", [[1, 1, 0, 1, 1, "5", "a", "1", {}, 0], [], [], []]],
+    ["a message without an id", [[1, 1, 0, 1, 1, 5, "a", 1, {}, 0], [], [], []]],
+    ["a message without a word on its key", [[1, 1, 0, 1, 1, 5, "a", "1", {}], [], [], []]],
+    ["a message whose key is no text", [[1, 1, 0, 1, 1, 5, "a", "1", {}, [1, 0]], [], [], []]],
+    ["a message with half a key", [[1, 1, 0, 1, 1, 5, "a", "1", {}, ["k"]], [], [], []]],
+    ["a reply to nobody", [[], ["1", {}], [], []]],
+    ["nothing done", [[], [], [null], []]],
+    ...nonsenseNotes(),
   ];
   test.each([...nonsense])("with %s makes no sense", (_, items) => {
     expect(readItems({ ...HEAD, items }, new Notes())).toBe(false);
   });
-
-  test("with a control message that its reader does not know makes no sense", () => {
-    const frame = decodeFrame(encodeFrame(HEAD, batchOf(GOOD).encode()))!;
-    const notes = new Notes();
-    notes.control = () => false;
-    expect(readItems(frame, notes)).toBe(false);
-  });
 });
+
+function nonsenseNotes(): [what: string, lists: readonly unknown[]][] {
+  const failure = { kind: "failure", call: 1, code: "A", details: {} };
+  const transfer = { kind: "transfer", group: "a", shard: 1, handoff: "h", epoch: 1, isLast: true };
+  const notes: readonly [what: string, note: unknown][] = [
+    ["a note of nothing", null],
+    ["a note of no kind", { group: "a", shard: 1, handoff: "h" }],
+    ["a note of an unknown kind", { kind: "fun", group: "a", shard: 1, handoff: "h" }],
+    ["a note of a kind that every object has", { kind: "constructor" }],
+    ["a failure of nobody", { ...failure, call: undefined }],
+    ["a failure without a code", { ...failure, code: undefined }],
+    ["a failure without details", { ...failure, details: undefined }],
+    ["a failure whose details are null", { ...failure, details: null }],
+    ["a redirect without a shard", { ...REDIRECT, shard: null }],
+    ["a redirect without a group", { ...REDIRECT, group: 1 }],
+    ["an answer to half a shard", { kind: "refused", group: "a", shard: 0.5, handoff: "h" }],
+    ["a transfer of nothing", { ...transfer, counters: [] }],
+    ["a transfer of text", { ...transfer, counters: [], rows: "all" }],
+    ["a transfer of half a counter", { ...transfer, counters: [["a", 1]], rows: [] }],
+    ["a transfer of no row", { ...transfer, counters: [], rows: [1] }],
+  ];
+  return notes.map(([what, note]) => [what, [[], [], [], [note]]]);
+}

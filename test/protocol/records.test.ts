@@ -25,9 +25,12 @@ test.each<[string, unknown]>([
   ["n.a.1", { ...session, node: null }],
   ["n.a.1", { ...session, load: null }],
   ["i.a", {}],
+  ["leader", {}],
+  ["meta", null],
   ["groups", {}],
   ["groups", { groups: null }],
   ["groups", { groups: { a: [1] } }],
+  ["groups", { groups: { a: "b" } }],
 ])("%s holds no %j", (key, value) => {
   expect(isRecord(key, value)).toBe(false);
 });

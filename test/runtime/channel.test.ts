@@ -22,7 +22,13 @@ test("what a node runs itself counts, so a late frame cannot run it once more (M
     waitForRoom: () => {},
   });
   const subject = { entity: "e", id: "1", type: "add", message: {}, oneWay: false };
-  const sending = { ...subject, timeoutMs: 1_000, boundMs: 1e9, signal: undefined };
+  const sending = {
+    ...subject,
+    timeoutMs: 1_000,
+    boundMs: 1e9,
+    signal: undefined,
+    dedup: undefined,
+  };
   for (let n = 0; n < 3; n++) channel.push(new RemoteCall(sending, {}, calls));
   // The shard comes here; its last owner had accepted the first of the three.
   const record = { ...owned.record, epoch: 2 };

@@ -27,8 +27,8 @@ const MUTATIONS: readonly Mutation[] = [
   {
     rule: "L1 the lease counts from before the send",
     file: "ownership/lease.ts",
-    from: "const untilMs = lease.renewal.sentMs + times.timeoutMs;",
-    to: "const untilMs = lease.renewal.sentMs + 400 + times.timeoutMs;",
+    from: "const untilMs = lease.sentMs + times.timeoutMs;",
+    to: "const untilMs = lease.sentMs + 400 + times.timeoutMs;",
     kind: "chaos",
     seed: 1383,
   },
@@ -67,7 +67,7 @@ const MUTATIONS: readonly Mutation[] = [
   {
     rule: "O5 records are applied monotonically",
     file: "ownership/view.ts",
-    from: "if (entry.revision <= (this.#entries.get(entry.key)?.revision ?? 0)) return undefined;",
+    from: "if (revision <= (this.#entries.get(key)?.revision ?? 0)) return undefined;",
     to: "",
     kind: "planned",
     seed: 3,
@@ -82,7 +82,7 @@ const MUTATIONS: readonly Mutation[] = [
   },
   {
     rule: "M1 the counters move with the shard",
-    file: "runtime/departure.ts",
+    file: "runtime/owned-shard.ts",
     from: "counters: isLast ? counters : []",
     to: "counters: isLast ? counters.slice(0, 0) : []",
     kind: "planned",

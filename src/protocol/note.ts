@@ -1,0 +1,92 @@
+/**
+ * What nodes tell each other beside messages and replies: errors of calls, redirects of messages
+ * that were not accepted, and the handoff of shards.
+ */
+import type { ErrorCode } from "../base/errors.ts";
+import { hasShape, isWhole, type Shape } from "../base/shape.ts";
+
+/** An error on its way to the caller. */
+export interface FailureNote {
+  readonly kind: "failure";
+  readonly call: number;
+  readonly code: ErrorCode;
+  readonly details: object;
+}
+
+/** Not accepted: this message of the channel and those behind it have to be sent again. */
+export interface RedirectNote {
+  readonly kind: "redirect";
+  readonly group: string;
+  readonly shard: number;
+  readonly channel: number;
+  readonly sequence: number;
+  /** The frame that carried it: messages in later frames are not meant. */
+  readonly frame: number;
+  /** How long to wait when no newer record tells of another owner. */
+  readonly retryMs: number;
+  /** The record that the refuser knows. */
+  readonly entry: unknown;
+}
+
+/** A shard with all that is in it, or the answer to that. Each is idempotent. */
+export type HandoffNote =
+  | {
+      readonly kind: "transfer";
+      readonly group: string;
+      readonly shard: number;
+      readonly handoff: string;
+      readonly epoch: number;
+      readonly counters: readonly CounterRow[];
+      readonly rows: readonly Row[];
+      /** False when more rows follow. */
+      readonly isLast: boolean;
+    }
+  | {
+      readonly kind: "confirmed" | "refused" | "aborted";
+      readonly group: string;
+      readonly shard: number;
+      readonly handoff: string;
+    };
+
+/** See the file's header. */
+export type Note = FailureNote | RedirectNote | HandoffNote;
+
+/** How far a channel has come: sender, channel, last number. */
+export type CounterRow = readonly [sender: string, channel: number, last: number];
+
+/** A part of an entity that travels. */
+export type Row = readonly [kind: string, ...values: unknown[]];
+
+const ANSWER: Shape = { group: "string", shard: "whole", handoff: "string" };
+const SHAPES: Readonly<Record<string, Shape>> = {
+  failure: { call: "whole", code: "string", details: "object" },
+  redirect: {
+    group: "string",
+    shard: "whole",
+    channel: "whole",
+    sequence: "whole",
+    frame: "whole",
+    retryMs: "whole",
+  },
+  transfer: { ...ANSWER, epoch: "whole", counters: "list", rows: "list", isLast: "boolean" },
+  confirmed: ANSWER,
+  refused: ANSWER,
+  aborted: ANSWER,
+};
+
+/** True for a note that makes sense. */
+export function isNote(value: unknown): value is Note {
+  const { kind, counters, rows } = (value ?? {}) as Readonly<Record<string, unknown>>;
+  const shape = typeof kind === "string" && Object.hasOwn(SHAPES, kind) ? SHAPES[kind] : undefined;
+  if (shape === undefined || !hasShape(value, shape)) return false;
+  if (kind !== "transfer") return true;
+  return (counters as unknown[]).every(isCounterRow) && (rows as unknown[]).every(isRow);
+}
+
+function isRow(row: unknown): boolean {
+  return Array.isArray(row) && typeof row[0] === "string";
+}
+
+function isCounterRow(row: unknown): boolean {
+  return Array.isArray(row) && typeof row[0] === "string" && isWhole(row[1]) && isWhole(row[2]);
+}

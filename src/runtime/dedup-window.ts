@@ -1,0 +1,154 @@
+/**
+ * What makes a command that is sent twice run once: an entity remembers the keys of commands it was
+ * given, and what it answered.
+ *
+ * A command whose key is known is not run: it is answered with what the first one was answered
+ * with, or waits for that. An answer is kept for its stated time and travels with the entity. A
+ * window that is full refuses rather than forgets. It dies with the memory it is in: a command that
+ * is sent again across the death of an owner has an unknown outcome, since nobody can tell any more
+ * whether it ran.
+ */
+import { CatgaError } from "../base/errors.ts";
+import { DEDUP_CHARS_MAX, DEDUP_ENTRIES_MAX, DEDUP_MS } from "../base/limits.ts";
+import { charsMaxOfLastCopy, copyPlain } from "../base/plain.ts";
+import { isStale } from "../ownership/channel.ts";
+import type { Dedup } from "../protocol/frame.ts";
+import type { MessageSpec, Work } from "./definition.ts";
+
+/** How a command ended. */
+export type Outcome = { readonly value: unknown } | { readonly error: CatgaError };
+
+/** An answer that is kept: to which command, until when, which. */
+export interface KeptAnswer {
+  readonly name: string;
+  readonly untilMs: number;
+  readonly outcome: Outcome;
+}
+
+/** Where and when a command arrives. */
+export interface Arrival {
+  /** The entity, in errors. */
+  readonly entity: string;
+  readonly nowMs: number;
+  /** Since which epoch no memory of the shard was lost. */
+  readonly cleanSince: number;
+}
+
+/** See the file's header. */
+export class DedupWindow {
+  readonly #running = new Map<string, KeyedWork>();
+  /** In the order of their times. */
+  readonly #answers = new Map<string, KeptAnswer & { readonly chars: number }>();
+  #chars = 0;
+
+  /** True when nothing is kept any more. */
+  isEmpty(nowMs: number): boolean {
+    for (const [name, { untilMs, chars }] of this.#answers) {
+      if (untilMs > nowMs) break;
+      this.#answers.delete(name);
+      this.#chars -= chars;
+    }
+    return this.#answers.size + this.#running.size === 0;
+  }
+
+  /** What is to be run for `work`; nothing for one that is answered otherwise. */
+  admit(work: Work, { entity, nowMs, cleanSince }: Arrival): Work | undefined {
+    this.isEmpty(nowMs);
+    const { type } = work.spec;
+    const { key, since } = work.dedup!;
+    const name = `${type} ${key}`;
+    const answer = this.#answers.get(name);
+    if (answer !== undefined) return settle(work, answer.outcome);
+    const running = this.#running.get(name);
+    if (running !== undefined) return running.join(work, nowMs);
+    if (since > 0 && isStale(since, cleanSince)) {
+      const reason = "the owner's node died, and with it the memory of what it ran";
+      const error = new CatgaError("OUTCOME_UNKNOWN", { entity, message: type, reason });
+      return settle(work, { error });
+    }
+    if (this.#answers.size >= DEDUP_ENTRIES_MAX || this.#chars >= DEDUP_CHARS_MAX) {
+      const details = { what: `keyed commands of "${entity}"`, limit: DEDUP_ENTRIES_MAX };
+      return settle(work, { error: new CatgaError("OVERLOADED", details) });
+    }
+    const keyed = new KeyedWork(work, (outcome) => {
+      this.#running.delete(name);
+      if (outcome !== undefined) this.keep({ name, untilMs: nowMs + DEDUP_MS, outcome });
+    });
+    this.#running.set(name, keyed);
+    return keyed;
+  }
+
+  /** What is kept, for the way to another node. */
+  answers(): KeptAnswer[] {
+    return [...this.#answers.values()];
+  }
+
+  /** Keeps an answer. */
+  keep({ name, untilMs, outcome }: KeptAnswer): void {
+    const copy = "error" in outcome ? outcome : { value: copyPlain(outcome.value) };
+    const chars = "error" in outcome ? outcome.error.message.length : charsMaxOfLastCopy();
+    this.#answers.set(name, { name, untilMs, outcome: copy, chars });
+    this.#chars += chars;
+  }
+}
+
+/** A command with a key, in the mailbox: it runs for all that came with the same. */
+export class KeyedWork implements Work {
+  readonly spec: MessageSpec;
+  readonly message: unknown;
+  readonly oneWay: boolean;
+  readonly deadlineMs: number;
+  readonly dedup: Dedup | undefined = undefined;
+  readonly #settled: (outcome: Outcome | undefined) => void;
+  #works: Work[];
+  #hasBegun = false;
+
+  /** `settled` hears the outcome, or nothing when the command did not run. */
+  constructor(work: Work, settled: (outcome: Outcome | undefined) => void) {
+    const { spec, message, oneWay, deadlineMs } = work;
+    this.spec = spec;
+    this.message = message;
+    this.oneWay = oneWay;
+    this.deadlineMs = deadlineMs;
+    this.#works = [work];
+    this.#settled = settled;
+  }
+
+  /** Those that came, for the way to another mailbox. */
+  get works(): readonly Work[] {
+    return this.#works;
+  }
+
+  /** Lets `work` wait for the same outcome. */
+  join(work: Work, nowMs: number): undefined {
+    if (!this.#hasBegun || work.begin(nowMs)) this.#works.push(work);
+  }
+
+  begin(nowMs: number): boolean {
+    this.#hasBegun = true;
+    this.#works = this.#works.filter((work) => work.begin(nowMs));
+    if (this.#works.length === 0) this.#settled(undefined);
+    return this.#works.length > 0;
+  }
+
+  succeed(value: unknown): void {
+    this.#settle({ value });
+  }
+
+  fail(error: CatgaError): void {
+    this.#settle({ error });
+  }
+
+  #settle(outcome: Outcome): void {
+    // What was refused may be tried again: nothing of it is remembered.
+    const isRefused = "error" in outcome && outcome.error.executed === "no";
+    this.#settled(isRefused ? undefined : outcome);
+    for (const work of this.#works) settle(work, outcome);
+  }
+}
+
+function settle(work: Work, outcome: Outcome): undefined {
+  if ("error" in outcome) work.fail(outcome.error);
+  // A copy of its own for each who asked; it also tells the link how long it is.
+  else work.succeed(work.oneWay ? undefined : copyPlain(outcome.value));
+}
