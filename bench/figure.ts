@@ -8,8 +8,18 @@ export interface Figure {
   readonly name: string;
   /** Name and version, for example `bun 1.4.5`. */
   readonly runtime: string;
-  /** What `ops` and `floor` count; operations per second unless said. */
-  readonly unit: "/s" | "µs" | "ms" | "MB" | "bytes";
+  /** What `ops` and `floor` count; operations per second unless said, × is by the ideal. */
+  readonly unit:
+    | "/s"
+    | "µs"
+    | "ms"
+    | "MB"
+    | "bytes"
+    | "×"
+    | "frames"
+    | "writes"
+    | "requests"
+    | "records";
   /** The figure itself, in `unit`: the median of all rounds. */
   readonly ops: number;
   /** Microseconds of one operation at this load; null where there is no such thing. */
@@ -40,6 +50,19 @@ export function atLeast(value: number, bound: number, unit: string): Goal {
 /** A goal with a bound above. */
 export function atMost(value: number, bound: number, unit: string): Goal {
   return { goal: `≤ ${written(bound)} ${unit}`, isReached: value <= bound };
+}
+
+/** The line of something that is counted and not timed: the same in every run. */
+export function countFigure(
+  name: string,
+  counted: Pick<Figure, "unit" | "ops" | "n"> & Partial<Pick<Figure, "floor">>,
+  goals: readonly Goal[] = [],
+): Figure {
+  const { name: runtime, version } = runtimeOf();
+  const { floor = null, ops } = counted;
+  const ratio = floor === null ? null : ops / floor;
+  const untimed = { p50Us: null, p99Us: null };
+  return { ...counted, ...untimed, name, runtime: `${runtime} ${version}`, floor, ratio, goals };
 }
 
 /** The line of something that takes milliseconds: the median, with the slowest beside it. */

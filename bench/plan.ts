@@ -22,6 +22,10 @@ const PLAN = {
   ],
   start: [{ file: "cases/start.ts", args: [] }],
   handoff: [{ file: "cases/handoff.ts", args: [] }],
+  scale: [
+    { file: "cases/ring.ts", args: [] },
+    { file: "cases/scale.ts", args: [] },
+  ],
 } satisfies Readonly<Record<string, readonly Case[]>>;
 
 /** All parts. */

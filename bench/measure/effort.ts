@@ -9,6 +9,8 @@ export interface Effort {
   /** Processes that are started for a figure of a whole process. */
   readonly processes: number;
   readonly liveEntities: number;
+  /** Nodes of the largest simulated cluster. */
+  readonly simulatedNodes: number;
 }
 
 const WHOLE: Effort = {
@@ -17,6 +19,7 @@ const WHOLE: Effort = {
   roundMs: 300,
   processes: 5,
   liveEntities: 1_000_000,
+  simulatedNodes: 100,
 };
 const QUICK: Effort = {
   rounds: 5,
@@ -24,6 +27,7 @@ const QUICK: Effort = {
   roundMs: 60,
   processes: 3,
   liveEntities: 100_000,
+  simulatedNodes: 30,
 };
 
 /** What the command line of this process asks for. */

@@ -6,10 +6,10 @@
 export const SHARD_COUNT = 1024;
 /** A shard number must fit the tables that every node keeps. */
 export const SHARD_COUNT_MAX = 16_384;
-/** Points on the ring per unit of weight: the spread of the load falls with their square root. */
-export const VIRTUAL_NODES = 128;
-/** A node may hold this times its fair share of shards (bounded load). */
-export const LOAD_BOUND = 1.1;
+/** Points on the ring per unit of weight: with more, at many nodes, most hold no shard at all. */
+export const VIRTUAL_NODES = 64;
+/** A node may hold this times its fair share, rounded up: 1.15 with 4,096 shards on 100 nodes. */
+export const LOAD_BOUND = 1.125;
 /** A lighter node would hold next to nothing. */
 export const WEIGHT_MIN = 0.1;
 /** Weights beyond this would make the ring large for no visible gain. */

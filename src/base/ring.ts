@@ -1,8 +1,10 @@
 /**
  * Which node should hold which shard: consistent hashing (Karger et al., 1997) with virtual nodes,
  * and a hard upper bound per node (Mirrokni, Thorup and Zadimoghaddam, "Consistent Hashing with
- * Bounded Loads", 2016). The result depends on the *set* of nodes alone, never on the order in
- * which they were learned of, so all nodes compute the same without talking.
+ * Bounded Loads", 2016). A shard goes to the nearest point on either side, as in Pastry (Rowstron
+ * and Druschel, 2001): two half gaps vary less than a whole one, so fewer shards meet a full node
+ * and move when another joins. The result depends on the *set* of nodes alone, never on the order
+ * in which they were learned of, so all nodes compute the same without talking.
  */
 import type { Hash } from "./hash.ts";
 import { LOAD_BOUND, VIRTUAL_NODES } from "./limits.ts";
@@ -22,6 +24,7 @@ export interface Ring<N extends RingNode> {
 
 /** Room for the node's index beside a 32-bit hash in one exact number. */
 const INDEX_SPAN = 65_536;
+const CIRCLE: number = 2 ** 32 * INDEX_SPAN;
 
 /** Computes the ring; O(p log p) in all virtual nodes p, some milliseconds for a hundred nodes. */
 export function createRing<N extends RingNode>(
@@ -34,18 +37,27 @@ export function createRing<N extends RingNode>(
   if (nodes.length < 2) return { nodes, targets };
   const points = pointsOf(nodes, hash);
   const room = capacities(nodes, shardCount);
+  const at = (index: number): number => points[(index + 2 * points.length) % points.length]!;
   // Keys are spread over the shards by a hash already: shards may stand at even distances.
-  const spacing = (2 ** 32 / shardCount) * INDEX_SPAN;
+  const spacing = CIRCLE / shardCount;
   let next = 0;
   for (let shard = 0; shard < shardCount; shard++) {
-    while (next < points.length && points[next]! < shard * spacing) next++;
-    let at = next % points.length;
-    while (room[points[at]! % INDEX_SPAN] === 0) at = (at + 1) % points.length;
-    const node = points[at]! % INDEX_SPAN;
+    const place = shard * spacing;
+    while (next < points.length && points[next]! < place) next++;
+    let [after, before, node] = [next, next - 1, 0];
+    do {
+      const isAfter = gap(place, at(after)) <= gap(at(before), place);
+      node = at(isAfter ? after++ : before--) % INDEX_SPAN;
+    } while (room[node] === 0);
     room[node]!--;
     targets[shard] = node;
   }
   return { nodes, targets };
+}
+
+/** The way from one place to another, clockwise. */
+function gap(from: number, to: number): number {
+  return to < from ? to - from + CIRCLE : to - from;
 }
 
 function pointsOf(nodes: readonly RingNode[], hash: Hash): Float64Array {

@@ -31,6 +31,7 @@ type Answer = Pick<Exclude<HandoffNote, Transfer>, "kind" | "handoff">;
 /** See the file's header. */
 export class Shards implements ShardHome {
   readonly context: NodeContext;
+  readonly send: ShardParts["send"];
   readonly #parts: ShardParts;
   group = "";
   isLeaving = false;
@@ -49,6 +50,7 @@ export class Shards implements ShardHome {
   constructor(context: NodeContext, parts: ShardParts) {
     this.context = context;
     this.#parts = parts;
+    this.send = parts.send;
   }
 
   /** Begins to serve shards of `group`; before that this node has none. */
@@ -60,7 +62,9 @@ export class Shards implements ShardHome {
   /** The shard, if this node may serve it at this moment. */
   serving(number: number): OwnedShard | undefined {
     let shard = this.#shards[number];
-    if (shard === undefined && this.#isOwned(number)) this.#look((shard = this.at(number)));
+    const { view, self } = this.context;
+    const isOwned = shard === undefined && view.shard(this.group, number)?.record.owner === self;
+    if (isOwned) this.#look((shard = this.at(number)));
     // The clock was read when this burst began; a turn looks again before it starts.
     const { nowMs, leaseUntilMs } = this.context.slices;
     return shard?.accepting === true && nowMs < leaseUntilMs ? shard : undefined;
@@ -118,6 +122,7 @@ export class Shards implements ShardHome {
       const isTouched = this.#shards[number] !== undefined;
       if (isTouched || this.#concerns(number)) this.#look(this.at(number));
     }
+    this.#checkReleased();
   }
 
   /** The record of a shard changed. */
@@ -139,10 +144,6 @@ export class Shards implements ShardHome {
     // A flip is written under a valid lease only (O2).
     const isLate = kind === "confirmed" && !this.context.leaseHolds;
     this.happened(shard, { kind: isLate ? "refused" : kind, handoff });
-  }
-
-  send(to: string, note: HandoffNote): void {
-    this.#parts.send(to, note);
   }
 
   accept(shard: OwnedShard): void {
@@ -168,10 +169,6 @@ export class Shards implements ShardHome {
   /** The shard, whoever owns it. */
   at(number: number): OwnedShard {
     return (this.#shards[number] ??= new OwnedShard(number, this));
-  }
-
-  #isOwned(number: number): boolean {
-    return this.context.view.shard(this.group, number)?.record.owner === this.context.self;
   }
 
   /** There is something to do with a shard that was not touched yet: give it away, or claim it. */
@@ -214,12 +211,12 @@ export class Shards implements ShardHome {
   /** Feeds `event` to the state machine; `from` sent it, if a node did. */
   happened(shard: OwnedShard, event: ShardEvent, from = ""): void {
     const [next, effects] = stepShard(shard.state, event);
-    const wasMoving = isMoving(shard);
+    const [wasHeld, wasMoving] = [shard.state.kind !== "none", isMoving(shard)];
     shard.state = next;
     this.#underway += Number(isMoving(shard)) - Number(wasMoving);
     for (const effect of effects) this.#act(shard, effect, from);
     if (wasMoving && !isMoving(shard)) this.#moveNext();
-    if (shard.state.kind === "none") this.#checkReleased();
+    if (wasHeld && shard.state.kind === "none") this.#checkReleased();
   }
 
   /** Nobody is left to take the shard: its entities end here. */
@@ -298,6 +295,6 @@ export class Shards implements ShardHome {
   }
 }
 
-function isMoving({ state }: OwnedShard): boolean {
-  return state.kind === "sealing" || state.kind === "staging" || state.kind === "inDoubt";
+function isMoving({ state: { kind } }: OwnedShard): boolean {
+  return kind === "sealing" || kind === "staging" || kind === "inDoubt";
 }

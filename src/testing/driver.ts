@@ -6,6 +6,7 @@ import type { AuthorityListener, Snapshot } from "../ports/authority.ts";
 import type { Driver, Ports } from "../ports/driver.ts";
 import type { LinkListener } from "../ports/link.ts";
 import { type CasResult, type Change, type Entry, Ledger } from "../protocol/ledger.ts";
+import { TrafficMeter } from "./traffic.ts";
 import type { World } from "./world.ts";
 
 /** What the network does to frames; chances from 0 to 1, delays in milliseconds. */
@@ -39,6 +40,8 @@ export class Simulation implements Driver {
   network: Network = {};
   /** What requests to the authority, its answers and its news suffer. */
   authority: Network = {};
+  /** Counts all of it. */
+  readonly meter: TrafficMeter = new TrafficMeter();
   readonly #world: World;
   readonly #ledger = new Ledger();
   readonly #seats = new Map<string, Seat>();
@@ -100,10 +103,11 @@ export class Simulation implements Driver {
 
   #send(from: string, to: string, frame: Uint8Array): void {
     const [here, there] = [nodeOf(from), nodeOf(to)];
+    this.meter.sent(frame);
     if (this.#isCut(here, there)) return;
     for (let copies = this.#copies(this.network); copies > 0; copies--) {
       const bytes = frame.slice();
-      const delayMs = this.#delay(this.network);
+      const delayMs = this.#world.aheadMs(here) + this.#delay(this.network);
       this.#world.carry({ to: there, kind: "frame", delayMs }, () => {
         this.#listeners.get(to)?.received(from, bytes);
       });
@@ -112,12 +116,14 @@ export class Simulation implements Driver {
 
   #request(name: string, changes: readonly Change[]): Promise<CasResult[]> {
     const world = this.#world;
+    const aheadMs = world.aheadMs(name);
+    this.meter.asked(changes);
     return new Promise((resolve, reject) => {
       const lost = new Error("Cannot tell what became of it: the authority did not answer");
-      world.schedule(name, REPLY_TIMEOUT_MS, () => reject(lost));
+      world.schedule(name, aheadMs + REPLY_TIMEOUT_MS, () => reject(lost));
       if (this.#isCut(name, AUTHORITY)) return;
       for (let copies = this.#copies(this.authority); copies > 0; copies--) {
-        const delayMs = this.#delay(this.authority);
+        const delayMs = aheadMs + this.#delay(this.authority);
         world.carry({ to: AUTHORITY, kind: "request", delayMs }, () => {
           const { results, changed } = this.#ledger.casMany(changes);
           this.#announce(changed);
@@ -133,8 +139,13 @@ export class Simulation implements Driver {
     if (entries.length === 0) return;
     for (const seat of this.#seats.values()) {
       if (this.#isCut(seat.name, AUTHORITY)) seat.missed = true;
-      else this.#tell(seat, () => seat.listener.changed(entries));
+      else this.#tell(seat, () => this.#hear(seat, entries));
     }
+  }
+
+  #hear({ listener }: Seat, entries: readonly Entry[]): void {
+    this.meter.heard(entries);
+    listener.changed(entries);
   }
 
   #resync(seat: Seat): void {
@@ -151,7 +162,9 @@ export class Simulation implements Driver {
 
   #snapshot(): Snapshot {
     const { revision } = this.#ledger;
-    return { generation: 1, revision, entries: this.#ledger.entries() };
+    const entries = this.#ledger.entries();
+    this.meter.given(entries);
+    return { generation: 1, revision, entries };
   }
 
   #isCut(one: string, other: string): boolean {

@@ -8,6 +8,7 @@ import type { ClusterOptions } from "../api/options.ts";
 import { type Duration, durationMs } from "../base/duration.ts";
 import { loadStateCodec } from "../runtime/packet.ts";
 import { AUTHORITY, type Network, Simulation } from "./driver.ts";
+import type { Traffic } from "./traffic.ts";
 import { type ClockSkew, World } from "./world.ts";
 
 /** What a node of a test may be given. */
@@ -81,6 +82,11 @@ export class TestCluster<E extends readonly AnyEntity[]> implements AsyncDisposa
     return this.#world.nowMs;
   }
 
+  /** What all nodes have sent and asked so far: the cost of something is a difference of two. */
+  get traffic(): Traffic {
+    return this.#simulation.meter.traffic;
+  }
+
   /** The cluster as node `name` sees it. @throws {RangeError} when there is no such node. */
   node(name: string): ClusterOf<E[number]> {
     return this.#node(name);
@@ -123,6 +129,15 @@ export class TestCluster<E extends readonly AnyEntity[]> implements AsyncDisposa
   pause(name: string): void {
     this.node(name);
     this.#world.pause(name);
+  }
+
+  /**
+   * Lets a node compute for `by` without giving its event loop back: its clock moves on, and its
+   * timers, frames and news wait. A handler calls it, or the test between two.
+   */
+  block(name: string, by: Duration): void {
+    this.node(name);
+    this.#world.block(name, durationMs(by, "time"));
   }
 
   /** Lets a paused node go on; what became due meanwhile comes in any order. */
@@ -171,7 +186,7 @@ export class TestCluster<E extends readonly AnyEntity[]> implements AsyncDisposa
 
   /** Resolves after `by`, as a timer of node `name` does: what a handler waits with. */
   sleep(name: string, by: Duration): Promise<void> {
-    const ms = durationMs(by, "time");
+    const ms = durationMs(by, "time") + this.#world.aheadMs(name);
     return new Promise((resolve) => void this.#world.schedule(name, ms, resolve));
   }
 

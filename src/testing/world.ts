@@ -22,8 +22,8 @@ export type EventKind = "frame" | "request" | "answer" | "news" | "timer";
 
 /** Something that is going to happen. */
 export interface Event {
-  readonly atMs: number;
-  readonly tie: number;
+  atMs: number;
+  tie: number;
   /** Where it happens. */
   readonly owner: string;
   readonly kind: EventKind;
@@ -50,11 +50,15 @@ export class World implements Random {
   /** Events that have run. */
   steps = 0;
   #state: number;
+  /** Below every tie that is drawn. */
+  #earlyTie: number = Number.MIN_SAFE_INTEGER;
   /** Sorted, the next one last. */
   #events: Event[] = [];
   readonly #health = new Map<string, Health>();
   readonly #held = new Map<string, Event[]>();
   readonly #jumpMs = new Map<string, number>();
+  /** True time at which a node gives its event loop back. */
+  readonly #busyUntilMs = new Map<string, number>();
 
   constructor(seed: number) {
     this.#state = seed | 0;
@@ -94,18 +98,30 @@ export class World implements Random {
 
   /** The clock of `node`. */
   clockOf(node: string, { rate = 1, offsetMs = 0 }: ClockSkew = {}): Clock {
-    const nowMs = (): number => offsetMs + this.nowMs * rate;
+    const nowMs = (): number => offsetMs + this.#timeAt(node) * rate;
+    const after = (delayMs: number, run: () => void): (() => void) =>
+      this.schedule(node, this.#timeAt(node) - this.nowMs + Math.max(0, delayMs) / rate, run);
     return {
       nowMs,
       wallMs: () => WALL_MS + nowMs() + (this.#jumpMs.get(node) ?? 0),
-      after: (delayMs, run) => this.schedule(node, delayMs / rate, run),
-      yield: (run) => void this.schedule(node, 0, run),
+      after,
+      yield: (run) => void after(0, run),
     };
   }
 
   /** Sets the wall clock of `node` forward or back. */
   jumpWall(node: string, ms: number): void {
     this.#jumpMs.set(node, (this.#jumpMs.get(node) ?? 0) + ms);
+  }
+
+  /** Lets `node` compute for `ms`: its clock moves on, and what becomes due there waits. */
+  block(node: string, ms: number): void {
+    this.#busyUntilMs.set(node, this.#timeAt(node) + ms);
+  }
+
+  /** How far `node` is ahead of true time, in what it has computed already. */
+  aheadMs(node: string): number {
+    return this.#timeAt(node) - this.nowMs;
   }
 
   /** Stops `node` where it is. */
@@ -118,7 +134,9 @@ export class World implements Random {
     if (this.healthOf(node) !== "paused") return;
     this.#health.set(node, "runs");
     for (const event of this.#held.get(node) ?? []) {
-      this.add({ ...event, atMs: this.nowMs, tie: this.fraction() });
+      event.atMs = this.nowMs;
+      event.tie = this.fraction();
+      this.add(event);
     }
     this.#held.delete(node);
   }
@@ -176,9 +194,20 @@ export class World implements Random {
       this.#held.set(event.owner, [...(this.#held.get(event.owner) ?? []), event]);
       return;
     }
+    const freeMs = this.#timeAt(event.owner);
+    if (freeMs > this.nowMs) {
+      // What became due while a node computed comes in its order, and before what it puts off now.
+      event.atMs = freeMs;
+      event.tie = this.#earlyTie++;
+      return this.add(event);
+    }
     this.steps++;
     event.run();
     await settled();
+  }
+
+  #timeAt(node: string): number {
+    return Math.max(this.nowMs, this.#busyUntilMs.get(node) ?? 0);
   }
 
   /** Puts `event` in its place. */

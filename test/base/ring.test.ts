@@ -8,7 +8,7 @@ import { createRing, type Ring, type RingNode } from "../../src/base/ring.ts";
 const SHARDS = 1_024;
 /** Share of all shards that one node's change moves between the others; measured 0.011. */
 const MOVED_BESIDES = 0.03;
-const PUBLISHED = "bbbbbbbcbabcbbbbbababbbbbbbababbbbcbcabaaaaabaab";
+const PUBLISHED = "bccbcbbabbbcbabaacbbbabbbbbababbcbbbbabaaaacabab";
 
 const weight = fc.constantFrom(0.1, 0.5, 1, 1, 1, 2, 3.7);
 const name = fc.string({ minLength: 1, maxLength: 12 });
@@ -31,6 +31,19 @@ function counts(ring: Ring<RingNode>): number[] {
   const found = ring.nodes.map(() => 0);
   for (const index of ring.targets) found[index]!++;
   return found;
+}
+
+/** Sets of a hundred names, each with one more that joins. */
+const HUNDREDS = Array.from({ length: 8 }, (_, set) => {
+  return Array.from({ length: 101 }, (__, n) => `node-${set}-${n}`);
+});
+
+/** What a join moves, in shares of the node that joins: 1 is what cannot be avoided. */
+function movedByJoin(names: readonly string[], shardCount: number): number {
+  const before = owners(createRing(named(...names.slice(1)), shardCount, hash));
+  const after = owners(createRing(named(...names), shardCount, hash));
+  const moved = after.filter((owner, shard) => owner !== before[shard]).length;
+  return (moved * names.length) / shardCount;
 }
 
 function collisions(text: string): number {
@@ -110,6 +123,23 @@ describe("createRing()", () => {
       });
       expect(after).not.toContain("node-0");
       expect(besides.length).toBeLessThan(MOVED_BESIDES * SHARDS);
+    }
+  });
+
+  test("moves little more than its share to the hundred-and-first node", () => {
+    const moved = HUNDREDS.map((names) => movedByJoin(names, 4_096));
+    const mean = moved.reduce((sum, each) => sum + each, 0) / moved.length;
+    // One side alone, twice as many points and a bound of 1.1 would move 1.54 shares.
+    expect(mean).toBeLessThan(1.35);
+    expect(Math.max(...moved)).toBeLessThan(1.5);
+  });
+
+  test("gives no node of up to a hundred more than 1.15 of its share of 4,096 shards", () => {
+    for (const names of HUNDREDS) {
+      for (const count of [3, 10, 30, 77, 91, 99, 100]) {
+        const ring = createRing(named(...names.slice(0, count)), 4_096, hash);
+        expect((Math.max(...counts(ring)) * count) / 4_096).toBeLessThanOrEqual(1.15);
+      }
     }
   });
 

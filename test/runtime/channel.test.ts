@@ -4,10 +4,10 @@ import { TimerWheel } from "../../src/base/timer-wheel.ts";
 import type { Route } from "../../src/runtime/channel.ts";
 import { Channel } from "../../src/runtime/channel.ts";
 import { Calls, RemoteCall } from "../../src/runtime/remote-call.ts";
-import { VirtualClock } from "./virtual-node.ts";
+import { World } from "../../src/testing/world.ts";
 
 test("what a node runs itself counts, so a late frame cannot run it once more (M1)", () => {
-  const clock = new VirtualClock();
+  const clock = new World(1).clockOf("n1");
   const calls = new Calls(new TimerWheel(clock, 8));
   const owned = { revision: 1, record: { owner: "a", epoch: 1, cleanSince: 1, handoff: null } };
   const peer = { hasRoom: true, addMessage: () => {} };

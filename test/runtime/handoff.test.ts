@@ -1,8 +1,7 @@
-/** Entities that move with their shards: real nodes in virtual time. */
+/** Entities that move with their shards: real nodes in simulated time. */
 import { describe, expect, test } from "bun:test";
-import { type AnyEntity, command, defineEntity, query } from "../../src/index.ts";
-import { memory } from "../../src/drivers/memory/index.ts";
-import { startVirtual, VirtualClock, type VirtualNode } from "./virtual-node.ts";
+import { command, defineEntity, query } from "../../src/index.ts";
+import { TestCluster } from "../../src/testing/index.ts";
 
 const IDS = Array.from({ length: 24 }, (_, n) => `e-${n}`);
 
@@ -17,6 +16,8 @@ interface State {
 
 /** What hooks and handlers saw, in order. */
 const seen: string[] = [];
+/** What was reported as an error. */
+const errors: string[] = [];
 /** Ends the turn of `wait` in an entity. */
 const release = new Map<string, () => void>();
 
@@ -54,46 +55,43 @@ const Box = defineEntity("box", {
   },
 });
 
-interface Two {
-  readonly clock: VirtualClock;
-  readonly first: VirtualNode;
-  readonly join: (nodeId: string, hosts?: readonly AnyEntity[]) => Promise<VirtualNode>;
-  readonly errors: string[];
-}
+type Boxes = TestCluster<readonly [typeof Box]>;
 
-async function start(): Promise<Two> {
+/** One node, `n1`. */
+async function start(): Promise<Boxes> {
   seen.length = 0;
+  errors.length = 0;
   release.clear();
-  const clock = new VirtualClock();
-  const transport = memory();
-  const errors: string[] = [];
   const error = (_: object, message: string): void => void errors.push(message);
   const log = { debug() {}, info() {}, warn() {}, error };
-  const join: Two["join"] = (nodeId, entities = [Box]) =>
-    startVirtual({ clock, transport, entities, nodeId, heartbeat: "relaxed", log });
-  return { clock, first: await join("n1"), join, errors };
+  return TestCluster.start({ nodes: 1, entities: [Box], heartbeat: "relaxed", log });
 }
 
-function look({ entity }: VirtualNode, id: string): Promise<{ count: number; node: string }> {
-  return entity(Box, id).send({ type: "look" });
+/** An entity, as node `from` sees it. */
+function look(cluster: Boxes, from: string, id: string): Promise<{ count: number; node: string }> {
+  return cluster.node(from).entity(Box, id).send({ type: "look" });
 }
 
-const nodesOf = async (node: VirtualNode): Promise<string[]> =>
-  (await Promise.all(IDS.map((id) => look(node, id)))).map((each) => each.node);
+/** Where the entities are, asked from node `from`. */
+async function nodesOf(cluster: Boxes, from: string): Promise<string[]> {
+  const looks = await cluster.run(Promise.all(IDS.map((id) => look(cluster, from, id))));
+  return looks.map((each) => each.node);
+}
 
 describe("an entity that moves", () => {
   test("goes on with its state, its hooks run on both sides, and its fence rises", async () => {
-    const { clock, first, join } = await start();
+    await using cluster = await start();
+    const first = cluster.node("n1");
     for (const [n, id] of IDS.entries()) {
-      await clock.until(first.entity(Box, id).send({ type: "add", n }));
+      await cluster.run(first.entity(Box, id).send({ type: "add", n }));
     }
-    const before = await clock.until(first.entity(Box, IDS[0]!).send({ type: "look" }));
-    const second = await join("n2");
-    await clock.advance(1_000);
-    const nodes = await clock.until(nodesOf(second));
+    const before = await cluster.run(first.entity(Box, IDS[0]!).send({ type: "look" }));
+    await cluster.join("n2");
+    await cluster.advance(1_000);
+    const nodes = await nodesOf(cluster, "n2");
     expect(new Set(nodes)).toEqual(new Set(["n1", "n2"]));
     for (const [n, id] of IDS.entries()) {
-      const { count, kept, fence } = await clock.until(
+      const { count, kept, fence } = await cluster.run(
         first.entity(Box, id).send({ type: "look" }),
       );
       expect(count).toBe(n);
@@ -109,83 +107,88 @@ describe("an entity that moves", () => {
   });
 
   test("brings its timers", async () => {
-    const { clock, first, join } = await start();
-    await clock.until(
+    await using cluster = await start();
+    const first = cluster.node("n1");
+    await cluster.run(
       Promise.all(IDS.map((id) => first.entity(Box, id).send({ type: "later", ms: 5_000 }))),
     );
-    const second = await join("n2");
-    await clock.advance(4_000);
-    expect(new Set(await clock.until(nodesOf(second))).size).toBe(2);
-    for (const id of IDS) expect((await clock.until(look(second, id))).count).toBe(0);
-    await clock.advance(2_000);
-    for (const id of IDS) expect((await clock.until(look(second, id))).count).toBe(100);
+    await cluster.join("n2");
+    await cluster.advance(4_000);
+    expect(new Set(await nodesOf(cluster, "n2")).size).toBe(2);
+    for (const id of IDS) expect((await cluster.run(look(cluster, "n2", id))).count).toBe(0);
+    await cluster.advance(2_000);
+    for (const id of IDS) expect((await cluster.run(look(cluster, "n2", id))).count).toBe(100);
   });
 
   test("brings the messages that wait for it, whoever sent them, in their order", async () => {
-    const { clock, first, join } = await start();
-    const caller = await join("caller", []);
+    await using cluster = await start();
+    const first = cluster.node("n1");
+    const caller = await cluster.join("caller", { entities: [] });
     const answers: Promise<unknown>[] = [];
     for (const id of IDS) answers.push(first.entity(Box, id).send({ type: "wait" }));
-    await clock.advance(5);
+    await cluster.advance(5);
     for (const node of [first, caller]) {
       for (const id of IDS) {
         answers.push(node.entity(Box, id).send({ type: "add", n: 1 }));
         answers.push(node.entity(Box, id).tell({ type: "add", n: 1 }));
       }
     }
-    await clock.advance(20);
-    const second = await join("n2");
-    await clock.advance(60);
+    await cluster.advance(20);
+    await cluster.join("n2");
+    await cluster.advance(60);
     // The shards are sealed and wait; now the turns end.
     for (const end of release.values()) end();
-    await clock.until(Promise.all(answers));
-    await clock.advance(1_000);
-    expect(new Set(await clock.until(nodesOf(second))).size).toBe(2);
-    for (const id of IDS) expect((await clock.until(look(caller, id))).count).toBe(5);
+    await cluster.run(Promise.all(answers));
+    await cluster.advance(1_000);
+    expect(new Set(await nodesOf(cluster, "n2")).size).toBe(2);
+    for (const id of IDS) expect((await cluster.run(look(cluster, "caller", id))).count).toBe(5);
   });
 
   test("waits while it has a long turn, and so do none of its neighbours", async () => {
-    const { clock, first, join } = await start();
-    await clock.until(Promise.all(IDS.map((id) => look(first, id))));
+    await using cluster = await start();
+    const first = cluster.node("n1");
+    await cluster.run(Promise.all(IDS.map((id) => look(cluster, "n1", id))));
     const waits = IDS.map((id) => first.entity(Box, id).send({ type: "wait" }, { timeout: "1h" }));
-    const second = await join("n2");
-    await clock.advance(5_000);
+    const second = await cluster.join("n2");
+    await cluster.advance(5_000);
     expect(seen.filter((line) => line.includes("out"))).toEqual([]);
     const fresh = second.entity(Box, "neighbour").send({ type: "add", n: 1 });
-    expect(await clock.until(fresh)).toBe(1);
+    expect(await cluster.run(fresh)).toBe(1);
     for (const end of release.values()) end();
-    expect(await clock.until(Promise.all(waits))).toEqual(IDS.map(() => 1));
-    await clock.advance(1_000);
-    expect(new Set(await clock.until(nodesOf(second))).size).toBe(2);
+    expect(await cluster.run(Promise.all(waits))).toEqual(IDS.map(() => 1));
+    await cluster.advance(1_000);
+    expect(new Set(await nodesOf(cluster, "n2")).size).toBe(2);
   });
 
   test("stays when its state cannot travel, until its node leaves; that is reported", async () => {
-    const { clock, first, join, errors } = await start();
-    await clock.until(Promise.all(IDS.map((id) => first.entity(Box, id).send({ type: "spoil" }))));
-    const second = await join("n2");
-    await clock.advance(2_000);
-    expect(new Set(await clock.until(nodesOf(second)))).toEqual(new Set(["n1"]));
+    await using cluster = await start();
+    const first = cluster.node("n1");
+    await cluster.run(Promise.all(IDS.map((id) => first.entity(Box, id).send({ type: "spoil" }))));
+    await cluster.join("n2");
+    await cluster.advance(2_000);
+    expect(new Set(await nodesOf(cluster, "n2"))).toEqual(new Set(["n1"]));
     expect(new Set(errors)).toEqual(
       new Set(["a shard stays: the state of an entity cannot travel"]),
     );
     errors.length = 0;
-    await clock.until(first.node.stop(10_000));
-    expect(new Set(await clock.until(nodesOf(second)))).toEqual(new Set(["n2"]));
+    await cluster.leave("n1");
+    expect(new Set(await nodesOf(cluster, "n2"))).toEqual(new Set(["n2"]));
     expect(errors).toEqual(IDS.map(() => "an entity is lost: its state cannot travel"));
   });
 
   test("goes with a node that leaves", async () => {
-    const { clock, first, join } = await start();
-    const second = await join("n2");
-    await clock.advance(1_000);
-    await clock.until(
+    await using cluster = await start();
+    const first = cluster.node("n1");
+    const second = await cluster.join("n2");
+    await cluster.advance(1_000);
+    await cluster.run(
       Promise.all(IDS.map((id) => first.entity(Box, id).send({ type: "add", n: 7 }))),
     );
-    const stopped = first.node.stop(10_000);
+    const stopped = first.stop();
     const during = IDS.map((id) => second.entity(Box, id).send({ type: "add", n: 1 }));
-    expect(await clock.until(Promise.all(during))).toEqual(IDS.map(() => 8));
-    await clock.until(stopped);
-    expect(new Set(await clock.until(nodesOf(second)))).toEqual(new Set(["n2"]));
-    for (const id of IDS) expect((await clock.until(look(second, id))).count).toBe(8);
+    expect(await cluster.run(Promise.all(during))).toEqual(IDS.map(() => 8));
+    await cluster.run(stopped);
+    expect(new Set(await nodesOf(cluster, "n2"))).toEqual(new Set(["n2"]));
+    for (const id of IDS) expect((await cluster.run(look(cluster, "n2", id))).count).toBe(8);
   });
 });

@@ -1,12 +1,10 @@
 /**
  * Streams and channels over a link that loses, doubles and reorders frames, while shards move: the
- * real nodes in virtual time, with faults from a seed. A failure names the seed.
+ * real nodes in simulated time, with faults from a seed. A failure names the seed.
  */
 import { expect, test } from "bun:test";
 import { command, defineEntity } from "../../src/index.ts";
-import { memory } from "../../src/drivers/memory/index.ts";
-import type { Driver } from "../../src/ports/driver.ts";
-import { startVirtual, VirtualClock } from "./virtual-node.ts";
+import { TestCluster } from "../../src/testing/index.ts";
 
 const KEPT = 10;
 const FRESH = 10;
@@ -17,43 +15,15 @@ const JOINS = [2, 5];
 /** After this round the first node leaves, with everything on its way. */
 const LEAVES = 12;
 
-/** A small generator (mulberry32, Tommy Ettinger): the same seed, the same run. */
-function chance(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
-}
-
-/** The memory driver with a bad network: one frame in ten is lost, one doubled, all are delayed. */
-function lossy(random: () => number): Driver {
-  const inner = memory();
-  return {
-    name: "lossy",
-    async connect(context) {
-      const { authority, link } = await inner.connect(context);
-      const send: typeof link.send = (to, frame) => {
-        const copies = random() < 0.1 ? 0 : random() < 0.1 ? 2 : 1;
-        for (let i = 0; i < copies; i++) {
-          context.clock.after(random() * 30, () => link.send(to, frame));
-        }
-      };
-      const open: typeof link.open = (self, listener) => link.open(self, listener);
-      const forget: typeof link.forget = (gone) => link.forget(gone);
-      return { authority, link: { open, send, forget, close: () => link.close() } };
-    },
-  };
-}
+/** One frame in ten is lost, one doubled, all are delayed and so overtake each other. */
+const NETWORK = { drop: 0.1, duplicate: 0.1, delay: [0, 30] } as const;
 
 /** What every entity has heard last of each sender, over all nodes: `id/sender` to number. */
 const heard = new Map<string, number>();
 /** Turns that run at this moment, by entity: there is one at a time in the whole cluster. */
 const running = new Set<string>();
 /** Waits in the time of the run. */
-let pause: (ms: number) => Promise<void>;
+let pause: (node: string, ms: number) => Promise<void>;
 
 const List = defineEntity("list", {
   messages: { add: command<{ sender: number; n: number }, number>() },
@@ -68,7 +38,7 @@ const List = defineEntity("list", {
       const last = (isFresh ? heard.get(key) : ctx.state.last.get(sender)) ?? 0;
       if (n !== last + 1) throw new Error(`${key} got ${n}, not ${last + 1}`);
       if (heard.get(key) !== (last || undefined)) throw new Error(`${key} has a second copy`);
-      if (n % 2 === 0) await pause(n % 30);
+      if (n % 2 === 0) await pause(ctx.node, n % 30);
       heard.set(key, n);
       ctx.state.last.set(sender, n);
       running.delete(ctx.id);
@@ -89,20 +59,17 @@ function idsOf(round: number): string[] {
 
 /** Sends from nodes that join, stay and leave; every answer beside its number. */
 async function run(seed: number): Promise<readonly (readonly [unknown, number])[]> {
-  const clock = new VirtualClock();
-  const transport = lossy(chance(seed));
-  const options = { clock, transport, entities: [List], heartbeat: "relaxed" } as const;
-  const nodes = [await startVirtual({ ...options, nodeId: "n1" })];
-  const stops: Promise<void>[] = [];
+  const options = { network: NETWORK, entities: [List], heartbeat: "relaxed", seed } as const;
+  await using cluster = await TestCluster.start({ ...options, nodes: 1 });
+  const nodes = [cluster.node("n1")];
   const sent = new Map<string, number>();
   heard.clear();
   running.clear();
-  pause = (ms) => new Promise((resolve) => void clock.after(ms, resolve));
+  pause = (node, ms) => cluster.sleep(node, ms);
   const answers: Promise<readonly [unknown, number]>[] = [];
+  let left: Promise<void> | undefined;
   for (let round = 1; round <= ROUNDS; round++) {
-    if (JOINS.includes(round)) {
-      nodes.push(await startVirtual({ ...options, nodeId: `n${round}` }));
-    }
+    if (JOINS.includes(round)) nodes.push(await cluster.join(`n${round}`));
     for (const [sender, node] of nodes.entries()) {
       if (sender === 0 && round > LEAVES) continue;
       for (const id of idsOf(round).flatMap((each) => new Array<string>(BURST).fill(each))) {
@@ -112,12 +79,11 @@ async function run(seed: number): Promise<readonly (readonly [unknown, number])[
         answers.push(answer.then((value) => [value, n]));
       }
     }
-    if (round === LEAVES) stops.push(nodes[0]!.node.stop(60_000));
-    await clock.advance(9);
+    if (round === LEAVES) left = nodes[0]!.stop({ deadline: "1m" });
+    await cluster.advance(9);
   }
-  const all = await clock.until(Promise.all(answers));
-  stops.push(...nodes.map(({ node }) => node.stop(60_000)));
-  await clock.until(Promise.all(stops));
+  const all = await cluster.run(Promise.all(answers));
+  await cluster.run(Promise.all([left, ...nodes.map((node) => node.stop({ deadline: "1m" }))]));
   return all;
 }
 

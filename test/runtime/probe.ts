@@ -1,7 +1,7 @@
 /** An entity whose turns a test can watch and hold up. */
 import { expect } from "bun:test";
 import { CatgaError, command, defineEntity, query } from "../../src/index.ts";
-import { startVirtual } from "./virtual-node.ts";
+import { TestCluster } from "../../src/testing/index.ts";
 
 /** Answers when the test says so. */
 class Gate {
@@ -76,11 +76,11 @@ export const Probe = defineEntity("probe", {
   deactivated: (ctx, reason) => void seen.push(`deactivated ${ctx.id} ${reason}`),
 });
 
-/** A node in virtual time that hosts it. */
-export async function start(): Promise<Awaited<ReturnType<typeof startVirtual>>> {
+/** One node in simulated time, `n1`, that hosts it. */
+export async function start(): Promise<TestCluster<readonly [typeof Probe]>> {
   seen.length = 0;
   gates.clear();
-  return startVirtual({ entities: [Probe], heartbeat: "normal" });
+  return TestCluster.start({ nodes: 1, entities: [Probe], heartbeat: "normal" });
 }
 
 /** The error that `promise` ends with. */

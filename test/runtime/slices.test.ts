@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { Cluster, command, defineEntity, type Logger } from "../../src/index.ts";
+import { TestCluster } from "../../src/testing/index.ts";
 import { Probe, seen } from "./probe.ts";
-import { startVirtual, VirtualClock } from "./virtual-node.ts";
 
 describe("a slice", () => {
   test("of a flood of local messages gives timers their turn, whoever sends", async () => {
@@ -21,27 +21,27 @@ describe("a slice", () => {
   test("ends after 10 ms: what follows waits for timers and sockets", async () => {
     const TURNS = 12;
     const order: string[] = [];
-    const clock = new VirtualClock();
     const Busy = defineEntity("busy", {
       messages: { work: command<{ n: number }>() },
       state: () => ({}),
       handlers: {
-        work(_ctx, m) {
-          clock.block(4);
+        work(ctx, m) {
+          cluster.block(ctx.node, 4);
           order.push(`turn ${m.n}`);
         },
       },
     });
-    const { entity } = await startVirtual({ entities: [Busy], clock, heartbeat: "relaxed" });
-    await clock.advance(1);
-    clock.after(1, () => order.push("timer"));
-    const ref = entity(Busy, "1");
+    const options = { nodes: 1, entities: [Busy], heartbeat: "relaxed" } as const;
+    await using cluster = await TestCluster.start(options);
+    await cluster.advance(1);
+    const timer = cluster.sleep("n1", 1).then(() => order.push("timer"));
+    const ref = cluster.node("n1").entity(Busy, "1");
     // Each of these is awaited only when it is accepted, as a loop of tells would be.
     const flood = (async () => {
       for (let n = 1; n <= TURNS; n++) await ref.tell({ type: "work", n });
     })();
-    await clock.until(flood);
-    await clock.advance(20);
+    await cluster.run(Promise.all([flood, timer]));
+    await cluster.advance(20);
     expect(order.indexOf("timer")).toBeLessThan(order.indexOf(`turn ${TURNS}`));
     expect(order.filter((each) => each !== "timer")).toEqual(
       Array.from({ length: TURNS }, (_, n) => `turn ${n + 1}`),
@@ -49,7 +49,6 @@ describe("a slice", () => {
   });
 
   test("does not begin a turn under a lapsed lease, and goes on when it holds again", async () => {
-    const clock = new VirtualClock();
     const warned: string[] = [];
     const log: Logger = {
       debug() {},
@@ -57,16 +56,17 @@ describe("a slice", () => {
       warn: (_fields, text) => void warned.push(text),
       error: (_fields, text) => void warned.push(text),
     };
-    const node = await startVirtual({ entities: [Probe], clock, log, heartbeat: "fast" });
+    await using cluster = await TestCluster.start({ nodes: 1, entities: [Probe], log });
+    const node = cluster.node("n1");
     seen.length = 0;
-    await clock.until(node.entity(Probe, "1").send({ type: "note", text: "held" }));
+    await cluster.run(node.entity(Probe, "1").send({ type: "note", text: "held" }));
     // The slice of that turn ends first: what keeps the next one waiting is the lease alone.
-    await clock.advance(20);
-    clock.block(5_000);
+    await cluster.advance(20);
+    cluster.block("n1", 5_000);
     const sent = node.entity(Probe, "1").send({ type: "note", text: "after the lapse" });
     await Promise.resolve();
     expect(seen.at(-1)).toBe("held");
-    await clock.until(sent);
+    await cluster.run(sent);
     expect(seen.at(-1)).toBe("after the lapse");
     expect(warned).toEqual([]);
   });

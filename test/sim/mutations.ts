@@ -35,7 +35,7 @@ const MUTATIONS: readonly Mutation[] = [
     from: "const untilMs = lease.sentMs + times.timeoutMs;",
     to: "const untilMs = lease.sentMs + 400 + times.timeoutMs;",
     kind: "chaos",
-    seed: 241,
+    seed: 1383,
   },
   {
     rule: "L3 the lease is checked before each turn",
@@ -75,7 +75,7 @@ const MUTATIONS: readonly Mutation[] = [
     from: "if (revision <= (this.#entries.get(key)?.revision ?? 0)) return undefined;",
     to: "",
     kind: "planned",
-    seed: 2,
+    seed: 3,
   },
   {
     rule: "M1 each number is accepted once, in order",
@@ -83,7 +83,7 @@ const MUTATIONS: readonly Mutation[] = [
     from: 'return sequence <= last ? "duplicate" : "gap";',
     to: 'return "accept";',
     kind: "planned",
-    seed: 1,
+    seed: 2,
   },
   {
     rule: "M1 the counters move with the shard",
@@ -107,7 +107,7 @@ const MUTATIONS: readonly Mutation[] = [
     from: 'return record.cleanSince <= epoch ? "resend" : "renumber";',
     to: 'return "resend";',
     kind: "chaos",
-    seed: 7,
+    seed: 8,
   },
   {
     rule: "output gate: an answer waits for a valid lease",
@@ -115,7 +115,7 @@ const MUTATIONS: readonly Mutation[] = [
     from: "if (!work.oneWay && !slices.mayRelease()) {",
     to: "if (!work.oneWay && !slices.mayRelease() && Number.NaN > 0) {",
     kind: "chaos",
-    seed: 2,
+    seed: 5,
   },
   {
     rule: "messages that wait travel with their entity",
@@ -123,7 +123,7 @@ const MUTATIONS: readonly Mutation[] = [
     from: "for (const work of works) this.hosts",
     to: "for (const work of works.slice(1)) this.hosts",
     kind: "planned",
-    seed: 2,
+    seed: 1,
   },
   {
     rule: "an acknowledgement does not overtake a redirect",
@@ -131,7 +131,7 @@ const MUTATIONS: readonly Mutation[] = [
     from: "if (number <= this.#processed) this.#acknowledge(acknowledged);",
     to: "this.#acknowledge(acknowledged);",
     kind: "planned",
-    seed: 3,
+    seed: 2,
   },
 ];
 

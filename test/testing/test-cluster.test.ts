@@ -92,9 +92,9 @@ describe("a cluster in simulated time", () => {
     expect(await nodesOf(cluster, "n1")).toEqual(new Set(["n1", "n3"]));
     const seen = record(cluster, "n2", ["node-joined", "node-left", "entity-activated"]);
     cluster.resume("n2");
-    // It finds out before anything leaves it, but whoever calls cannot know that.
-    const refused = cluster.node("n2").entity(Counter, "c-1").send({ type: "add", n: 1 });
-    expect(await cluster.run(refused.catch(codeOf))).toBe("OUTCOME_UNKNOWN");
+    // It finds out before anything leaves it, but a caller of what lives elsewhere cannot know.
+    const refused = await addAll(cluster, "n2");
+    expect(new Set(refused)).toEqual(new Set(["UNAVAILABLE", "OUTCOME_UNKNOWN"]));
     const late = cluster.node("n2").entity(Counter, "c-1");
     expect(await cluster.run(late.send({ type: "add", n: 1 }, { retries: 9 }))).toBeGreaterThan(0);
     await cluster.advance("1s");
@@ -133,6 +133,62 @@ describe("a cluster in simulated time", () => {
     for (let round = 1; round <= 3; round++) {
       expect(await addAll(cluster, `n${round}`)).toEqual(IDS.map(() => round));
     }
+  });
+
+  test("goes on around a node that computes, whose own events wait, in their order", async () => {
+    await using cluster = await start({ nodes: 2, heartbeat: "normal" });
+    const seen: string[] = [];
+    const timers: Promise<number>[] = [];
+    const note = (name: string, ms: number): void => {
+      timers.push(cluster.sleep(name, ms).then(() => seen.push(`${name} after ${ms}`)));
+    };
+    const began = cluster.nowMs;
+    for (const ms of [40, 20, 10, 30]) note("n1", ms);
+    cluster.block("n1", 50);
+    note("n1", 1);
+    note("n2", 30);
+    await cluster.advance(49);
+    expect(seen).toEqual(["n2 after 30"]);
+    await cluster.advance(3);
+    await Promise.all(timers);
+    expect(seen.slice(1)).toEqual([10, 20, 30, 40, 1].map((ms) => `n1 after ${ms}`));
+    // What it sends when it has computed leaves then, not before.
+    const id = IDS.find((each) => cluster.node("n1").owner("counter", each)?.node === "n2")!;
+    cluster.block("n1", 50);
+    const answer = cluster.node("n1").entity(Counter, id).send({ type: "add", n: 1 });
+    expect(await cluster.run(answer)).toBe(1);
+    expect(cluster.nowMs - began).toBeGreaterThan(100);
+  });
+
+  test("takes in nodes that host nothing, or something else", async () => {
+    await using cluster = await start({ nodes: 1 });
+    await cluster.join("caller", { entities: [] });
+    await cluster.advance("1s");
+    expect(await addAll(cluster, "caller")).toEqual(IDS.map(() => 1));
+    expect(await nodesOf(cluster, "caller")).toEqual(new Set(["n1"]));
+  });
+
+  test("counts what it sends, and what it asks of the authority", async () => {
+    await using cluster = await start({ nodes: 2 });
+    await cluster.advance("1s");
+    const before = cluster.traffic;
+    await cluster.advance("1s");
+    const idle = cluster.traffic;
+    // Two nodes renew five times in a second; nobody sends anything.
+    expect(idle).toEqual({ ...before, renewals: before.renewals + 10 });
+    const id = IDS.find((each) => cluster.node("n1").owner("counter", each)?.node === "n2")!;
+    await cluster.run(cluster.node("n1").entity(Counter, id).tell({ type: "add", n: 1 }));
+    expect(cluster.traffic.frames).toBeGreaterThan(idle.frames);
+    expect(cluster.traffic.frameBytes).toBeGreaterThan(idle.frameBytes + 50);
+    const called = cluster.traffic;
+    await cluster.join("n3");
+    await cluster.advance("1s");
+    const moves = cluster.traffic.compareAndSets - called.compareAndSets;
+    // All three hear of each, and the one that joins was told of what was before.
+    expect(cluster.traffic.news - called.news).toBeGreaterThan(2.9 * moves);
+    expect(moves).toBeGreaterThan(64 / 4);
+    expect(cluster.traffic.requests - called.requests).toBeLessThanOrEqual(moves);
+    expect(cluster.traffic.snapshotRecords).toBeGreaterThan(called.snapshotRecords + 3);
   });
 
   test("is the same with the same seed, and another with another", async () => {
