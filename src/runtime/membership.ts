@@ -79,6 +79,11 @@ export class Membership {
     this.#heardMs.set(incarnation, this.#context.clock.nowMs());
   }
 
+  /** This node was cut off: the silence of the others was its own (L6). */
+  resynced(): void {
+    this.#graceMs = this.#context.clock.nowMs();
+  }
+
   /** Tells everybody that this node hands over what it owns. */
   leaving(): Promise<void> {
     return this.#change("leaving");
@@ -210,7 +215,7 @@ export class Membership {
       // Not again at once, should the answer be slow.
       this.#heardMs.set(incarnation, nowMs);
       const value: SessionRecord = { ...record, state: "dead" };
-      this.#writer.write({ key: sessionKey(incarnation), expected: revision, value }, () => {});
+      this.#writer.write({ key: sessionKey(incarnation), expected: revision, value });
     }
   }
 

@@ -142,6 +142,7 @@ export class Node implements AuthorityListener {
     // Another authority: whatever this node owned may be somebody else's there.
     if (generation !== 0 && generation !== snapshot.generation) return this.#fence();
     this.#context.generation = snapshot.generation;
+    this.#membership.resynced();
     this.changed(snapshot.entries);
   }
 

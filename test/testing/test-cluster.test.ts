@@ -112,6 +112,22 @@ describe("a cluster in simulated time", () => {
     expect(await cluster.run(waiting)).toBe(2);
   });
 
+  test.each([700, 800, 900, 1_100])(
+    "lets nobody die of an authority away for %d ms",
+    async (ms) => {
+      await using cluster = await start({ heartbeat: "fast" });
+      // Leases of all phases: some last when the silence of others seems too long already.
+      for (let round = 0; round < 12; round++) {
+        await cluster.advance("1033ms");
+        cluster.isolate("n1", "n2", "n3");
+        await cluster.advance(ms);
+        cluster.heal();
+      }
+      await cluster.advance("1s");
+      for (const name of cluster.names) expect(cluster.node(name).nodes.length).toBe(3);
+    },
+  );
+
   test("delivers everything once over a network that loses, doubles and delays", async () => {
     const network = { drop: 0.2, duplicate: 0.2, delay: [0, 80] } as const;
     await using cluster = await start({ network, heartbeat: "normal", seed: 5 });
