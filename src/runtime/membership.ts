@@ -197,10 +197,12 @@ export class Membership {
     // Who could not renew cannot know whether others could: all are given their time again.
     if (!leaseHolds) this.#graceMs = nowMs;
     this.#step({ kind: "tick", nowMs });
-    if (leaseHolds) {
-      this.#observe(nowMs);
+    // Renewals that came while this process was kept from its loop are read first: they count.
+    clock.yield(() => {
+      if (!this.#context.leaseHolds) return;
+      this.#observe(clock.nowMs());
       this.#elect();
-    }
+    });
     // More often than it renews: whoever is silent shall be found soon.
     this.#cancelTick = clock.after(options.times.everyMs / 4, () => this.#tick());
   }
