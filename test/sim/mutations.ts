@@ -30,7 +30,7 @@ const MUTATIONS: readonly Mutation[] = [
     from: "const untilMs = lease.renewal.sentMs + times.timeoutMs;",
     to: "const untilMs = lease.renewal.sentMs + 400 + times.timeoutMs;",
     kind: "chaos",
-    seed: 241,
+    seed: 55,
   },
   {
     rule: "L3 the lease is checked before each turn",
@@ -46,7 +46,7 @@ const MUTATIONS: readonly Mutation[] = [
     from: "return leaseMs * (1 + 2 * CLOCK_DRIFT_MAX) + LEASE_GUARD_MS;",
     to: "return leaseMs * 0.6 + 0 * (CLOCK_DRIFT_MAX + LEASE_GUARD_MS);",
     kind: "chaos",
-    seed: 28,
+    seed: 33,
   },
   {
     rule: "L5 observers count from receipt",
@@ -54,7 +54,7 @@ const MUTATIONS: readonly Mutation[] = [
     from: "this.#heardMs.set(incarnation, this.#context.clock.nowMs());",
     to: "this.#heardMs.set(incarnation, this.#context.clock.nowMs() - 300);",
     kind: "chaos",
-    seed: 1_120,
+    seed: 266,
   },
   {
     rule: "O3 an unknown outcome is asked for, not assumed",
@@ -70,7 +70,7 @@ const MUTATIONS: readonly Mutation[] = [
     from: "if (entry.revision <= (this.#entries.get(entry.key)?.revision ?? 0)) return undefined;",
     to: "",
     kind: "planned",
-    seed: 2,
+    seed: 4,
   },
   {
     rule: "M1 each number is accepted once, in order",
@@ -110,7 +110,7 @@ const MUTATIONS: readonly Mutation[] = [
     from: "if (!work.oneWay && !slices.mayRelease()) {",
     to: "if (!work.oneWay && !slices.mayRelease() && Number.NaN > 0) {",
     kind: "chaos",
-    seed: 2,
+    seed: 5,
   },
   {
     rule: "messages that wait travel with their entity",
@@ -126,7 +126,7 @@ const MUTATIONS: readonly Mutation[] = [
     from: "if (number <= this.#processed) this.#acknowledge(acknowledged);",
     to: "this.#acknowledge(acknowledged);",
     kind: "planned",
-    seed: 3,
+    seed: 2,
   },
 ];
 
