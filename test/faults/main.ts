@@ -145,6 +145,8 @@ async function run(scenario: Scenario): Promise<boolean> {
       `${unknown} unknown, longest gap ${load.gapMs} ms`,
   );
   for (const text of wrong.slice(0, 6)) console.log(`       ${text}`);
+  // Who hung for longer than a lease is rightly gone; without an owner nothing is answered.
+  if (wrong.length > 0) console.log(`       the caller saw die: ${rig.failed.join(", ")}`);
   return wrong.length === 0;
 }
 
