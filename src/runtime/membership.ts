@@ -84,6 +84,11 @@ export class Membership {
     this.#heardMs.set(incarnation, this.#context.clock.nowMs());
   }
 
+  /** This node was cut off: the silence of the others was its own (L6). */
+  resynced(): void {
+    this.#graceMs = this.#context.clock.nowMs();
+  }
+
   /** Tells everybody that this node hands over what it owns. */
   leaving(): Promise<void> {
     return this.#change("leaving");
@@ -183,10 +188,12 @@ export class Membership {
     // Who could not renew cannot know whether others could: all are given their time again.
     if (!leaseHolds) this.#graceMs = nowMs;
     this.#step({ kind: "tick", nowMs });
-    if (leaseHolds) {
-      this.#observe(nowMs);
+    // Renewals that came while this process was kept from its loop are read first: they count.
+    clock.yield(() => {
+      if (!this.#context.leaseHolds) return;
+      this.#observe(clock.nowMs());
       this.#elect();
-    }
+    });
     // More often than it renews: whoever is silent shall be found soon.
     this.#cancelTick = clock.after(options.times.everyMs / 4, () => this.#tick());
   }
@@ -201,7 +208,7 @@ export class Membership {
       // Not again at once, should the answer be slow.
       this.#heardMs.set(incarnation, nowMs);
       const value: SessionRecord = { ...record, state: "dead" };
-      this.#writer.write({ key: sessionKey(incarnation), expected: revision, value }, () => {});
+      this.#writer.write({ key: sessionKey(incarnation), expected: revision, value });
     }
   }
 

@@ -37,6 +37,8 @@ export class Mesh implements LinkListener, PeerOwner, ChannelOwner {
   readonly #channels = new Map<string, Channel[]>();
   /** Some channel waits until a stream has room. */
   #isStarved = false;
+  /** Some channel waits until the lease holds again. */
+  #isSuspended = false;
   #burst: (() => void)[] = [];
 
   constructor(context: NodeContext, parts: MeshParts) {
@@ -160,8 +162,9 @@ export class Mesh implements LinkListener, PeerOwner, ChannelOwner {
     const owner = owned?.record.owner;
     if (owned === undefined || owner === null || owner === undefined) return { kind: "nowhere" };
     if (owner === self) {
-      const isServed = this.parts.shards.serving(shard) !== undefined;
-      return isServed ? { kind: "here", owned } : { kind: "nowhere" };
+      if (this.parts.shards.serving(shard) !== undefined) return { kind: "here", owned };
+      this.#resumeWithLease();
+      return { kind: "nowhere" };
     }
     if (!view.isAlive(owner)) return { kind: "nowhere" };
     return { kind: "elsewhere", peer: this.peer(owner), owned };
@@ -173,6 +176,18 @@ export class Mesh implements LinkListener, PeerOwner, ChannelOwner {
 
   counterHere(shard: number, channel: number): ChannelCounter | undefined {
     return this.parts.shards.at(shard).counter(this.context.self, channel);
+  }
+
+  /** What waits for the lease of this node goes on with it, like the turns that wait for it. */
+  #resumeWithLease(): void {
+    const { slices } = this.context;
+    if (this.#isSuspended || slices.nowMs < slices.leaseUntilMs) return;
+    this.#isSuspended = true;
+    const resume = (): void => {
+      this.#isSuspended = false;
+      this.pumpAll();
+    };
+    slices.later({ resume });
   }
 
   #noted(peer: Peer, note: Note): void {

@@ -153,6 +153,7 @@ export class Node implements AuthorityListener {
       return this.#fence("generation");
     }
     this.#context.generation = snapshot.generation;
+    this.#membership.resynced();
     this.changed(snapshot.entries);
   }
 

@@ -13,7 +13,7 @@ export type Write = Omit<Change, "operation">;
 
 interface Pending {
   readonly change: Change;
-  readonly done: (result: CasResult) => void;
+  readonly done: ((result: CasResult) => void) | undefined;
 }
 
 /** See the file's header. */
@@ -31,8 +31,11 @@ export class RecordWriter {
     this.#learn = learn;
   }
 
-  /** Writes; `done` is called once, when the outcome is known. */
-  write(write: Write, done: (result: CasResult) => void): void {
+  /**
+   * Writes; `done` is called once, when the outcome is known. Without it the write is tried once:
+   * what it rests on may not hold any more when the authority answers again.
+   */
+  write(write: Write, done?: (result: CasResult) => void): void {
     const change = { ...write, operation: this.#context.nextOperation() };
     this.#pending.push({ change, done });
     if (this.#pending.length === 1) queueMicrotask(() => this.#flush());
@@ -55,10 +58,13 @@ export class RecordWriter {
   }
 
   #attempt(batch: readonly Pending[]): void {
-    if (this.#isClosed) return;
+    if (this.#isClosed || batch.length === 0) return;
     this.#authority.casMany(batch.map(({ change }) => change)).then(
       (results) => this.#settle(batch, results),
-      () => this.#context.after(AUTHORITY_TIMEOUT_MS / 10, () => this.#attempt(batch)),
+      () => {
+        const asked = batch.filter(({ done }) => done !== undefined);
+        this.#context.after(AUTHORITY_TIMEOUT_MS / 10, () => this.#attempt(asked));
+      },
     );
   }
 
@@ -67,7 +73,7 @@ export class RecordWriter {
       const result = results[i]!;
       if (result.ok) this.#learn({ ...change, revision: result.revision });
       else if (result.current !== undefined) this.#learn(result.current);
-      done(result);
+      done?.(result);
     }
   }
 }

@@ -19,16 +19,21 @@ interface Scenario {
 
 const LEASE_MS = 800;
 
-function stopped(leases: number): Scenario {
+/** n1 is the hub, too. */
+function stopped(node: "n1" | "n2", leases: number): Scenario {
   return {
-    name: `SIGSTOP of an owner for ${leases} leases`,
+    name: `SIGSTOP of ${node === "n1" ? "the hub" : "an owner"} for ${leases} leases`,
     heartbeat: "fast",
     nodes: 3,
+    // The others could not renew either, and the hub reads first what they sent meanwhile.
+    isPlanned: node === "n1",
     async run(rig) {
-      rig.signal("n2", "SIGSTOP");
-      await wait(leases * LEASE_MS);
-      rig.signal("n2", "SIGCONT");
-      await wait(1_500);
+      for (let times = leases < 1 ? 5 : 1; times > 0; times--) {
+        rig.signal(node, "SIGSTOP");
+        await wait(leases * LEASE_MS);
+        rig.signal(node, "SIGCONT");
+        await wait(1_500);
+      }
     },
   };
 }
@@ -62,18 +67,8 @@ const SCENARIOS: readonly Scenario[] = [
       await wait(2_000);
     },
   },
-  ...[0.1, 0.6, 1.2, 3].map(stopped),
-  {
-    name: "SIGSTOP of the hub for 2 leases",
-    heartbeat: "fast",
-    nodes: 3,
-    async run(rig) {
-      rig.signal("n1", "SIGSTOP");
-      await wait(2 * LEASE_MS);
-      rig.signal("n1", "SIGCONT");
-      await wait(2_000);
-    },
-  },
+  ...[0.1, 0.6, 1.2, 3].map((leases) => stopped("n2", leases)),
+  ...[0.87, 2].map((leases) => stopped("n1", leases)),
   {
     name: "a busy loop longer than the lease",
     heartbeat: "fast",
@@ -150,6 +145,8 @@ async function run(scenario: Scenario): Promise<boolean> {
       `${unknown} unknown, longest gap ${load.gapMs} ms`,
   );
   for (const text of wrong.slice(0, 6)) console.log(`       ${text}`);
+  // Who hung for longer than a lease is rightly gone; without an owner nothing is answered.
+  if (wrong.length > 0) console.log(`       the caller saw die: ${rig.failed.join(", ")}`);
   return wrong.length === 0;
 }
 

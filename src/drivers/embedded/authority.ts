@@ -2,21 +2,24 @@
  * A node's way to the hub. Whoever can bind the port is the hub, and its own client like all
  * others. When the hub goes away, all of them do the same again; what they know goes with them.
  */
-import type { Server } from "node:net";
 import { CatgaError, isCatgaError } from "../../base/errors.ts";
 import { JOIN_TIMEOUT_MS } from "../../base/limits.ts";
 import type { Authority, AuthorityListener, Snapshot } from "../../ports/authority.ts";
 import { type CasResult, type Change, type Entry, Ledger } from "../../protocol/ledger.ts";
-import { dial } from "./handshake.ts";
-import { bindHub, Hub, type HubAccess } from "./hub.ts";
-import { type JsonWire, LocalEnd } from "./wire.ts";
+import { dial, HOST } from "./handshake.ts";
+import { Hub, type HubAccess } from "./hub.ts";
+import { type JsonWire, localWires } from "./wire.ts";
 
 interface Waiting {
   readonly resolve: (results: CasResult[]) => void;
   readonly reject: (error: Error) => void;
 }
 
+type SocketError = Error & { readonly code?: string };
+
 const RETRY_MS = 5;
+/** Who holds the port and hangs up for so long is no hub that goes away, but something else. */
+const STRANGER_MS = 1_000;
 const UNKNOWN = "the connection to the hub ended before its answer";
 
 /** See the file's header. */
@@ -26,23 +29,24 @@ export class HubAuthority implements Authority {
   #generation = 0;
   #hub: Hub | undefined;
   #wire: JsonWire | undefined;
+  /** True from the hub's snapshot to its end. */
+  #isServed = false;
   #listener: AuthorityListener | undefined;
   #requests = 0;
   readonly #waiting = new Map<number, Waiting>();
 
-  constructor(access: HubAccess) {
-    this.#access = access;
+  constructor(access: Omit<HubAccess, "purpose">) {
+    this.#access = { ...access, purpose: "authority" };
   }
 
   open(listener: AuthorityListener): Promise<Snapshot> {
     this.#listener = listener;
-    this.#access.register.enter();
     return this.#connect();
   }
 
   casMany(changes: readonly Change[]): Promise<CasResult[]> {
     const wire = this.#wire;
-    if (wire === undefined) return Promise.reject(new Error(UNKNOWN));
+    if (wire === undefined || !this.#isServed) return Promise.reject(new Error(UNKNOWN));
     const id = ++this.#requests;
     return new Promise((resolve, reject) => {
       this.#waiting.set(id, { resolve, reject });
@@ -55,41 +59,64 @@ export class HubAuthority implements Authority {
     this.#access.register.leave();
     this.#hub?.close();
     this.#wire?.destroy();
-    this.#rejectAll();
+    this.#disconnect();
   }
 
   /**
    * Binds or dials until one of them succeeds; the two race with other processes doing the same.
    */
   async #connect(): Promise<Snapshot> {
-    const { port, clock } = this.#access;
+    const { port, clock, register } = this.#access;
+    const address = `${HOST}:${port}`;
     const untilMs = clock.nowMs() + JOIN_TIMEOUT_MS;
+    // Who belongs to a cluster gives a hub that is slow to take over all that time.
+    const patienceMs = this.#generation === 0 ? STRANGER_MS : JOIN_TIMEOUT_MS;
+    /** When the port was last known to be free, or a hub's. */
+    let fineMs = clock.nowMs();
     while (this.#listener !== undefined) {
-      const server = await bindHub(port);
-      if (server !== undefined) return this.#subscribe(this.#openHub(server));
+      register.enter();
       try {
-        const { membership, self } = this.#access;
-        const caller = { purpose: "authority", incarnation: self } as const;
-        return await this.#subscribe(await dial(`127.0.0.1:${port}`, membership, caller));
+        const wire = (await this.#openHub()) ?? (await dial(address, this.#access));
+        fineMs = clock.nowMs();
+        const snapshot = await this.#subscribe(wire);
+        // Again: a hub that had not heard of this node in time has struck it off.
+        register.enter();
+        return snapshot;
       } catch (error) {
-        if (isCatgaError(error) || clock.nowMs() >= untilMs) throw translated(error, port);
+        if (isCatgaError(error)) throw error;
+        if ((error as SocketError).code === "ECONNREFUSED") fineMs = clock.nowMs();
+        if (clock.nowMs() >= Math.min(untilMs, fineMs + patienceMs)) {
+          const reason = `nobody there lets this node in (${String(error)})`;
+          throw new CatgaError("PORT_TAKEN", { address, reason });
+        }
       }
       await new Promise<void>((resolve) => void clock.after(RETRY_MS, resolve));
     }
     throw new Error("Cannot join: the node was closed meanwhile");
   }
 
-  /** The way from this process to the hub in it. */
-  #openHub(server: Server): JsonWire {
-    this.#hub = new Hub({ ...this.#access, server });
-    const [here, there] = [new LocalEnd(), new LocalEnd()];
-    here.other = there;
-    there.other = here;
-    this.#hub.serve(this.#access.self, there);
+  /** The way to the hub in this process, or nothing when another process holds the port. */
+  async #openHub(): Promise<JsonWire | undefined> {
+    const hub = new Hub(this.#access);
+    try {
+      await hub.open();
+    } catch (error) {
+      if ((error as SocketError).code === "EADDRINUSE") return undefined;
+      throw error;
+    }
+    this.#hub = hub;
+    const [here, there] = localWires();
+    hub.serve(this.#access.incarnation, there);
     return here;
   }
 
-  #subscribe(wire: JsonWire): Promise<Snapshot> {
+  async #subscribe(wire: JsonWire): Promise<Snapshot> {
+    this.#wire = wire;
+    // Closed while it was on its way: what has come up meanwhile is closed as well.
+    if (this.#listener === undefined) {
+      await this.close();
+      throw new Error(UNKNOWN);
+    }
     return new Promise((resolve, reject) => {
       wire.onClose((error) => {
         reject(error);
@@ -97,8 +124,8 @@ export class HubAuthority implements Authority {
       });
       wire.receiveJson((message) => {
         if (message["snapshot"] !== undefined) {
-          this.#wire = wire;
           const snapshot = message["snapshot"] as Snapshot;
+          this.#isServed = true;
           this.#generation = snapshot.generation;
           this.#known.merge(snapshot.entries);
           resolve(snapshot);
@@ -119,23 +146,19 @@ export class HubAuthority implements Authority {
 
   #ended(wire: JsonWire): void {
     if (this.#wire !== wire) return;
-    this.#wire = undefined;
-    this.#rejectAll();
-    if (this.#listener === undefined) return;
+    const wasServed = this.#isServed;
+    this.#disconnect();
+    if (!wasServed) return; // It is being tried again already.
     this.#connect().then(
       (snapshot) => this.#listener?.resynced(snapshot),
       (error: Error) => this.#listener?.lost(error),
     );
   }
 
-  #rejectAll(): void {
+  #disconnect(): void {
+    this.#wire = undefined;
+    this.#isServed = false;
     for (const { reject } of this.#waiting.values()) reject(new Error(UNKNOWN));
     this.#waiting.clear();
   }
-}
-
-function translated(error: unknown, port: number): Error {
-  if (isCatgaError(error)) return error;
-  const reason = `its owner does not answer (${String(error)})`;
-  return new CatgaError("PORT_TAKEN", { address: `127.0.0.1:${port}`, reason });
 }

@@ -13,21 +13,28 @@
  */
 import { Buffer } from "node:buffer";
 import { createHmac, randomBytes, timingSafeEqual } from "node:crypto";
-import { connect, type Socket } from "node:net";
+import { type AddressInfo, connect, createServer, type Socket } from "node:net";
+import { systemClock } from "../../base/clock.ts";
 import { CatgaError } from "../../base/errors.ts";
 import { FRAME_BYTES_MAX, HANDSHAKE_TIMEOUT_MS, PROTOCOL } from "../../base/limits.ts";
-import { type Json, Wire } from "./wire.ts";
+import { hangUp, Wire } from "./wire.ts";
 
-/** Who connects, and what for. */
-export interface Caller {
+/** Nodes of one machine meet on its loopback. */
+export const HOST = "127.0.0.1";
+
+/** Who talks, and what for; both sides share all but the incarnation. */
+export interface Identity {
+  readonly cluster: string;
+  readonly secret: string;
   readonly purpose: "authority" | "link";
   readonly incarnation: string;
 }
 
-/** What both sides must share. */
-export interface Membership {
-  readonly cluster: string;
-  readonly secret: string;
+/** A port of loopback that is listened on. */
+export interface Door {
+  readonly address: string;
+  /** Gives the port back, and hangs up on whoever came by it. */
+  close(): void;
 }
 
 const HANDSHAKE_BYTES_MAX = 4_096;
@@ -39,19 +46,16 @@ const NO_CATGA =
  * Connects to `address` and introduces itself.
  *
  * @throws {CatgaError} PORT_TAKEN, PROTOCOL_MISMATCH, CLUSTER_MISMATCH, WRONG_SECRET; the socket's
- * own error when nobody listens.
+ * own error when nobody listens, hangs up or is silent.
  */
-export async function dial(
-  address: string,
-  { cluster, secret }: Membership,
-  caller: Caller,
-): Promise<Wire> {
+export async function dial(address: string, who: Identity): Promise<Wire> {
+  const { cluster, purpose, incarnation } = who;
   const [host = "", port = ""] = address.split(":");
-  const socket = connect({ host, port: Number(port), noDelay: true });
-  const foreign = new CatgaError("PORT_TAKEN", { address, reason: NO_CATGA });
-  return converse(socket, foreign, async (wire) => {
+  return converse(connect({ host, port: Number(port), noDelay: true }), async (wire) => {
     const { catga, protocol, cluster: theirs, nonce: theirNonce } = await wire.read();
-    if (catga !== true || typeof protocol !== "number") throw foreign;
+    if (catga !== true || typeof protocol !== "number") {
+      throw new CatgaError("PORT_TAKEN", { address, reason: NO_CATGA });
+    }
     if (protocol !== PROTOCOL) {
       throw new CatgaError("PROTOCOL_MISMATCH", { ours: PROTOCOL, theirs: protocol, address });
     }
@@ -59,72 +63,96 @@ export async function dial(
       throw new CatgaError("CLUSTER_MISMATCH", { ours: cluster, theirs: String(theirs), address });
     }
     const nonce = randomBytes(16).toString("hex");
-    const said = [theirNonce, nonce, cluster, caller.purpose, caller.incarnation];
-    const proof = prove(secret, ["client", ...said]);
-    wire.writeJson({ ...caller, protocol: PROTOCOL, cluster, nonce, proof });
+    const [proof, theirProof] = proofs(who, theirNonce, nonce);
+    wire.writeJson({ protocol: PROTOCOL, cluster, purpose, incarnation, nonce, proof });
     const answer = await wire.read();
-    if (isEqual(answer["proof"], prove(secret, ["server", ...said]))) return wire;
-    throw new CatgaError("WRONG_SECRET", { address });
+    if (!isEqual(answer["proof"], theirProof)) throw new CatgaError("WRONG_SECRET", { address });
+    return wire;
+  });
+}
+
+/**
+ * Listens on `port`, or on any that is free for 0; `welcome` hears of every caller that has
+ * introduced itself. Rejects with the socket's own error.
+ */
+export function openDoor(
+  port: number,
+  who: Identity,
+  welcome: (incarnation: string, wire: Wire) => void,
+): Promise<Door> {
+  const sockets = new Set<Socket>();
+  const server = createServer({ noDelay: true }, (socket) => {
+    sockets.add(socket);
+    socket.once("close", () => sockets.delete(socket));
+    greet(socket, who).then(
+      ({ incarnation, wire }) => welcome(incarnation, wire),
+      () => {}, // A stranger: the handshake has told it why and closed the connection.
+    );
+  });
+  return new Promise((resolve, reject) => {
+    server.on("error", reject); // Later ones are of single connections.
+    server.listen({ host: HOST, port, exclusive: true }, () => {
+      resolve({
+        address: `${HOST}:${(server.address() as AddressInfo).port}`,
+        close() {
+          server.close();
+          for (const socket of sockets) hangUp(socket);
+        },
+      });
+    });
   });
 }
 
 /** Answers a connection; rejects when the caller cannot prove that it belongs here. */
-export function greet(
+function greet(
   socket: Socket,
-  { cluster, secret }: Membership,
-): Promise<{ readonly wire: Wire; readonly caller: Caller }> {
-  const stranger = new Error("the caller is a stranger");
-  return converse(socket, stranger, async (wire) => {
-    const nonce = randomBytes(16).toString("hex");
-    wire.writeJson({ catga: true, protocol: PROTOCOL, cluster, nonce });
-    const frame = await wire.read();
-    const caller = callerOf(frame);
-    if (frame["protocol"] !== PROTOCOL || frame["cluster"] !== cluster || caller === undefined) {
-      throw stranger;
+  { cluster, purpose, secret }: Identity,
+): Promise<{ readonly incarnation: string; readonly wire: Wire }> {
+  return converse(socket, async (wire) => {
+    const ourNonce = randomBytes(16).toString("hex");
+    wire.writeJson({ catga: true, protocol: PROTOCOL, cluster, nonce: ourNonce });
+    const { incarnation, nonce, proof, ...theirs } = await wire.read();
+    const isOurs = theirs["protocol"] === PROTOCOL && theirs["cluster"] === cluster;
+    if (!isOurs || theirs["purpose"] !== purpose || typeof incarnation !== "string") {
+      throw new Error("the caller is a stranger");
     }
-    const said = [nonce, frame["nonce"], cluster, caller.purpose, caller.incarnation];
-    if (!isEqual(frame["proof"], prove(secret, ["client", ...said]))) {
+    const caller: Identity = { cluster, secret, purpose, incarnation };
+    const [theirProof, ourProof] = proofs(caller, ourNonce, nonce);
+    if (!isEqual(proof, theirProof)) {
       wire.writeJson({ code: "WRONG_SECRET" });
-      throw stranger;
+      throw new Error("the caller knows another secret");
     }
-    wire.writeJson({ proof: prove(secret, ["server", ...said]) });
-    return { wire, caller };
+    wire.writeJson({ proof: ourProof });
+    return { incarnation, wire };
   });
 }
 
-function callerOf({ purpose, incarnation }: Json): Caller | undefined {
-  const isPurpose = purpose === "authority" || purpose === "link";
-  return isPurpose && typeof incarnation === "string" ? { purpose, incarnation } : undefined;
-}
-
-/** Lets both sides talk in small frames; silence is no language of ours. */
-async function converse<T>(
-  socket: Socket,
-  foreign: Error,
-  talk: (wire: Wire) => Promise<T>,
-): Promise<T> {
+/** Lets both sides talk in small frames, and not for long. */
+async function converse<T>(socket: Socket, talk: (wire: Wire) => Promise<T>): Promise<T> {
   const wire = new Wire(socket);
   wire.frameBytesMax = HANDSHAKE_BYTES_MAX;
-  let isSilent = false;
-  const silence = (): void => {
-    isSilent = true;
-    socket.destroy();
-  };
-  socket.setTimeout(HANDSHAKE_TIMEOUT_MS).once("timeout", silence);
+  const cancel = systemClock.after(HANDSHAKE_TIMEOUT_MS, () => {
+    socket.destroy(new Error("the other side is silent"));
+  });
   try {
     return await talk(wire);
   } catch (error) {
     wire.hangUp();
-    throw isSilent ? foreign : error;
+    throw error;
   } finally {
-    socket.removeListener("timeout", silence);
-    if (!socket.destroyed && !socket.writableEnded) socket.setTimeout(0);
+    cancel();
     wire.frameBytesMax = FRAME_BYTES_MAX;
   }
 }
 
-function prove(secret: string, said: readonly unknown[]): string {
-  return createHmac("sha256", secret).update(JSON.stringify(said)).digest("hex");
+/** How `caller` proves that it knows the secret, and how the server does. */
+function proofs(caller: Identity, ...nonces: readonly unknown[]): [string, string] {
+  const { secret, cluster, purpose, incarnation } = caller;
+  const prove = (side: string): string => {
+    const said = JSON.stringify([side, ...nonces, cluster, purpose, incarnation]);
+    return createHmac("sha256", secret).update(said).digest("hex");
+  };
+  return [prove("client"), prove("server")];
 }
 
 function isEqual(proof: unknown, expected: string): boolean {

@@ -17,11 +17,10 @@ export function embedded(options: { readonly port?: number } = {}): Driver {
     name: "embedded",
     async connect({ cluster, incarnation, secret: given, leaseMs, clock }) {
       const port = options.port ?? PORT_MIN + (hash(cluster) % PORT_SPAN);
-      const secret = given ?? loadSecret(cluster);
-      const membership = { cluster, secret };
+      const who = { cluster, secret: given ?? loadSecret(cluster), incarnation };
       const register = new Register(join(runtimeFolder(), `${cluster}-${port}`), incarnation);
-      const access = { port, membership, self: incarnation, clock, leaseMs, register };
-      return { authority: new HubAuthority(access), link: new TcpLink(membership, incarnation) };
+      const authority = new HubAuthority({ ...who, port, clock, leaseMs, register });
+      return { authority, link: new TcpLink(who) };
     },
   };
 }

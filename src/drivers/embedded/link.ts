@@ -2,38 +2,27 @@
  * The link over TCP on loopback: every node listens on a port of its own, which stands in its
  * session record, and is called by whoever has something for it. A connection serves both ways.
  */
-import { type AddressInfo, createServer, type Server, type Socket } from "node:net";
 import type { Link, LinkListener, LinkPeer } from "../../ports/link.ts";
-import { dial, greet, type Membership } from "./handshake.ts";
+import { dial, type Door, type Identity, openDoor } from "./handshake.ts";
 import type { Wire } from "./wire.ts";
-
-const HOST = "127.0.0.1";
 
 /** See the file's header. */
 export class TcpLink implements Link {
-  readonly #membership: Membership;
-  readonly #incarnation: string;
-  readonly #server: Server = createServer({ noDelay: true });
+  readonly #who: Identity;
+  #door: Door | undefined;
   /** All connections of a node; frames leave by the first. */
   readonly #wires = new Map<string, Wire[]>();
-  readonly #greeting = new Set<Socket>();
   readonly #dialing = new Set<string>();
   #listener: LinkListener | undefined;
 
-  constructor(membership: Membership, incarnation: string) {
-    this.#membership = membership;
-    this.#incarnation = incarnation;
+  constructor(who: Omit<Identity, "purpose">) {
+    this.#who = { ...who, purpose: "link" };
   }
 
-  open(_incarnation: string, listener: LinkListener): Promise<string> {
+  async open(_incarnation: string, listener: LinkListener): Promise<string> {
     this.#listener = listener;
-    this.#server.on("connection", (socket) => this.#greet(socket));
-    return new Promise((resolve, reject) => {
-      this.#server.once("error", reject);
-      this.#server.listen({ host: HOST, port: 0 }, () => {
-        resolve(`${HOST}:${(this.#server.address() as AddressInfo).port}`);
-      });
-    });
+    this.#door = await openDoor(0, this.#who, (...caller) => this.#keep(...caller));
+    return this.#door.address;
   }
 
   send(to: LinkPeer, frame: Uint8Array): void {
@@ -48,27 +37,15 @@ export class TcpLink implements Link {
 
   async close(): Promise<void> {
     this.#listener = undefined;
-    for (const socket of this.#greeting) socket.destroy();
+    this.#door?.close();
     for (const wire of [...this.#wires.values()].flat()) wire.hangUp();
-    if (this.#server.listening) this.#server.close();
-  }
-
-  #greet(socket: Socket): void {
-    this.#greeting.add(socket);
-    greet(socket, this.#membership)
-      .then(({ wire, caller }) => {
-        if (caller.purpose === "link") this.#keep(caller.incarnation, wire);
-        else wire.destroy();
-      })
-      .catch(() => {}) // A stranger: the handshake has told it why and closed the connection.
-      .finally(() => this.#greeting.delete(socket));
   }
 
   /** What was to be sent is lost: the stream sends it again when `connected` tells it to. */
   #dial({ incarnation, address }: LinkPeer): void {
     if (address === "" || this.#dialing.has(incarnation)) return;
     this.#dialing.add(incarnation);
-    dial(address, this.#membership, { purpose: "link", incarnation: this.#incarnation })
+    dial(address, this.#who)
       .then((wire) => this.#keep(incarnation, wire))
       .catch(() => {}) // The stream asks again; that its node is dead is for the authority to say.
       .finally(() => this.#dialing.delete(incarnation));

@@ -23,19 +23,18 @@ export class Register {
     writeFileSync(join(this.#folder, this.#self), `${process.pid}`, { mode: 0o600 });
   }
 
-  /** This node knows nothing any more. */
-  leave(): void {
-    rmSync(join(this.#folder, this.#self), { force: true });
+  /** This node, or another one, knows nothing any more. */
+  leave(incarnation: string = this.#self): void {
+    rmSync(join(this.#folder, incarnation), { force: true });
   }
 
   /** The other nodes whose process runs; what dead ones left is cleared away. */
   others(): string[] {
-    const names = readdirSync(this.#folder).filter((name) => name !== this.#self);
-    return names.filter((name) => {
-      const path = join(this.#folder, name);
-      if (isRunning(path)) return true;
-      rmSync(path, { force: true });
-      return false;
+    return readdirSync(this.#folder).filter((name) => {
+      if (name === this.#self) return false;
+      const runs = isRunning(join(this.#folder, name));
+      if (!runs) this.leave(name);
+      return runs;
     });
   }
 }

@@ -4,6 +4,7 @@
  */
 import { Buffer } from "node:buffer";
 import type { Socket } from "node:net";
+import { systemClock } from "../../base/clock.ts";
 import { FRAME_BYTES_MAX } from "../../base/limits.ts";
 
 const PREFIX_BYTES = 4;
@@ -19,6 +20,7 @@ export interface JsonWire {
    * Calls `each` with every message; `false`, like one that makes no sense, ends the connection.
    */
   receiveJson(each: (message: Json) => boolean): void;
+  /** Calls `run` when the connection has ended; soon, if it had before. */
   onClose(run: (error: Error) => void): void;
   destroy(): void;
 }
@@ -28,10 +30,11 @@ export class Wire implements JsonWire {
   /** A frame may have so many bytes. */
   frameBytesMax: number = FRAME_BYTES_MAX;
   readonly #socket: Socket;
-  #chunks: Uint8Array[] = [];
+  #chunks: Buffer[] = [];
   #length = 0;
   /** With fewer bytes than these there is nothing to be done. */
   #needed = PREFIX_BYTES;
+  /** Is given the next frame, or nothing for one that is too large. */
   #each: ((frame: Uint8Array | undefined) => boolean) | undefined;
   #error = new Error("the connection closed");
 
@@ -39,16 +42,16 @@ export class Wire implements JsonWire {
     this.#socket = socket;
     // A failing socket closes too, and closing is what the owner of the connection acts on.
     socket.on("error", (error) => (this.#error = error));
-    socket.on("data", (chunk: Uint8Array) => {
+    socket.on("data", (chunk: Buffer) => {
       this.#chunks.push(chunk);
       this.#length += chunk.length;
       this.#drain();
     });
   }
 
-  /** Calls `run` when the connection has ended. */
   onClose(run: (error: Error) => void): void {
-    this.#socket.once("close", () => run(this.#error));
+    if (this.#socket.closed) queueMicrotask(() => run(this.#error));
+    else this.#socket.once("close", () => run(this.#error));
   }
 
   /** Writes one frame; what the socket cannot take at once it keeps. */
@@ -59,7 +62,6 @@ export class Wire implements JsonWire {
     this.#socket.write(bytes);
   }
 
-  /** Writes one frame of JSON. */
   writeJson(value: object): void {
     this.write(Buffer.from(JSON.stringify(value)));
   }
@@ -71,7 +73,7 @@ export class Wire implements JsonWire {
       this.#each = (frame) => {
         this.#each = undefined;
         resolve((frame && readJson(frame)) ?? {});
-        return frame !== undefined;
+        return true;
       };
       this.#drain();
     });
@@ -104,58 +106,51 @@ export class Wire implements JsonWire {
 
   #drain(): void {
     while (this.#each !== undefined && this.#length >= this.#needed) {
-      const frame = this.#next();
-      if (frame === "partial") return;
-      if (!this.#each(frame)) {
-        this.#needed = Number.POSITIVE_INFINITY;
-        if (this.#each !== undefined) this.destroy();
-      }
+      // Joined when a frame is whole, not with each chunk: a large frame comes in many.
+      const bytes = this.#chunks.length === 1 ? this.#chunks[0]! : Buffer.concat(this.#chunks);
+      const length = bytes.readUInt32LE(0);
+      const isTooLarge = length > this.frameBytesMax;
+      const end = isTooLarge ? bytes.length : PREFIX_BYTES + length;
+      this.#chunks = [bytes];
+      this.#needed = end;
+      if (bytes.length < end) return;
+      this.#chunks = bytes.length === end ? [] : [bytes.subarray(end)];
+      this.#length -= end;
+      this.#needed = PREFIX_BYTES;
+      if (this.#each(isTooLarge ? undefined : bytes.subarray(PREFIX_BYTES, end))) continue;
+      this.#each = undefined;
+      this.destroy();
     }
   }
-
-  /** The next frame; nothing for one that is too large. */
-  #next(): Uint8Array | undefined | "partial" {
-    // Joined when a frame is whole, not with each chunk: a large frame comes in many.
-    const bytes = this.#chunks.length === 1 ? this.#chunks[0]! : Buffer.concat(this.#chunks);
-    this.#chunks = [bytes];
-    const end = PREFIX_BYTES + new DataView(bytes.buffer, bytes.byteOffset).getUint32(0, true);
-    if (end - PREFIX_BYTES > this.frameBytesMax) return undefined;
-    this.#needed = end;
-    if (this.#length < end) return "partial";
-    this.#chunks = [bytes.subarray(end)];
-    this.#length -= end;
-    this.#needed = PREFIX_BYTES;
-    return bytes.subarray(PREFIX_BYTES, end);
-  }
-}
-
-/** Sends what was written and closes; who does not hang up in return is hung up on. */
-export function hangUp(socket: Socket): void {
-  socket.setTimeout(HANG_UP_MS, () => socket.destroy()).end();
 }
 
 /**
- * One end of a connection within this process, which costs no sockets; nothing is copied. `other`
- * hears what is written.
+ * Sends what was written and closes; who does not hang up in return is hung up on. What still comes
+ * in is thrown away.
  */
-export class LocalEnd implements JsonWire {
-  other: LocalEnd | undefined;
-  #each: (message: Json) => boolean = () => true;
+export function hangUp(socket: Socket): void {
+  if (socket.destroyed) return;
+  socket.removeAllListeners("data").resume().end();
+  socket.once(
+    "close",
+    systemClock.after(HANG_UP_MS, () => socket.destroy()),
+  );
+}
 
-  writeJson(value: object): void {
-    const { other } = this;
-    if (other !== undefined) queueMicrotask(() => other.#each(value as Json));
-  }
+/** Both ends of a connection within this process, which costs no sockets; nothing is copied. */
+export function localWires(): [JsonWire, JsonWire] {
+  const ears: ((message: Json) => boolean)[] = [deaf, deaf];
+  const end = (here: 0 | 1): JsonWire => ({
+    writeJson: (value) => queueMicrotask(() => ears[1 - here]!(value as Json)),
+    receiveJson: (each) => void (ears[here] = each),
+    onClose() {}, // Both ends go together.
+    destroy: () => void (ears[here] = deaf),
+  });
+  return [end(0), end(1)];
+}
 
-  receiveJson(each: (message: Json) => boolean): void {
-    this.#each = each;
-  }
-
-  onClose(): void {} // Both ends go together.
-
-  destroy(): void {
-    this.other = undefined;
-  }
+function deaf(): boolean {
+  return true;
 }
 
 /** Reads one frame of JSON, or `undefined` when it is none or no object. */
