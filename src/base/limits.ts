@@ -77,8 +77,10 @@ export const RETRY_MS_MAX = 2_000;
 
 /** Membership changes within this time cause one rebalance, not several. */
 export const SETTLE_MS = 50;
+/** Handoffs a node begins with; each that ends makes room for one more: heirs begin cold. */
+export const HANDOFFS_MIN = 2;
 /** Handoffs one node drives at the same time: few, so that each is short. */
-export const HANDOFFS_MAX = 16;
+export const HANDOFFS_MAX = 8;
 /** A receiver that has not answered a transfer by then is asked again, or given up on. */
 export const STAGE_TIMEOUT_MS = 1_000;
 /** A shard whose turns have not ended by then is opened again, and tried later. */

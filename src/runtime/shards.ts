@@ -3,7 +3,7 @@
  * out what it decides. The decisions stand in `ownership/shard.ts`.
  */
 import { hash } from "../base/hash.ts";
-import { HANDOFFS_MAX, SEAL_RETRY_MS } from "../base/limits.ts";
+import { HANDOFFS_MAX, HANDOFFS_MIN, SEAL_RETRY_MS } from "../base/limits.ts";
 import { createRing } from "../base/ring.ts";
 import { type MembershipChange, type Plan, planChange } from "../ownership/plan.ts";
 import { type ShardEffect, type ShardEvent, stepShard } from "../ownership/shard.ts";
@@ -43,6 +43,7 @@ export class Shards implements ShardHome {
   #heirs = 0;
   #released: (() => void) | undefined;
   #underway = 0;
+  #places = HANDOFFS_MIN;
   /** Shards that found no place among the moves under way. */
   readonly #queued = new Set<OwnedShard>();
   #looksLater = false;
@@ -108,11 +109,9 @@ export class Shards implements ShardHome {
   }
 
   #loadCodec(): void {
-    loadStateCodec().then(
-      () => this.#lookAllLater(0),
-      (error: unknown) =>
-        this.context.log.error({ error }, "shards stay: devalue cannot be loaded"),
-    );
+    const failed = (error: unknown): void =>
+      this.context.log.error({ error }, "shards stay: devalue cannot be loaded");
+    loadStateCodec().then(() => this.#lookAllLater(0), failed);
   }
 
   /** Looks at every shard again. */
@@ -195,14 +194,16 @@ export class Shards implements ShardHome {
     const current = this.context.view.shard(this.group, shard.number);
     if (current !== undefined && current.record.epoch > shard.epoch) return true;
     if (!this.isLeaving && this.context.clock.nowMs() < shard.staysUntilMs) return false;
-    if (this.#underway >= HANDOFFS_MAX) this.#queued.add(shard);
-    return hasStateCodec() && this.#underway < HANDOFFS_MAX;
+    if (this.#underway >= this.#places) this.#queued.add(shard);
+    return hasStateCodec() && this.#underway < this.#places;
   }
 
   /** A move has ended: one of those that found no place takes its own. */
   #moveNext(): void {
+    const places = this.#queued.size === 0 ? HANDOFFS_MIN : this.#places + 1;
+    this.#places = Math.min(places, HANDOFFS_MAX);
     for (const shard of this.#queued) {
-      if (this.#underway >= HANDOFFS_MAX) return;
+      if (this.#underway >= this.#places) return;
       this.#queued.delete(shard);
       this.#look(shard);
     }
@@ -228,11 +229,9 @@ export class Shards implements ShardHome {
 
   #checkReleased(): void {
     if (this.#released === undefined) return;
-    const isHeld = (shard: OwnedShard | undefined): boolean =>
-      shard !== undefined &&
-      (this.#heirs > 0 ? shard.state.kind !== "none" : shard.activations.size > 0);
-    const isDone = !this.#shards.some(isHeld);
-    if (isDone) this.#released();
+    const isHeld = ({ state, activations }: OwnedShard): boolean =>
+      this.#heirs > 0 ? state.kind !== "none" : activations.size > 0;
+    if (!this.#shards.some((shard) => shard !== undefined && isHeld(shard))) this.#released();
   }
 
   #act(shard: OwnedShard, effect: ShardEffect, from: string): void {
@@ -264,12 +263,13 @@ export class Shards implements ShardHome {
   #write(shard: OwnedShard, expected: number, record: ShardRecord): void {
     const key = shardKey(this.group, shard.number);
     this.#parts.writer.write({ key, expected, value: record }, (result) => {
-      if (!result.ok) {
-        this.happened(shard, { kind: "lost" });
-        // What stands there instead came in before, and may be the claim of a node that is dead.
-        return this.#look(shard);
+      if (result.ok) {
+        const owned = { revision: result.revision, record };
+        return this.happened(shard, { kind: "written", owned });
       }
-      this.happened(shard, { kind: "written", owned: { revision: result.revision, record } });
+      this.happened(shard, { kind: "lost" });
+      // What stands there instead came in before, and may be the claim of a node that is dead.
+      this.#look(shard);
     });
   }
 

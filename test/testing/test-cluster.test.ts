@@ -108,6 +108,7 @@ describe("a cluster in simulated time", () => {
 
   test("goes on around a node that computes, whose own events wait, in their order", async () => {
     await using cluster = await start({ nodes: 2, heartbeat: "normal" });
+    await cluster.advance("1s");
     const seen: string[] = [];
     const timers: Promise<number>[] = [];
     const note = (name: string, ms: number): void => {
