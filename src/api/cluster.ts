@@ -69,8 +69,8 @@ export const Cluster: {
 
 /** What `Cluster.start` resolves to; the entity types are computed from the options. */
 export interface NodeCluster extends ClusterOf<Entity<never, never>> {
-  /** True while the node may act for what it owns; for tests. */
-  readonly leaseHolds: boolean;
+  /** How long the node may still act for what it owns, if it does not renew; for tests. */
+  readonly leaseLeftMs: number;
 }
 
 /** Starts a node in a world of its own; the machine's, or one that a test owns. */
@@ -96,8 +96,8 @@ export async function startNode(
     owner: (name, id) => seat.node.owner(name, id),
     on: (type, run) => seat.events.on(type, run),
     plan: (change) => seat.node.plan(change),
-    get leaseHolds() {
-      return seat.node.leaseHolds;
+    get leaseLeftMs() {
+      return seat.node.leaseLeftMs;
     },
     stop,
     [Symbol.asyncDispose]: () => stop(),

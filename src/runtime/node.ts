@@ -129,9 +129,10 @@ export class Node implements AuthorityListener {
     return this.#shards.plan(change);
   }
 
-  /** True while this node may act as an owner. */
-  get leaseHolds(): boolean {
-    return this.#context.leaseHolds;
+  /** How long this node may still act as an owner, if it does not renew. */
+  get leaseLeftMs(): number {
+    const { clock, slices } = this.#context;
+    return slices.leaseUntilMs - clock.nowMs();
   }
 
   /** Who owns an entity, as far as this node knows. */

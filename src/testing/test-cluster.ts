@@ -94,7 +94,7 @@ export class TestCluster<E extends readonly AnyEntity[]> implements AsyncDisposa
 
   /** True while node `name` may act for what it owns: its session lease holds by its own clock. */
   leaseHolds(name: string): boolean {
-    return this.#node(name).leaseHolds;
+    return this.#node(name).leaseLeftMs > 0;
   }
 
   /** Starts a node, with entity types of its own if it is given some; resolves when it joined. */

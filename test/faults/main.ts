@@ -132,7 +132,7 @@ async function run(scenario: Scenario): Promise<boolean> {
   if (scenario.nodes > 0) await rig.load();
   await scenario.run(rig);
   const load = await rig.finish();
-  const wrong = judge(rig.turns(), load, scenario.heartbeat);
+  const wrong = judge(rig.turns(), load);
   const unknown = load.errors["OUTCOME_UNKNOWN"] ?? 0;
   if (scenario.isPlanned === true) {
     if (rig.failed.length > 0) wrong.push(`declared dead: ${rig.failed.join(", ")}`);

@@ -4,16 +4,21 @@
  */
 import process from "node:process";
 import { createInterface } from "node:readline";
-import { Cluster } from "../../src/index.ts";
+import { type NodeCluster, startNode } from "../../src/api/cluster.ts";
+import { systemClock } from "../../src/base/clock.ts";
+import { systemRandom } from "../../src/base/random.ts";
 import { createProbe } from "./probe.ts";
 
 const [, , name = "", nodeId = "", heartbeat = "fast", log = ""] = process.argv;
-const cluster = await Cluster.start({
-  name,
-  nodeId,
-  heartbeat: heartbeat as "fast",
-  entities: [createProbe(log)],
-});
+const cluster: NodeCluster = await startNode(
+  {
+    name,
+    nodeId,
+    heartbeat: heartbeat as "fast",
+    entities: [createProbe(log, () => cluster.leaseLeftMs)],
+  },
+  { clock: systemClock, random: systemRandom },
+);
 process.stdout.write("ready\n");
 const lines = createInterface({ input: process.stdin });
 lines.on("line", (line) => {

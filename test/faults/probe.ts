@@ -15,6 +15,8 @@ export interface Turn {
   readonly n: number;
   readonly startNs: number;
   readonly endNs: number;
+  /** When the node's session lease ends, as it stands at the end of the turn. */
+  readonly leaseEndNs: number;
 }
 
 const messages = { add: command<{ n: number; ms: number }, number>() };
@@ -23,7 +25,7 @@ const messages = { add: command<{ n: number; ms: number }, number>() };
 export const ProbeContract = defineContract("probe", messages);
 
 /** For a node, whose turns go to `log`. */
-export function createProbe(log: string) {
+export function createProbe(log: string, leaseLeftMs: () => number) {
   return defineEntity("probe", {
     messages,
     state: () => ({ count: 0 }),
@@ -33,7 +35,10 @@ export function createProbe(log: string) {
         if (ms > 0) await wait(ms);
         ctx.state.count++;
         const { id, node, fence } = ctx;
-        const turn: Turn = { id, node, fence, n, startNs, endNs: Number(process.hrtime.bigint()) };
+        const endNs = Number(process.hrtime.bigint());
+        // The lease is counted on the clock of the process, turns on one that all of them share.
+        const leaseEndNs = endNs + leaseLeftMs() * 1e6;
+        const turn: Turn = { id, node, fence, n, startNs, endNs, leaseEndNs };
         appendFileSync(log, `${JSON.stringify(turn)}\n`);
         return n;
       },
