@@ -90,7 +90,10 @@ export const clusterContract: readonly Check<ClusterFixture>[] = [
             outcome.status === "rejected" ? (outcome.reason as CatgaError).code : "answered",
           ),
         );
-        deepEqual([...codes].sort(), ["OVERLOADED", "answered"]);
+        // Some found no room at the sender; at the owner, when that was slow, others may not either.
+        ok(codes.has("OVERLOADED") && codes.has("answered"));
+        codes.delete("MAILBOX_FULL");
+        equal(codes.size, 2);
         equal(await other.send({ type: "id" }), other.id);
         equal(first.nodes.length, 2);
       }),
