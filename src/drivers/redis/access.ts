@@ -11,7 +11,7 @@ import { HANDSHAKE_TIMEOUT_MS } from "../../base/limits.ts";
 
 /** Where the server is, who asks, and what it is asked under. */
 export interface RedisOptions {
-  /** `redis://` or `rediss://` with user, password and database, instead of the next options. */
+  /** `redis://` or `rediss://` with user, password and database, before which the next options win. */
   readonly url?: string;
   /** @default "127.0.0.1" */
   readonly host?: string;
@@ -35,7 +35,7 @@ export interface Access {
   /** For errors: host and port, no password. */
   readonly address: string;
   /** True when what is said there can be read or forged on its way. */
-  readonly isOpen: boolean;
+  readonly isReadable: boolean;
   /** A client that is not connected yet. */
   makeClient(): Promise<Redis>;
 }
@@ -47,16 +47,11 @@ const ONE_CONNECTION = {
   lazyConnect: true,
   connectTimeout: HANDSHAKE_TIMEOUT_MS,
   keepAlive: KEEP_ALIVE_MS,
-  noDelay: true,
   // See the file's header.
   retryStrategy: () => null,
   reconnectOnError: null,
-  maxRetriesPerRequest: 0,
   enableOfflineQueue: false,
-  autoResendUnfulfilledCommands: false,
-  autoResubscribe: false,
-  enableAutoPipelining: false,
-  // What the server says of itself is looked at when records are fetched; the right may be missing.
+  // What the server says of itself is looked at by us; the right to ask may be missing.
   enableReadyCheck: false,
   disableClientInfo: true,
   // Replies shaped the same on every version.
@@ -77,55 +72,42 @@ export function accessOf(options: RedisOptions): Access {
   const isLocal = /^(?:127\.|localhost$|\[?::1)/.test(host) || typeof path === "string";
   return {
     address: path ?? `${host}:${port}`,
-    isOpen: !isLocal && (tls === undefined || (password ?? "") === ""),
+    isReadable: !isLocal && (tls === undefined || (password ?? "") === ""),
     async makeClient() {
       if (client !== undefined) return client.duplicate(ONE_CONNECTION);
-      const Client = await loadClient();
-      return new Client({ ...settings, ...ONE_CONNECTION });
+      const library = await import("ioredis").catch((cause: unknown) => {
+        if ((cause as { readonly code?: string }).code !== "ERR_MODULE_NOT_FOUND") throw cause;
+        const details = { package: "ioredis", purpose: "talk to Redis" };
+        throw new CatgaError("MISSING_PACKAGE", details, { cause });
+      });
+      return new library.Redis({ ...settings, ...ONE_CONNECTION });
     },
   };
 }
 
-function settingsOf(options: RedisOptions): ClientOptions {
-  const { url, tls, host, port, username, password } = options;
-  const given = { host, port, username, password };
-  if (url !== undefined) {
-    const other = Object.entries(given).find(([, value]) => value !== undefined);
-    if (other !== undefined) throw new TypeError(`Cannot use both "url" and "${other[0]}"`);
-    return { ...settingsOfUrl(url), ...(tls && { tls: tls === true ? {} : tls }) };
-  }
-  const present = Object.entries(given).filter(([, value]) => value !== undefined);
-  return { ...Object.fromEntries(present), ...(tls && { tls: tls === true ? {} : tls }) };
+function settingsOf({ url, tls, host, port, username, password }: RedisOptions): ClientOptions {
+  const address = { ...(url !== undefined && settingsOfUrl(url)) };
+  const given = Object.entries({ host, port, username, password });
+  const others = Object.fromEntries(given.filter(([, value]) => value !== undefined));
+  return { ...address, ...others, ...(tls && { tls: tls === true ? {} : tls }) };
 }
 
 function settingsOfUrl(text: string): ClientOptions {
   const url = URL.canParse(text) ? new URL(text) : undefined;
   const db = /^\/?(\d{0,5})$/.exec(url?.pathname ?? "/");
-  const isRedis = url?.protocol === "redis:" || url?.protocol === "rediss:";
-  if (url === undefined || !isRedis || db === null || url.search !== "" || url.hash !== "") {
+  if (!/^rediss?:$/.test(url?.protocol ?? "") || db === null || url!.search + url!.hash !== "") {
     // Not the text itself: there may be a password in it.
     throw new TypeError('Cannot use this URL: write "redis://user:password@host:port/database"');
   }
+  const { hostname, port, protocol, username, password } = url!;
   return {
-    host: url.hostname.replaceAll(/^\[|\]$/g, "") || "127.0.0.1",
-    port: Number(url.port || 6379),
-    db: Number(db[1] ?? 0),
-    ...(url.username !== "" && { username: decodeURIComponent(url.username) }),
-    ...(url.password !== "" && { password: decodeURIComponent(url.password) }),
-    ...(url.protocol === "rediss:" && { tls: {} }),
+    host: hostname.replaceAll(/^\[|\]$/g, "") || "127.0.0.1",
+    port: Number(port || 6379),
+    db: Number(db[1]),
+    ...(username !== "" && { username: decodeURIComponent(username) }),
+    ...(password !== "" && { password: decodeURIComponent(password) }),
+    ...(protocol === "rediss:" && { tls: {} }),
   };
-}
-
-/** The client's library is loaded when it is needed: most programs go without it. */
-async function loadClient(): Promise<typeof Redis> {
-  try {
-    return (await import("ioredis")).Redis;
-  } catch (error) {
-    const { code } = error as { readonly code?: string };
-    if (code !== "ERR_MODULE_NOT_FOUND") throw error;
-    const details = { package: "ioredis", purpose: "talk to Redis" };
-    throw new CatgaError("MISSING_PACKAGE", details, { cause: error });
-  }
 }
 
 /** What a server's or a socket's error means for who wanted to join. */

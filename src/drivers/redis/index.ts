@@ -3,7 +3,6 @@ import type { Driver } from "../../ports/driver.ts";
 import { checkName } from "../../protocol/ids.ts";
 import { accessOf, type RedisOptions } from "./access.ts";
 import { RedisAuthority } from "./authority.ts";
-import { inspector } from "./inspection.ts";
 import { PubSubLink } from "./link.ts";
 import { keysOf } from "./scripts.ts";
 
@@ -29,9 +28,8 @@ export function redis(options: string | RedisOptions = {}): Driver {
     async connect({ cluster, leaseMs, clock, random, log }) {
       const keys = keysOf(prefix, cluster);
       const parts = { access, clock, random, log };
-      const inspect = inspector(access, log);
       return {
-        authority: new RedisAuthority({ ...parts, keys, leaseMs, gates, inspect }),
+        authority: new RedisAuthority({ ...parts, keys, leaseMs, gates }),
         link: new PubSubLink({ ...parts, channels: `{${prefix}:${cluster}}:to:` }),
       };
     },
