@@ -4,7 +4,7 @@ import { silentLogger } from "../../src/base/logger.ts";
 import { systemRandom } from "../../src/base/random.ts";
 import { embedded } from "../../src/drivers/embedded/index.ts";
 import { memory } from "../../src/drivers/memory/index.ts";
-import { redis } from "../../src/drivers/redis/index.ts";
+import { redis, type RedisOptions } from "../../src/drivers/redis/index.ts";
 import type { Driver, Ports } from "../../src/ports/driver.ts";
 import { incarnationOf } from "../../src/protocol/ids.ts";
 import { authorityContract } from "../contracts/authority.contract.ts";
@@ -54,13 +54,18 @@ export function redisCases(server: () => RedisServer): Case[] {
  * The Redis driver for clusters that have met there before: whoever comes to an empty server waits,
  * which is a test of its own.
  */
-export function settledRedis(server: RedisServer): Driver {
-  const driver = redis(server.url);
+export function settledRedis(
+  server: RedisServer,
+  options: RedisOptions = { url: server.url },
+): Driver {
+  const driver = redis(options);
+  const db = `${options.client?.options.db ?? 0}`;
   return {
     name: driver.name,
     async connect(context) {
       const { run_id: run } = factsOf(String(await server.ask("INFO", "server")));
-      const state = `{catga:${context.cluster}}:state`;
+      await server.ask("SELECT", db);
+      const state = `{${options.prefix ?? "catga"}:${context.cluster}}:state`;
       const isNew = (await server.ask("HSETNX", state, "gen", "1")) === 1;
       if (isNew) await server.ask("HSET", state, "ver", "0", "last", "0", "run", run ?? "");
       return driver.connect(context);

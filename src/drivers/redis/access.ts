@@ -11,7 +11,7 @@ import { HANDSHAKE_TIMEOUT_MS } from "../../base/limits.ts";
 
 /** Where the server is, who asks, and what it is asked under. */
 export interface RedisOptions {
-  /** `redis://` or `rediss://` with user, password and database, before which the next options win. */
+  /** `redis://` or `rediss://` with user, password and database; the next options go before it. */
   readonly url?: string;
   /** @default "127.0.0.1" */
   readonly host?: string;

@@ -1,10 +1,10 @@
 /**
- * The authority in Redis: one hash of records that a script changes, and a stream of what it changed.
+ * The authority in Redis: a hash of records that a script changes, and a stream of its changes.
  *
- * Whenever the connection ends, another one is opened, and everything is fetched again. What is found
- * then is the same authority only if no record is older than this node remembers; else it is given
- * another generation, in which nothing is known, and whose gate stays closed as long as anybody may
- * still act under the one before.
+ * Whenever the connection ends, another one is opened, and everything is fetched again. What is
+ * found then is the same authority only if no record is older than this node remembers; else it is
+ * given another generation, in which nothing is known, and whose gate stays closed as long as
+ * anybody may still act under the one before.
  */
 import { AUTHORITY_TIMEOUT_MS, CLOCK_DRIFT_MAX, LEASE_GUARD_MS } from "../../base/limits.ts";
 import type { Authority, AuthorityListener, Snapshot } from "../../ports/authority.ts";
@@ -116,8 +116,8 @@ export class RedisAuthority implements Authority {
   }
 
   /**
-   * Opens the gate, if it is closed, when nobody can act any more who does not know of what happened
-   * to the records. Who comes anew waits for it; who was a member all the time has its lease.
+   * Opens the gate, if it is closed, when nobody can act any more who does not know of what
+   * happened to the records. Who comes anew waits for it; who was a member all the time does not.
    */
   async #pass(connection: Connection, booted: scripts.Booted): Promise<scripts.Booted> {
     const { gate } = booted;

@@ -1,8 +1,8 @@
 /**
- * A node's way to the server: one connection for commands, and one that listens, to a channel or to
- * a stream. They live and die together, and never come back. Every command is answered, or rejects
- * when the connection ends; and it ends when an answer takes too long: a peer that went away without
- * a word is not waited for.
+ * A node's way to the server: one connection for commands, and one that listens, to a channel or
+ * to a stream. They live and die together, and never come back. Every command is answered, or
+ * rejects when the connection ends; and it ends when an answer takes too long: a peer that went
+ * away without a word is not waited for.
  */
 import type { Redis } from "ioredis";
 import type { Clock } from "../../base/clock.ts";
@@ -67,6 +67,8 @@ export class Connection {
     }
     try {
       await Promise.all(clients.map((client) => client.connect()));
+      // Who must log in and did not is told so by the first command.
+      await connection.call("PING");
     } catch (error) {
       connection.end(cause ?? (error as Error));
       throw refusalOf(cause ?? error, access.address);
@@ -85,7 +87,7 @@ export class Connection {
     return this.within(this.#commanding.call(command, ...args));
   }
 
-  /** What becomes of `work`, unless the connection ends first, as it does when `work` takes long. */
+  /** What becomes of `work`, unless the connection ends first, as it does when that takes long. */
   within<T>(work: Promise<T>, moreMs = 0): Promise<T> {
     return new Promise((resolve, reject) => {
       const cancel = this.#clock.after(this.#answerMs + moreMs, () => {

@@ -11,7 +11,8 @@ export type { RedisOptions } from "./access.ts";
 const OPTIONS = "url host port username password tls client prefix".split(" ");
 
 /**
- * A transport for `Cluster.start`: nodes of one cluster name meet at one Redis server, 6.2 or newer.
+ * A transport for `Cluster.start`: nodes of one cluster name meet at one Redis server, 6.2 or
+ * newer.
  *
  * @throws {TypeError} for an option that is not known, an address or a prefix that is not legal.
  */

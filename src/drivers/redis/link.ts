@@ -1,7 +1,7 @@
 /**
- * The link over pub/sub: every node listens on a channel of its own, named after its incarnation, and
- * publishes to those of others. Its connection is apart from the authority's: a large frame delays no
- * heartbeat.
+ * The link over pub/sub: every node listens on a channel of its own, named after its incarnation,
+ * and publishes to those of others. Its connection is apart from the authority's: a large frame
+ * delays no heartbeat.
  *
  * A published frame that nobody listens for is lost. When a node's connection was away, it greets
  * everybody it knows: both sides then send again what was lost meanwhile.
@@ -16,7 +16,7 @@ export interface LinkParts extends Dialer {
   readonly channels: string;
 }
 
-/** The first byte of what is published; then the length of the sender's name, the name, the frame. */
+/** The first byte of what is published; then the length of the sender's name, it, the frame. */
 const FRAME = 0;
 const GREETING = 1;
 const NOTHING = new Uint8Array(0);

@@ -3,7 +3,7 @@
  *
  * | key | holds |
  * |---|---|
- * | `{<prefix>:<cluster>}:state` | hash: `gen`, `ver`, `last`, `run`, `gate`, and every record |
+ * | `{<prefix>:<cluster>}:state` | hash: `gen`, `ver`, `last`, `run`, `gate`, all records |
  * | `{<prefix>:<cluster>}:log` | stream `<revision>-0`: every change but heartbeats |
  * | `{<prefix>:<cluster>}:beat` | sorted set: sessions whose latest change is a heartbeat |
  *
