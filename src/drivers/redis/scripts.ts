@@ -3,14 +3,14 @@
  *
  * | key | holds |
  * |---|---|
- * | `{<prefix>:<cluster>}:state` | hash: `gen`, `ver`, `last`, `run`, `gate`, all records |
+ * | `{<prefix>:<cluster>}:state` | hash: `gen`, `ver`, `last`, `run`, `gate`, records |
  * | `{<prefix>:<cluster>}:log` | stream `<revision>-0`: every change but heartbeats |
- * | `{<prefix>:<cluster>}:beat` | sorted set: sessions whose latest change is a heartbeat |
+ * | `{<prefix>:<cluster>}:beat` | sorted set: sessions whose last change is a heartbeat |
  *
  * All of a cluster's truth is one hash, so it is lost as a whole or not at all. A record's field is
  * its key as JSON, which begins with a quote and so is none of the others; its value is four lines:
- * revision, state of a session or nothing, operation, value, the last two as JSON, which has no line
- * breaks. Nothing that users name is ever part of a script.
+ * revision, state of a session or nothing, operation, value, the last two as JSON, which has no
+ * line breaks. Nothing that users name is ever part of a script.
  *
  * An entry of the log names the one before it (`p`): who finds another there has missed something.
  */
@@ -56,7 +56,7 @@ return redis.call('HGETALL', state)
 
 /**
  * Compare-and-sets in their order, and news of heartbeats. ARGV: generation, the revision after
- * which heartbeats are wanted, then field, expected revision, state, operation, value of each change.
+ * which heartbeats are wanted, then field, expected revision, state, operation, value of each.
  * The reply: revision of the log; of each change its revision, or `-` and the record that stands
  * there; fields and values of sessions with heartbeats.
  */
