@@ -6,10 +6,15 @@ import { redis, type RedisOptions } from "../../src/drivers/redis/index.ts";
 import { isCatgaError } from "../../src/index.ts";
 import { settledRedis } from "./fixtures.ts";
 import { freePort, uniqueName } from "./port.ts";
-import { allOwn, countAll, join, keepingLog, placeAt, seesCount } from "./redis-nodes.ts";
+import { allOwn, countAll, join, keepingLog, placeAt, seesCount, stopAll } from "./redis-nodes.ts";
 import { RedisServer, SKIPS_BROKERS } from "./redis-server.ts";
 
 const IDS = ["a b", "{x}", "}:{", "*", "Zürich 東京", "%0A", "a:b", "$(id)"];
+
+/** As README names them. */
+const RIGHTS =
+  "+ping +info +eval +xread +publish +subscribe " +
+  "+hget +hset +hdel +hgetall +hincrby +del +xadd +zadd +zrem +zrangebyscore";
 
 describe("options of Redis that cannot be meant are refused", () => {
   test.each<[string | RedisOptions]>([
@@ -37,6 +42,7 @@ describe.skipIf(SKIPS_BROKERS)("a server of Redis", () => {
   });
   afterAll(() => server.stop());
   afterEach(async () => {
+    await stopAll();
     for (const each of more.splice(0)) await each.stop();
   });
 
@@ -93,6 +99,18 @@ describe.skipIf(SKIPS_BROKERS)("a server of Redis", () => {
     ].filter((name) => !name.startsWith(`{catga:redis-`));
     expect(names).toEqual([]);
     expect(await countAll(nodes[0]!, IDS)).toEqual(IDS.map(() => 3));
+  });
+
+  test("is enough with the rights that the documentation names, and no other", async () => {
+    const place = placeAt(settledRedis(server, { ...at(), username: "node", password: "secret" }));
+    const names = `{catga:${place.name}}:*`;
+    const rights = `on >secret ~${names} &${names} -@all ${RIGHTS}`.split(" ");
+    await server.ask("ACL", "SETUSER", "node", "reset", ...rights);
+    const nodes = [await join(place, "a"), await join(place, "b")];
+    await allOwn(nodes, IDS);
+    expect(await countAll(nodes[0]!, IDS)).toEqual(IDS.map(() => 1));
+    const stranger = { ...place, name: uniqueName("redis") };
+    await expect(join(stranger, "a")).rejects.toMatchObject({ code: "BROKER_REFUSED" });
   });
 
   test("carries clusters of one name and different prefixes, which never meet", async () => {

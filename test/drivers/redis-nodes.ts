@@ -1,5 +1,4 @@
 /** Nodes that meet at a Redis server, and witness every turn of their entities. */
-import { afterEach } from "bun:test";
 import { ok } from "node:assert/strict";
 import {
   Cluster,
@@ -46,10 +45,11 @@ export interface Place {
 
 const started: WitnessNode[] = [];
 
-afterEach(async () => {
+/** Stops all nodes; each file that starts some calls it after each test. */
+export async function stopAll(): Promise<void> {
   await Promise.all(started.splice(0).map((node) => node.stop({ deadline: "2s" })));
   turns.length = 0;
-});
+}
 
 /** A place where no other test meets. */
 export function placeAt(transport: Transport): Place {

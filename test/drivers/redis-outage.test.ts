@@ -1,5 +1,5 @@
 /** A Redis server that dies, hangs, forgets or goes back in time: nobody acts on what is not so. */
-import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { afterAll, afterEach, beforeAll, describe, expect, test } from "bun:test";
 import { redis } from "../../src/drivers/redis/index.ts";
 import type { Snapshot } from "../../src/ports/authority.ts";
 import { change, record } from "../contracts/seat.ts";
@@ -13,6 +13,7 @@ import {
   neverTwoCopies,
   placeAt,
   seesCount,
+  stopAll,
   type WitnessNode,
 } from "./redis-nodes.ts";
 import { RedisServer, SKIPS_BROKERS } from "./redis-server.ts";
@@ -25,6 +26,7 @@ describe.skipIf(SKIPS_BROKERS)("a server of Redis", () => {
     server = await RedisServer.start();
   });
   afterAll(() => server.stop());
+  afterEach(stopAll);
 
   async function three(
     place = placeAt(settledRedis(server)),

@@ -48,13 +48,9 @@ export class RedisAuthority implements Authority {
     this.#parts = parts;
   }
 
-  async open(listener: AuthorityListener): Promise<Snapshot> {
+  open(listener: AuthorityListener): Promise<Snapshot> {
     this.#listener = listener;
-    try {
-      return await this.#attach();
-    } catch (error) {
-      throw refusalOf(error, this.#parts.access.address);
-    }
+    return this.#attach();
   }
 
   async casMany(changes: readonly Change[]): Promise<CasResult[]> {
@@ -76,7 +72,7 @@ export class RedisAuthority implements Authority {
 
   /** Opens a connection and fetches everything; the feed begins behind it. */
   async #attach(): Promise<Snapshot> {
-    const { leaseMs } = this.#parts;
+    const { access, leaseMs } = this.#parts;
     const answerMs = Math.min(AUTHORITY_TIMEOUT_MS, leaseMs / 2);
     const connection = await Connection.open(this.#parts, answerMs);
     try {
@@ -97,7 +93,7 @@ export class RedisAuthority implements Authority {
       return booted;
     } catch (error) {
       connection.end(error as Error);
-      throw error;
+      throw refusalOf(error, access.address);
     }
   }
 

@@ -8,6 +8,7 @@
  */
 import { AUTHORITY_TIMEOUT_MS, FRAME_BYTES_MAX } from "../../base/limits.ts";
 import type { Link, LinkListener, LinkPeer } from "../../ports/link.ts";
+import { refusalOf } from "./access.ts";
 import { Connection, type Dialer } from "./connection.ts";
 
 /** What the link of one node is made of. */
@@ -62,7 +63,7 @@ export class PubSubLink implements Link {
   }
 
   async #connect(): Promise<void> {
-    const { channels } = this.#parts;
+    const { access, channels } = this.#parts;
     const connection = await Connection.open(this.#parts, AUTHORITY_TIMEOUT_MS);
     const { listening } = connection;
     try {
@@ -71,7 +72,7 @@ export class PubSubLink implements Link {
       if (this.#listener === undefined) throw new Error(CLOSED);
     } catch (error) {
       connection.end(error as Error);
-      throw error;
+      throw refusalOf(error, access.address);
     }
     this.#connection = connection;
     this.#ping(connection);
