@@ -1,6 +1,7 @@
 /**
  * All contracts over all drivers, without a test framework, so that any runtime can say where it
- * differs: `node test/runtimes/run.ts`, and with a word only the checks that have it in their names.
+ * differs: `node test/runtimes/run.ts`, and with a word only the checks that have it in their
+ * names.
  */
 import process from "node:process";
 import { inspect } from "node:util";

@@ -60,7 +60,7 @@ return redis.call('HGETALL', state)
  * The reply: revision of the log; of each change its revision, or `-` and the record that stands
  * there; fields and values of sessions with heartbeats.
  */
-export const CHANGE = `
+export const CHANGE: string = `
 local state, log, beat = KEYS[1], KEYS[2], KEYS[3]
 if redis.call('HGET', state, 'gen') ~= ARGV[1] then
   return redis.error_reply('GENERATION another one of records')
