@@ -7,8 +7,9 @@
  * may end in an error, but no message runs twice, none runs out of order, no entity has two turns
  * on nodes that may both act, and whatever was answered has run.
  */
-import { command, defineEntity, isCatgaError } from "../../src/index.ts";
+import { isCatgaError } from "../../src/index.ts";
 import { TestCluster } from "../../src/testing/index.ts";
+import { Oracle, type Probe, probeOf } from "./oracle.ts";
 
 /** What kind of faults a schedule has. */
 export type Kind = "planned" | "chaos";
@@ -29,15 +30,6 @@ const ROUNDS = 14;
 const SHARDS = 8;
 const CLOCK_RATES = [0.995, 1, 1.005];
 
-interface Turn {
-  readonly id: string;
-  readonly node: string;
-  /** How often the entity's state was changed, this turn included. */
-  readonly version: number;
-  readonly from: string;
-  readonly n: number;
-}
-
 /** Longer than all faults of a schedule together. */
 const TIMEOUT = { timeout: "5m" } as const;
 
@@ -50,20 +42,14 @@ export async function runSchedule(kind: Kind, seed: number): Promise<Outcome> {
 class Schedule {
   readonly #kind: Kind;
   readonly #seed: number;
-  readonly #violations: string[] = [];
   readonly #errors: Record<string, number> = {};
-  /** Turns that run, by entity. */
-  readonly #running = new Map<string, string>();
-  /** What has run, by entity and sender: the numbers, in their order. */
-  readonly #ran = new Map<string, number[]>();
-  /** What ended while its node could not act. */
-  readonly #held = new Map<string, string>();
-  /** How often the state of each entity was changed. */
-  readonly #versions = new Map<string, number>();
+  readonly #oracle = new Oracle(
+    (name) => this.#cluster.names.includes(name) && this.#cluster.leaseHolds(name),
+  );
   readonly #sent = new Map<string, number>();
   #answered = 0;
   #state: number;
-  #cluster!: TestCluster<readonly [ReturnType<Schedule["probe"]>]>;
+  #cluster!: TestCluster<readonly [Probe]>;
   #joined = 3;
   readonly #leaving = new Set<string>();
   readonly #stops: Promise<void>[] = [];
@@ -78,7 +64,7 @@ class Schedule {
   }
 
   async run(): Promise<Outcome> {
-    const entities = [this.probe()] as const;
+    const entities = [probeOf(this.#oracle, (...wait) => this.#cluster.sleep(...wait))] as const;
     const network = { drop: 0.03, duplicate: 0.03, delay: [0.2, 12] } as const;
     const options = { seed: this.#seed, entities, shardCount: SHARDS, network } as const;
     const heartbeat = this.#kind === "planned" ? "normal" : "fast";
@@ -102,7 +88,7 @@ class Schedule {
     return {
       kind: this.#kind,
       seed: this.#seed,
-      violations: this.#violations,
+      violations: this.#oracle.violations,
       sent: calls.length,
       answered: this.#answered,
       errors: this.#errors,
@@ -110,7 +96,7 @@ class Schedule {
   }
 
   /** When nothing fails any more, every entity is served (L1). */
-  async #serves(probe: ReturnType<Schedule["probe"]>): Promise<void> {
+  async #serves(probe: Probe): Promise<void> {
     await this.#cluster.advance("3s");
     for (const from of this.#stayers()) {
       for (let e = 0; e < ENTITIES; e++) {
@@ -119,66 +105,13 @@ class Schedule {
         const outcome = await this.#cluster.run(answer.then(() => "", String));
         // A node that was declared dead takes no calls any more, and says so.
         if (outcome !== "" && !outcome.includes("session is over")) {
-          this.#violate(`e${e} is not served to ${from} in the end: ${outcome}`);
+          this.#oracle.violate(`e${e} is not served to ${from} in the end: ${outcome}`);
         }
       }
     }
   }
 
-  /** The entity under test: it tells the oracle when its turns begin and end. */
-  probe() {
-    const begin = (...turn: Parameters<Schedule["begin"]>): void => this.begin(...turn);
-    const end = (turn: Turn): void => this.#end(turn);
-    const pause = (node: string, ms: number): Promise<void> => this.#cluster.sleep(node, ms);
-    return defineEntity("probe", {
-      messages: { add: command<{ from: string; n: number; ms: number }, number>() },
-      state: () => ({ version: 0 }),
-      handlers: {
-        async add(ctx, { from, n, ms }) {
-          begin(ctx.id, ctx.node, ctx.state.version);
-          if (ms > 0) await pause(ctx.node, ms);
-          const version = ++ctx.state.version;
-          end({ id: ctx.id, node: ctx.node, version, from, n });
-          return n;
-        },
-      },
-    });
-  }
-
-  /** A turn begins, on a state of `version`. */
-  begin(id: string, node: string, version: number): void {
-    // A state that died with its owner begins anew; any other is the last one.
-    if (version === 0) this.#versions.delete(id);
-    const latest = this.#versions.get(id) ?? 0;
-    if (version < latest) this.#violate(`${id}: state ${version} on ${node} after ${latest}`);
-    const other = this.#running.get(id);
-    if (other !== undefined && (other === node || this.#mayAct(other))) {
-      this.#violate(`${id} has a turn on ${node} while one runs on ${other}`);
-    }
-    if (!this.#mayAct(node)) this.#violate(`${id} has a turn on ${node}, which may not act`);
-    this.#running.set(id, node);
-  }
-
-  #end({ id, node, version, from, n }: Turn): void {
-    if (this.#running.get(id) === node) this.#running.delete(id);
-    if (from === "") return;
-    const key = `${id} of ${from}`;
-    // A turn that outlived its lease: nobody sees what it did, unless the lease is renewed after
-    // all.
-    if (!this.#mayAct(node)) return void this.#held.set(`${key} ${n}`, node);
-    this.#versions.set(id, version);
-    const ran = this.#ran.get(key) ?? [];
-    this.#ran.set(key, ran);
-    if (ran.includes(n)) this.#violate(`${key}: message ${n} ran twice`);
-    else if (n < (ran.at(-1) ?? 0)) this.#violate(`${key}: message ${n} ran after ${ran.at(-1)}`);
-    ran.push(n);
-  }
-
-  #mayAct(name: string): boolean {
-    return this.#cluster.names.includes(name) && this.#cluster.leaseHolds(name);
-  }
-
-  #load(probe: ReturnType<Schedule["probe"]>): Promise<void>[] {
+  #load(probe: Probe): Promise<void>[] {
     return this.#stayers().flatMap((from) =>
       Array.from({ length: 4 }, async () => {
         const id = `e${Math.floor(this.#fraction() * ENTITIES)}`;
@@ -193,18 +126,12 @@ class Schedule {
           await Promise.race([sending, this.#gone(from)]);
           if (!this.#cluster.names.includes(from)) return;
           this.#answered++;
-          const hasRun = this.#ran.get(key)?.includes(n) === true;
-          const heldBy = this.#held.get(`${key} ${n}`);
-          const wasHeld = heldBy !== undefined;
-          if (heldBy === from && !this.#mayAct(from)) {
-            this.#violate(`${key}: answer ${n} left ${from}, which may not act`);
-          }
-          if (!hasRun && !wasHeld) this.#violate(`${key}: message ${n} answered, not run`);
-          if (hasRun && wasHeld) this.#violate(`${key}: message ${n} ran twice, once held back`);
+          this.#oracle.answered(key, n, from);
         } catch (error) {
           const code = isCatgaError(error) ? error.code : String(error);
           this.#errors[code] = (this.#errors[code] ?? 0) + 1;
-          if (this.#kind === "planned") this.#violate(`${key}: message ${n} failed with ${code}`);
+          if (this.#kind === "planned")
+            this.#oracle.violate(`${key}: message ${n} failed with ${code}`);
         }
       }),
     );
@@ -262,10 +189,6 @@ class Schedule {
   #fraction(): number {
     this.#state = (Math.imul(this.#state, 1_664_525) + 1_013_904_223) >>> 0;
     return this.#state / 2 ** 32;
-  }
-
-  #violate(text: string): void {
-    this.#violations.push(text);
   }
 
   #break(name: string): void {
