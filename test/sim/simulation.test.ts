@@ -1,5 +1,6 @@
 /** A fixed share of the simulator's schedules; `npm run sim` runs any number of them. */
 import { expect, test } from "bun:test";
+import { runDirected, SCENE_NAMES } from "./directed.ts";
 import { type Kind, runSchedule } from "./schedule.ts";
 
 const SCHEDULES = 300;
@@ -16,3 +17,9 @@ test.each(["planned", "chaos"] as const)(
   },
   60_000,
 );
+
+test.each(SCENE_NAMES)("the directed schedule of the %s violates nothing", async (name) => {
+  for (let seed = 1; seed <= SCHEDULES / 6; seed++) {
+    expect({ seed, violations: await runDirected(name, seed) }).toEqual({ seed, violations: [] });
+  }
+});

@@ -1,0 +1,138 @@
+/**
+ * Directed schedules: adversaries built for one rule, where random ones need thousands of seeds to
+ * find what it is for, or cannot. The seed decides the times; the oracle is the same.
+ */
+import { isCatgaError } from "../../src/index.ts";
+import { TestCluster } from "../../src/testing/index.ts";
+import { Oracle, type Probe, probeOf } from "./oracle.ts";
+
+/** The names of the directed schedules. */
+export const SCENE_NAMES = ["outage", "late message", "late flip"] as const;
+/** One of them. */
+export type SceneName = (typeof SCENE_NAMES)[number];
+
+const CANDIDATES = Array.from({ length: 64 }, (_, n) => `e${n}`);
+
+/** Runs one; the rules it broke. */
+export async function runDirected(name: SceneName, seed: number): Promise<readonly string[]> {
+  const scene = new Scene(seed);
+  await SCENES[name](scene);
+  return scene.end();
+}
+
+/** What a directed schedule works with. */
+class Scene {
+  readonly oracle = new Oracle(
+    (name) => this.cluster.names.includes(name) && this.cluster.leaseHolds(name),
+  );
+  readonly #probe = probeOf(this.oracle, (...wait) => this.cluster.sleep(...wait));
+  readonly #sent = new Map<string, number>();
+  readonly #seed: number;
+  #state: number;
+  cluster!: TestCluster<readonly [Probe]>;
+
+  constructor(seed: number) {
+    this.#seed = seed;
+    this.#state = seed * 7_919 + 1;
+  }
+
+  /** Starts a cluster of so many nodes, and lets it settle. */
+  async start(nodes: number): Promise<TestCluster<readonly [Probe]>> {
+    const options = { seed: this.#seed, entities: [this.#probe], shardCount: 32 } as const;
+    this.cluster = await TestCluster.start({ ...options, heartbeat: "fast", nodes });
+    await this.cluster.advance("1s");
+    return this.cluster;
+  }
+
+  /** An entity that lives on `from`, and would move to `to` if that joined. */
+  mover(from: string, to: string): string {
+    const node = this.cluster.node(from);
+    const moves = node.plan({ join: [{ node: to }] }).moves.filter((move) => move.to === to);
+    const shards = new Set(moves.filter((move) => move.from === from).map(({ shard }) => shard));
+    return CANDIDATES.find((id) => shards.has(node.owner("probe", id)?.shard ?? -1))!;
+  }
+
+  /** Sends the next message of `from` to an entity; the code of the error, or nothing. */
+  async send(from: string, id: string): Promise<string | undefined> {
+    const key = `${id} of ${from}`;
+    const n = (this.#sent.get(key) ?? 0) + 1;
+    this.#sent.set(key, n);
+    try {
+      const entity = this.cluster.node(from).entity(this.#probe, id);
+      await entity.send({ type: "add", from, n, ms: 0 }, { timeout: "5s" });
+      this.oracle.answered(key, n, from);
+      return undefined;
+    } catch (error) {
+      return isCatgaError(error) ? error.code : String(error);
+    }
+  }
+
+  /** A whole number, chosen by the seed. */
+  between(min: number, max: number): number {
+    this.#state = (Math.imul(this.#state, 1_664_525) + 1_013_904_223) >>> 0;
+    return min + Math.floor((this.#state / 2 ** 32) * (max - min + 1));
+  }
+
+  async end(): Promise<readonly string[]> {
+    await this.cluster[Symbol.asyncDispose]();
+    return this.oracle.violations;
+  }
+}
+
+const SCENES: Readonly<Record<SceneName, (scene: Scene) => Promise<void>>> = {
+  outage,
+  "late message": lateMessage,
+  "late flip": lateFlip,
+};
+
+/** L6: after an outage of the authority nobody is dead for not having been able to renew. */
+async function outage(scene: Scene): Promise<void> {
+  const cluster = await scene.start(3);
+  cluster.isolate(...cluster.names);
+  await cluster.advance(scene.between(1_000, 4_000));
+  cluster.heal();
+  await cluster.advance("3s");
+  for (const name of cluster.names) {
+    if (!cluster.leaseHolds(name)) scene.oracle.violate(`${name} was declared dead for an outage`);
+  }
+}
+
+/**
+ * M2: the first message of a channel leaves for n2 and is held up. Its shard goes to n3, so the
+ * message does, and runs there. n3 dies, n2 claims the shard, knows nothing of the channel, and then
+ * what was held up comes.
+ */
+async function lateMessage(scene: Scene): Promise<void> {
+  const cluster = await scene.start(2);
+  const id = scene.mover("n2", "n3");
+  cluster.partition(["n1"], ["n2"]);
+  const answer = scene.send("n1", id);
+  await cluster.advance(scene.between(1, 300));
+  await cluster.join("n3");
+  const failed = await cluster.run(answer);
+  if (failed !== undefined) scene.oracle.violate(`no answer from n3: ${failed}`);
+  cluster.kill("n3");
+  await cluster.advance("1500ms");
+  cluster.heal();
+  await cluster.advance("3s");
+}
+
+/**
+ * O4: n1 stages its shards at n3, and the flips are held up on their way to the authority. n1 dies;
+ * n3 throws away what was staged, and while its claims are under way the flips are carried out.
+ */
+async function lateFlip(scene: Scene): Promise<void> {
+  const cluster = await scene.start(2);
+  const id = scene.mover("n1", "n3");
+  for (let n = 0; n < 3; n++) await cluster.run(scene.send("n2", id));
+  await cluster.join("n3");
+  const flipMs = scene.between(700, 1_000);
+  cluster.authority({ delay: [flipMs, flipMs] });
+  await cluster.advance(80);
+  cluster.kill("n1");
+  cluster.authority({ delay: [15, 25] });
+  await cluster.advance("2s");
+  const failed = await cluster.run(scene.send("n2", id));
+  if (failed !== undefined)
+    scene.oracle.violate(`${id} is not served after a late flip: ${failed}`);
+}
