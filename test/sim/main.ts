@@ -14,6 +14,7 @@ const { values } = parseArgs({
   options: {
     planned: { type: "string", default: "0" },
     chaos: { type: "string", default: "0" },
+    rollback: { type: "string", default: "0" },
     directed: { type: "string", default: "0" },
     scene: { type: "string" },
     seed: { type: "string", default: "1" },
@@ -75,5 +76,6 @@ if (values.mutations || values.search) {
 const failed =
   (await run("planned", Number(values.planned))) +
   (await run("chaos", Number(values.chaos))) +
+  (await run("rollback", Number(values.rollback))) +
   (await direct(Number(values.directed)));
 process.exit(failed === 0 ? 0 : 1);

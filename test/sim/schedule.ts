@@ -5,14 +5,15 @@
  * Planned schedules only change the membership, over a network that loses, doubles and reorders:
  * every message is answered exactly once and in order. Chaos does everything else too: then a call
  * may end in an error, but no message runs twice, none runs out of order, no entity has two turns
- * on nodes that may both act, and whatever was answered has run.
+ * on nodes that may both act, and whatever was answered has run. A rollback is chaos in which the
+ * authority loses records that it had acknowledged: that ends every node, and others join.
  */
 import { isCatgaError } from "../../src/index.ts";
-import { TestCluster } from "../../src/testing/index.ts";
+import { type Backup, TestCluster } from "../../src/testing/index.ts";
 import { Oracle, type Probe, probeOf } from "./oracle.ts";
 
 /** What kind of faults a schedule has. */
-export type Kind = "planned" | "chaos";
+export type Kind = "planned" | "chaos" | "rollback";
 
 /** How a schedule ended. */
 export interface Outcome {
@@ -46,6 +47,8 @@ class Schedule {
   readonly #oracle = new Oracle(
     (name) => this.#cluster.names.includes(name) && this.#cluster.leaseHolds(name),
   );
+  /** The authority as it stood at the beginning of each round, and before the first. */
+  readonly #backups: Backup[] = [[]];
   readonly #sent = new Map<string, number>();
   #answered = 0;
   #state: number;
@@ -82,6 +85,8 @@ class Schedule {
     this.#cluster.heal();
     this.#cluster.network({});
     this.#cluster.authority({});
+    // Of a life of the authority that is over nobody may be left.
+    if (this.#kind === "rollback") await this.#cluster.join(`n${this.#joined++}`);
     await this.#cluster.run(Promise.all([...calls, ...this.#stops]));
     await this.#serves(entities[0]);
     await this.#cluster[Symbol.asyncDispose]();
@@ -146,6 +151,7 @@ class Schedule {
     const names = this.#stayers();
     const chance = this.#fraction();
     const name = names[Math.floor(this.#fraction() * names.length)]!;
+    if (this.#kind === "rollback" && (await this.#rollBack())) return;
     if (chance < 0.25 && names.length < 4) {
       const clock = { rate: CLOCK_RATES[this.#joined % 3]!, offsetMs: this.#upTo(10_000) };
       // In chaos a session may be over before the node has joined.
@@ -153,9 +159,19 @@ class Schedule {
       await (this.#kind === "planned" ? joining : joining.catch(() => {}));
     } else if (chance < 0.45 && names.length > 2) {
       this.#leave(name);
-    } else if (this.#kind === "chaos") {
+    } else if (this.#kind !== "planned") {
       this.#break(name);
     }
+  }
+
+  /** Once in a while the authority goes back by a few rounds, or to nothing; two nodes join then. */
+  async #rollBack(): Promise<boolean> {
+    this.#backups.push(this.#cluster.backup());
+    if (this.#fraction() > 0.15) return false;
+    const rounds = Math.floor(this.#fraction() ** 2 * this.#backups.length);
+    this.#cluster.restore(this.#backups.at(-1 - rounds)!);
+    for (let n = 0; n < 2; n++) await this.#cluster.join(`n${this.#joined++}`).catch(() => {});
+    return true;
   }
 
   /** Time goes on while the node leaves. */

@@ -112,6 +112,24 @@ describe("a cluster in simulated time", () => {
     expect(await cluster.run(waiting)).toBe(2);
   });
 
+  test("fences every node when the authority has lost what it acknowledged", async () => {
+    await using cluster = await start();
+    await cluster.advance("1s");
+    await addAll(cluster, "n1");
+    cluster.isolate("n3");
+    cluster.restore();
+    await cluster.join("n4");
+    // Before anybody may act for the new authority, everybody else has ceased to.
+    expect(cluster.names.filter((name) => cluster.leaseHolds(name))).toEqual(["n4"]);
+    expect(cluster.node("n4").nodes.map(({ node }) => node)).toEqual(["n4"]);
+    cluster.heal();
+    await cluster.advance("10ms");
+    for (const name of ["n1", "n2", "n3"]) {
+      expect(new Set(await addAll(cluster, name))).toEqual(new Set(["UNAVAILABLE"]));
+    }
+    expect(await addAll(cluster, "n4")).toEqual(IDS.map(() => 1));
+  });
+
   test("delivers everything once over a network that loses, doubles and delays", async () => {
     const network = { drop: 0.2, duplicate: 0.2, delay: [0, 80] } as const;
     await using cluster = await start({ network, heartbeat: "normal", seed: 5 });
