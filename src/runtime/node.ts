@@ -47,6 +47,9 @@ export class Node implements AuthorityListener {
   readonly #mesh: Mesh;
   #isSettling = false;
   #failJoin: (error: Error) => void = () => {};
+  #end: () => void = () => {};
+  /** Resolves when the session is over: there is nothing to wait for any more. */
+  readonly #over = new Promise<void>((resolve) => (this.#end = resolve));
   #stopped: Promise<void> | undefined;
 
   private constructor(context: NodeContext, ports: Ports, refTo: RefFactory) {
@@ -172,11 +175,13 @@ export class Node implements AuthorityListener {
     await this.#close();
   }
 
-  /** True when `work` ended before `limitMs` had passed. */
+  /** True when `work`, or the session, ended before `limitMs` had passed. */
   #within(limitMs: number, work: Promise<void>): Promise<boolean> {
     return new Promise((resolve, reject) => {
       const cancel = this.#context.clock.after(limitMs, () => resolve(false));
-      work.then(() => resolve(true), reject).finally(cancel);
+      Promise.race([work, this.#over])
+        .then(() => resolve(true), reject)
+        .finally(cancel);
     });
   }
 
@@ -224,6 +229,8 @@ export class Node implements AuthorityListener {
   /** Others may own everything by now: nothing that is here counts any more. */
   #fence(): void {
     const { refusal, log, options } = this.#context;
+    // Also of a node that is leaving: what it writes would count in another life of the authority.
+    this.#end();
     if (refusal !== undefined) return;
     const reason = "this node's session is over, the node has to be started again";
     this.#context.refusal = new CatgaError("UNAVAILABLE", { reason });

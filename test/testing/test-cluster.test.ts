@@ -130,6 +130,24 @@ describe("a cluster in simulated time", () => {
     expect(await addAll(cluster, "n4")).toEqual(IDS.map(() => 1));
   });
 
+  test("ends a node at once that is fenced while it leaves, and writes nothing for it", async () => {
+    await using cluster = await start({ nodes: 1 });
+    await cluster.advance("1s");
+    const joining = cluster.backup();
+    await cluster.join("n2");
+    // Its flips are under way, and not answered, when the authority goes back to before them.
+    cluster.authority({ drop: 1 });
+    await cluster.advance("150ms");
+    const stopping = cluster.node("n1").stop({ deadline: "1m" });
+    cluster.restore(joining);
+    cluster.authority({});
+    const sinceMs = cluster.nowMs;
+    await cluster.run(stopping);
+    expect(cluster.nowMs - sinceMs).toBeLessThan(1_000);
+    await cluster.advance("5s");
+    expect(cluster.backup()).toEqual(joining);
+  });
+
   test("delivers everything once over a network that loses, doubles and delays", async () => {
     const network = { drop: 0.2, duplicate: 0.2, delay: [0, 80] } as const;
     await using cluster = await start({ network, heartbeat: "normal", seed: 5 });
