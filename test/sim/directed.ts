@@ -7,7 +7,13 @@ import { TestCluster } from "../../src/testing/index.ts";
 import { Oracle, type Probe, probeOf } from "./oracle.ts";
 
 /** The names of the directed schedules. */
-export const SCENE_NAMES = ["outage", "late message", "late flip"] as const;
+export const SCENE_NAMES = [
+  "outage",
+  "late message",
+  "late flip",
+  "two lives",
+  "old news",
+] as const;
 /** One of them. */
 export type SceneName = (typeof SCENE_NAMES)[number];
 
@@ -44,22 +50,28 @@ class Scene {
     return this.cluster;
   }
 
-  /** An entity that lives on `from`, and would move to `to` if that joined. */
-  mover(from: string, to: string): string {
+  /** An entity that lives on `from`, and that each of `changes` would move to its first node. */
+  mover(from: string, ...changes: readonly { join: string[]; leave?: string[] }[]): string {
     const node = this.cluster.node(from);
-    const moves = node.plan({ join: [{ node: to }] }).moves.filter((move) => move.to === to);
-    const shards = new Set(moves.filter((move) => move.from === from).map(({ shard }) => shard));
-    return CANDIDATES.find((id) => shards.has(node.owner("probe", id)?.shard ?? -1))!;
+    const shards = changes.map(({ join, leave = [] }) => {
+      const { moves } = node.plan({ join: join.map((name) => ({ node: name })), leave });
+      return new Set(moves.filter(({ to }) => to === join[0]).map(({ shard }) => shard));
+    });
+    const isMoved = (id: string): boolean => {
+      const owner = node.owner("probe", id);
+      return owner?.node === from && shards.every((each) => each.has(owner.shard));
+    };
+    return CANDIDATES.find(isMoved)!;
   }
 
   /** Sends the next message of `from` to an entity; the code of the error, or nothing. */
-  async send(from: string, id: string): Promise<string | undefined> {
+  async send(from: string, id: string, ms = 0): Promise<string | undefined> {
     const key = `${id} of ${from}`;
     const n = (this.#sent.get(key) ?? 0) + 1;
     this.#sent.set(key, n);
     try {
       const entity = this.cluster.node(from).entity(this.#probe, id);
-      await entity.send({ type: "add", from, n, ms: 0 }, { timeout: "5s" });
+      await entity.send({ type: "add", from, n, ms }, { timeout: "5s" });
       this.oracle.answered(key, n, from);
       return undefined;
     } catch (error) {
@@ -83,6 +95,8 @@ const SCENES: Readonly<Record<SceneName, (scene: Scene) => Promise<void>>> = {
   outage,
   "late message": lateMessage,
   "late flip": lateFlip,
+  "two lives": twoLives,
+  "old news": oldNews,
 };
 
 /** L6: after an outage of the authority nobody is dead for not having been able to renew. */
@@ -104,7 +118,7 @@ async function outage(scene: Scene): Promise<void> {
  */
 async function lateMessage(scene: Scene): Promise<void> {
   const cluster = await scene.start(2);
-  const id = scene.mover("n2", "n3");
+  const id = scene.mover("n2", { join: ["n3"] });
   cluster.partition(["n1"], ["n2"]);
   const answer = scene.send("n1", id);
   await cluster.advance(scene.between(1, 300));
@@ -123,7 +137,7 @@ async function lateMessage(scene: Scene): Promise<void> {
  */
 async function lateFlip(scene: Scene): Promise<void> {
   const cluster = await scene.start(2);
-  const id = scene.mover("n1", "n3");
+  const id = scene.mover("n1", { join: ["n3"] });
   for (let n = 0; n < 3; n++) await cluster.run(scene.send("n2", id));
   await cluster.join("n3");
   const flipMs = scene.between(700, 1_000);
@@ -135,4 +149,47 @@ async function lateFlip(scene: Scene): Promise<void> {
   const failed = await cluster.run(scene.send("n2", id));
   if (failed !== undefined)
     scene.oracle.violate(`${id} is not served after a late flip: ${failed}`);
+}
+
+/**
+ * The authority forgets that n1 gave its shards to n3, and nothing else; n1 dies. In the new life
+ * n4 claims what n1 still owns there, while n3 has its session and all reason to go on.
+ */
+async function twoLives(scene: Scene): Promise<void> {
+  const cluster = await scene.start(2);
+  const id = await loseFlips(scene, () => cluster.kill("n1"));
+  cluster.authority({ delay: [1, 60] });
+  const calls: Promise<unknown>[] = [];
+  for (let round = 0; round < 15; round++) {
+    for (const from of ["n3", "n4"]) calls.push(scene.send(from, id, 400));
+    await cluster.advance(100);
+  }
+  await cluster.run(Promise.all(calls));
+}
+
+/**
+ * The authority forgets the same, and n1, who knows of it, cannot hear that there is a new life: in
+ * which n4 asks n1 for what n1 owns there, and must not believe what that one knows.
+ */
+async function oldNews(scene: Scene): Promise<void> {
+  const cluster = await scene.start(2);
+  const id = await loseFlips(scene, () => cluster.isolate("n1"));
+  const early = scene.send("n4", id);
+  await cluster.advance("3s");
+  await cluster.run(early);
+  const failed = await cluster.run(scene.send("n4", id));
+  if (failed !== undefined) scene.oracle.violate(`${id} is not served to n4 in the end: ${failed}`);
+}
+
+/** n3 has joined, and n4 in the next life; the result moved from n1 to n3, and may move to n4. */
+async function loseFlips(scene: Scene, before: () => void): Promise<string> {
+  const { cluster } = scene;
+  const id = scene.mover("n1", { join: ["n3"] }, { join: ["n4", "n3"], leave: ["n1"] });
+  await cluster.join("n3");
+  const backup = cluster.backup();
+  await cluster.advance(scene.between(100, 180));
+  before();
+  cluster.restore(backup);
+  await cluster.join("n4");
+  return id;
 }
