@@ -28,9 +28,10 @@ export async function runDirected(name: SceneName, seed: number): Promise<readon
 
 /** What a directed schedule works with. */
 class Scene {
-  readonly oracle = new Oracle(
-    (name) => this.cluster.names.includes(name) && this.cluster.leaseHolds(name),
-  );
+  readonly oracle = new Oracle({
+    mayAct: (name) => this.cluster.names.includes(name) && this.cluster.leaseHolds(name),
+    mayLose: true,
+  });
   readonly #probe = probeOf(this.oracle, (...wait) => this.cluster.sleep(...wait));
   readonly #sent = new Map<string, number>();
   readonly #seed: number;
@@ -113,8 +114,8 @@ async function outage(scene: Scene): Promise<void> {
 
 /**
  * M2: the first message of a channel leaves for n2 and is held up. Its shard goes to n3, so the
- * message does, and runs there. n3 dies, n2 claims the shard, knows nothing of the channel, and then
- * what was held up comes.
+ * message does, and runs there. n3 dies, n2 claims the shard, knows nothing of the channel, and
+ * then what was held up comes.
  */
 async function lateMessage(scene: Scene): Promise<void> {
   const cluster = await scene.start(2);

@@ -16,11 +16,20 @@ interface Turn {
   readonly n: number;
 }
 
+/** What the oracle has to know of a schedule. */
+interface Circumstances {
+  /** True for a node that lives and has its lease. */
+  readonly mayAct: (node: string) => boolean;
+  /** True when nodes die, and states with them. */
+  readonly mayLose: boolean;
+}
+
 /** See the file's header. */
 export class Oracle {
   /** What must not have been. */
   readonly violations: string[] = [];
   readonly #mayAct: (node: string) => boolean;
+  readonly #mayLose: boolean;
   /** Turns that run, by entity. */
   readonly #running = new Map<string, string>();
   /** What has run, by entity and sender: the numbers, in their order. */
@@ -30,9 +39,9 @@ export class Oracle {
   /** How often the state of each entity was changed. */
   readonly #versions = new Map<string, number>();
 
-  /** `mayAct` tells whether a node lives and has its lease. */
-  constructor(mayAct: (node: string) => boolean) {
+  constructor({ mayAct, mayLose }: Circumstances) {
     this.#mayAct = mayAct;
+    this.#mayLose = mayLose;
   }
 
   /** A rule was broken. */
@@ -43,7 +52,7 @@ export class Oracle {
   /** A turn begins, on a state of `version`. */
   begin(id: string, node: string, version: number): void {
     // A state that died with its owner begins anew; any other is the last one.
-    if (version === 0) this.#versions.delete(id);
+    if (version === 0 && this.#mayLose) this.#versions.delete(id);
     const latest = this.#versions.get(id) ?? 0;
     if (version < latest) this.violate(`${id}: state ${version} on ${node} after ${latest}`);
     const other = this.#running.get(id);

@@ -86,13 +86,20 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     rule: "O2 the receiver waits for the record",
     file: "ownership/shard.ts",
-    from: "if (owner === self && handoff === state.handoff && epoch === state.epoch + 1) {\n    return open(current, handoff);",
-    to: "if (epoch === state.epoch || (owner === self && handoff === state.handoff)) {\n    const record = { ...current.record, owner: self, epoch: state.epoch + 1 };\n    return open({ ...current, record }, state.handoff);",
+    from: "if (owner === self && handoff === state.handoff && epoch === state.epoch + 1) {",
+    to: "if (epoch === state.epoch || handoff === state.handoff) {",
     also: [
+      {
+        file: "ownership/shard.ts",
+        from: "return open(current, handoff);",
+        to:
+          "const record = { ...current.record, owner: self, epoch: state.epoch + 1 };" +
+          "return open({ ...current, record }, state.handoff);",
+      },
       {
         file: "runtime/shards.ts",
         from: "if (shard.state !== before) shard.stage({ counters, packets });",
-        to: "if (shard.state !== before) shard.stage({ counters, packets });\n    this.#look(shard);",
+        to: "shard.stage({ counters, packets }); this.#look(shard);",
       },
     ],
     kind: "planned",
@@ -239,6 +246,14 @@ export const MUTATIONS: readonly Mutation[] = [
     to: "if (!work.oneWay && !slices.mayRelease() && Number.NaN > 0) {",
     kind: "chaos",
     seed: 2,
+  },
+  {
+    rule: "the state of an entity travels with its shard",
+    file: "runtime/packet.ts",
+    from: "if (state !== undefined) text",
+    to: "if (state !== undefined && nowMs < 0) text",
+    kind: "planned",
+    seed: 1,
   },
   {
     rule: "messages that wait travel with their entity",

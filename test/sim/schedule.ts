@@ -44,9 +44,7 @@ class Schedule {
   readonly #kind: Kind;
   readonly #seed: number;
   readonly #errors: Record<string, number> = {};
-  readonly #oracle = new Oracle(
-    (name) => this.#cluster.names.includes(name) && this.#cluster.leaseHolds(name),
-  );
+  readonly #oracle: Oracle;
   /** The authority as it stood at the beginning of each round, and before the first. */
   readonly #backups: Backup[] = [[]];
   readonly #sent = new Map<string, number>();
@@ -64,6 +62,10 @@ class Schedule {
     this.#kind = kind;
     this.#seed = seed;
     this.#state = seed * 7_919 + 1;
+    this.#oracle = new Oracle({
+      mayAct: (name) => this.#cluster.names.includes(name) && this.#cluster.leaseHolds(name),
+      mayLose: kind !== "planned",
+    });
   }
 
   async run(): Promise<Outcome> {
@@ -164,12 +166,12 @@ class Schedule {
     }
   }
 
-  /** Once in a while the authority goes back by a few rounds, or to nothing; two nodes join then. */
+  /** Now and then the authority goes back by some rounds, or to nothing; two nodes join then. */
   async #rollBack(): Promise<boolean> {
     this.#backups.push(this.#cluster.backup());
     if (this.#fraction() > 0.15) return false;
     const rounds = Math.floor(this.#fraction() ** 2 * this.#backups.length);
-    this.#cluster.restore(this.#backups.at(-1 - rounds)!);
+    this.#cluster.restore(this.#backups.at(-1 - rounds));
     for (let n = 0; n < 2; n++) await this.#cluster.join(`n${this.#joined++}`).catch(() => {});
     return true;
   }

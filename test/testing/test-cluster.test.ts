@@ -130,7 +130,7 @@ describe("a cluster in simulated time", () => {
     expect(await addAll(cluster, "n4")).toEqual(IDS.map(() => 1));
   });
 
-  test("ends a node at once that is fenced while it leaves, and writes nothing for it", async () => {
+  test("ends a node at once that is fenced while it leaves: it writes nothing more", async () => {
     await using cluster = await start({ nodes: 1 });
     await cluster.advance("1s");
     const joining = cluster.backup();
