@@ -182,7 +182,7 @@ export const MUTATIONS: readonly Mutation[] = [
     from: "Promise.race([work, this.#over])",
     to: "work",
     kind: "rollback",
-    seed: 77,
+    seed: 8,
   },
   {
     rule: "G4 nothing of another generation is believed",
