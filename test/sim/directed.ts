@@ -4,7 +4,7 @@
  */
 import { isCatgaError } from "../../src/index.ts";
 import { TestCluster } from "../../src/testing/index.ts";
-import { Oracle, type Probe, probeOf } from "./oracle.ts";
+import { Oracle, type Probe } from "./oracle.ts";
 
 /** The names of the directed schedules. */
 export const SCENE_NAMES = [
@@ -30,9 +30,9 @@ export async function runDirected(name: SceneName, seed: number): Promise<readon
 class Scene {
   readonly oracle = new Oracle({
     mayAct: (name) => this.cluster.names.includes(name) && this.cluster.leaseHolds(name),
-    mayLose: true,
+    mayForget: () => true,
   });
-  readonly #probe = probeOf(this.oracle, (...wait) => this.cluster.sleep(...wait));
+  readonly #probe = this.oracle.probe((...wait) => this.cluster.sleep(...wait));
   readonly #sent = new Map<string, number>();
   readonly #seed: number;
   #state: number;
@@ -73,7 +73,7 @@ class Scene {
     try {
       const entity = this.cluster.node(from).entity(this.#probe, id);
       await entity.send({ type: "add", from, n, ms }, { timeout: "5s" });
-      this.oracle.answered(key, n, from);
+      this.oracle.answered({ id, from, n });
       return undefined;
     } catch (error) {
       return isCatgaError(error) ? error.code : String(error);

@@ -1,35 +1,38 @@
 /**
- * The oracle of the simulator: an entity that tells it when its turns begin and end, and the rules
- * that hold whatever fails. No message runs twice or out of order, no entity has two turns on nodes
- * that may both act, no state is older than one that was seen, nothing is answered that has not
- * run, and no answer leaves a node that may not act.
+ * The oracle: it sees the turns of the entities under test begin and end, and knows what must never
+ * be, whatever fails. No message runs twice or out of order, no entity has two turns on nodes that
+ * may both act, no state is older than one that was seen, and whatever was answered has run.
  */
 import { command, defineEntity } from "../../src/index.ts";
 
-/** A turn that has ended. */
-interface Turn {
+/** A message to an entity under test. */
+export interface Message {
   readonly id: string;
-  readonly node: string;
-  /** How often the entity's state was changed, this turn included. */
-  readonly version: number;
   readonly from: string;
+  /** Counts the messages of `from` to this entity, from 1. */
   readonly n: number;
 }
 
-/** What the oracle has to know of a schedule. */
-interface Circumstances {
-  /** True for a node that lives and has its lease. */
+/** What the oracle asks of the cluster. */
+export interface Watched {
+  /** True for a node that lives and holds its lease. */
   readonly mayAct: (node: string) => boolean;
-  /** True when nodes die, and states with them. */
-  readonly mayLose: boolean;
+  /** True when a node may have died with what it knew. */
+  readonly mayForget: () => boolean;
 }
+
+interface Turn extends Message {
+  readonly node: string;
+  /** How often the entity's state was changed, this turn included. */
+  readonly version: number;
+}
+
+/** The entity under test. */
+export type Probe = ReturnType<Oracle["probe"]>;
 
 /** See the file's header. */
 export class Oracle {
-  /** What must not have been. */
   readonly violations: string[] = [];
-  readonly #mayAct: (node: string) => boolean;
-  readonly #mayLose: boolean;
   /** Turns that run, by entity. */
   readonly #running = new Map<string, string>();
   /** What has run, by entity and sender: the numbers, in their order. */
@@ -38,39 +41,75 @@ export class Oracle {
   readonly #held = new Map<string, string>();
   /** How often the state of each entity was changed. */
   readonly #versions = new Map<string, number>();
+  readonly #watched: Watched;
 
-  constructor({ mayAct, mayLose }: Circumstances) {
-    this.#mayAct = mayAct;
-    this.#mayLose = mayLose;
+  constructor(watched: Watched) {
+    this.#watched = watched;
   }
 
-  /** A rule was broken. */
-  violate(text: string): void {
-    this.violations.push(text);
+  /** An entity that tells when its turns begin and end; `pause` makes a turn last. */
+  probe(pause: (node: string, ms: number) => Promise<void>) {
+    const begin = (...turn: Parameters<Oracle["begin"]>): void => this.begin(...turn);
+    const end = (turn: Turn): void => this.#end(turn);
+    return defineEntity("probe", {
+      messages: { add: command<{ from: string; n: number; ms: number }, number>() },
+      state: () => ({ version: 0 }),
+      handlers: {
+        async add(ctx, { from, n, ms }) {
+          begin(ctx.id, ctx.node, ctx.state.version);
+          if (ms > 0) await pause(ctx.node, ms);
+          const version = ++ctx.state.version;
+          end({ id: ctx.id, node: ctx.node, version, from, n });
+          return n;
+        },
+      },
+    });
   }
 
   /** A turn begins, on a state of `version`. */
   begin(id: string, node: string, version: number): void {
     // A state that died with its owner begins anew; any other is the last one.
-    if (version === 0 && this.#mayLose) this.#versions.delete(id);
+    if (version === 0 && this.#watched.mayForget()) this.#versions.delete(id);
     const latest = this.#versions.get(id) ?? 0;
     if (version < latest) this.violate(`${id}: state ${version} on ${node} after ${latest}`);
     const other = this.#running.get(id);
-    if (other !== undefined && (other === node || this.#mayAct(other))) {
+    if (other !== undefined && (other === node || this.#watched.mayAct(other))) {
       this.violate(`${id} has a turn on ${node} while one runs on ${other}`);
     }
-    if (!this.#mayAct(node)) this.violate(`${id} has a turn on ${node}, which may not act`);
+    if (!this.#watched.mayAct(node)) this.violate(`${id} has a turn on ${node}, which may not act`);
     this.#running.set(id, node);
   }
 
-  /** The turn that handled message `n` of `from` ends. */
-  end({ id, node, version, from, n }: Turn): void {
+  /** The sender of `message` has its answer. */
+  answered({ id, from, n }: Message): void {
+    const key = `${id} of ${from}`;
+    const hasRun = this.hasRun({ id, from, n });
+    const heldBy = this.#held.get(`${key} ${n}`);
+    const wasHeld = heldBy !== undefined;
+    if (heldBy === from && !this.#watched.mayAct(from)) {
+      this.violate(`${key}: answer ${n} left ${from}, which may not act`);
+    }
+    if (!hasRun && !wasHeld) this.violate(`${key}: message ${n} answered, not run`);
+    if (hasRun && wasHeld) this.violate(`${key}: message ${n} ran twice, once held back`);
+  }
+
+  /** True when `message` has run on a node that might act. */
+  hasRun({ id, from, n }: Message): boolean {
+    return this.#ran.get(`${id} of ${from}`)?.includes(n) === true;
+  }
+
+  /** Takes down what must not be. */
+  violate(text: string): void {
+    this.violations.push(text);
+  }
+
+  #end({ id, node, version, from, n }: Turn): void {
     if (this.#running.get(id) === node) this.#running.delete(id);
     if (from === "") return;
     const key = `${id} of ${from}`;
     // A turn that outlived its lease: nobody sees what it did, unless the lease is renewed after
     // all.
-    if (!this.#mayAct(node)) return void this.#held.set(`${key} ${n}`, node);
+    if (!this.#watched.mayAct(node)) return void this.#held.set(`${key} ${n}`, node);
     this.#versions.set(id, version);
     const ran = this.#ran.get(key) ?? [];
     this.#ran.set(key, ran);
@@ -78,36 +117,4 @@ export class Oracle {
     else if (n < (ran.at(-1) ?? 0)) this.violate(`${key}: message ${n} ran after ${ran.at(-1)}`);
     ran.push(n);
   }
-
-  /** Message `n` of `key`, an entity and a sender, was answered to that sender. */
-  answered(key: string, n: number, from: string): void {
-    const hasRun = this.#ran.get(key)?.includes(n) === true;
-    const heldBy = this.#held.get(`${key} ${n}`);
-    const wasHeld = heldBy !== undefined;
-    if (heldBy === from && !this.#mayAct(from)) {
-      this.violate(`${key}: answer ${n} left ${from}, which may not act`);
-    }
-    if (!hasRun && !wasHeld) this.violate(`${key}: message ${n} answered, not run`);
-    if (hasRun && wasHeld) this.violate(`${key}: message ${n} ran twice, once held back`);
-  }
-}
-
-/** The entity under test. */
-export type Probe = ReturnType<typeof probeOf>;
-
-/** An entity that counts its turns and tells `oracle`; `pause` is a timer of a node. */
-export function probeOf(oracle: Oracle, pause: (node: string, ms: number) => Promise<void>) {
-  return defineEntity("probe", {
-    messages: { add: command<{ from: string; n: number; ms: number }, number>() },
-    state: () => ({ version: 0 }),
-    handlers: {
-      async add(ctx, { from, n, ms }) {
-        oracle.begin(ctx.id, ctx.node, ctx.state.version);
-        if (ms > 0) await pause(ctx.node, ms);
-        const version = ++ctx.state.version;
-        oracle.end({ id: ctx.id, node: ctx.node, version, from, n });
-        return n;
-      },
-    },
-  });
 }

@@ -10,7 +10,7 @@
  */
 import { isCatgaError } from "../../src/index.ts";
 import { type Backup, TestCluster } from "../../src/testing/index.ts";
-import { Oracle, type Probe, probeOf } from "./oracle.ts";
+import { Oracle, type Probe } from "./oracle.ts";
 
 /** What kind of faults a schedule has. */
 export type Kind = "planned" | "chaos" | "rollback";
@@ -64,12 +64,12 @@ class Schedule {
     this.#state = seed * 7_919 + 1;
     this.#oracle = new Oracle({
       mayAct: (name) => this.#cluster.names.includes(name) && this.#cluster.leaseHolds(name),
-      mayLose: kind !== "planned",
+      mayForget: () => kind !== "planned",
     });
   }
 
   async run(): Promise<Outcome> {
-    const entities = [probeOf(this.#oracle, (...wait) => this.#cluster.sleep(...wait))] as const;
+    const entities = [this.#oracle.probe((...wait) => this.#cluster.sleep(...wait))] as const;
     const network = { drop: 0.03, duplicate: 0.03, delay: [0.2, 12] } as const;
     const options = { seed: this.#seed, entities, shardCount: SHARDS, network } as const;
     const heartbeat = this.#kind === "planned" ? "normal" : "fast";
@@ -133,7 +133,7 @@ class Schedule {
           await Promise.race([sending, this.#gone(from)]);
           if (!this.#cluster.names.includes(from)) return;
           this.#answered++;
-          this.#oracle.answered(key, n, from);
+          this.#oracle.answered({ id, from, n });
         } catch (error) {
           const code = isCatgaError(error) ? error.code : String(error);
           this.#errors[code] = (this.#errors[code] ?? 0) + 1;
