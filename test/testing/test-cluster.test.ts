@@ -145,7 +145,8 @@ describe("a cluster in simulated time", () => {
     await cluster.run(stopping);
     expect(cluster.nowMs - sinceMs).toBeLessThan(1_000);
     await cluster.advance("5s");
-    expect(cluster.backup()).toEqual(joining);
+    const later = cluster.backup().filter((record) => !joining.includes(record));
+    expect(later.filter(({ operation }) => operation.startsWith("n1."))).toEqual([]);
   });
 
   test("delivers everything once over a network that loses, doubles and delays", async () => {
