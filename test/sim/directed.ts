@@ -103,13 +103,15 @@ const SCENES: Readonly<Record<SceneName, (scene: Scene) => Promise<void>>> = {
 /** L6: after an outage of the authority nobody is dead for not having been able to renew. */
 async function outage(scene: Scene): Promise<void> {
   const cluster = await scene.start(3);
+  for (const name of cluster.names) {
+    cluster.node(name).on("node-left", ({ node, reason }) => {
+      if (reason === "failed") scene.oracle.violate(`${node} was declared dead for an outage`);
+    });
+  }
   cluster.isolate(...cluster.names);
   await cluster.advance(scene.between(1_000, 4_000));
   cluster.heal();
   await cluster.advance("3s");
-  for (const name of cluster.names) {
-    if (!cluster.leaseHolds(name)) scene.oracle.violate(`${name} was declared dead for an outage`);
-  }
 }
 
 /**
