@@ -118,6 +118,16 @@ describe("a cluster in simulated time", () => {
     expect(await nodesOf(cluster, "n2")).toEqual(new Set(names));
   });
 
+  test("takes nodes back whose sessions live on in what the authority still knows", async () => {
+    await using cluster = await start();
+    await cluster.advance("1s");
+    cluster.restore(cluster.backup());
+    await cluster.advance("4s");
+    expect(cluster.node("n1").nodes.map(({ node }) => node)).toEqual(["n1", "n2", "n3"]);
+    expect(await addAll(cluster, "n2")).toEqual(IDS.map(() => 1));
+    expect(await nodesOf(cluster, "n3")).toEqual(new Set(["n1", "n2", "n3"]));
+  });
+
   test("ends a node at once that is fenced while it leaves: it writes nothing more", async () => {
     await using cluster = await start({ nodes: 1 });
     await cluster.advance("1s");
