@@ -33,7 +33,7 @@ export const MUTATIONS: readonly Mutation[] = [
     from: "const untilMs = lease.sentMs + times.timeoutMs;",
     to: "const untilMs = lease.sentMs + 400 + times.timeoutMs;",
     kind: "chaos",
-    seed: 428,
+    seed: 1969,
   },
   {
     rule: "L3 the lease is checked before each turn",
