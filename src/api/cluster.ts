@@ -80,7 +80,7 @@ export async function startNode(
 ): Promise<NodeCluster> {
   const settings = settingsOf(options, world.random);
   const seat = new Seat(
-    { ...settings, ...world },
+    { ...settings, ...world, former: new Set() },
     (router, request) => new EntityRef({ router }, request as RefRequest<RefTarget>),
   );
   await seat.take();

@@ -32,6 +32,8 @@ export interface NodeSettings {
 export interface NodeOptions extends NodeSettings {
   readonly clock: Clock;
   readonly random: Random;
+  /** Incarnations of this node in this process; those before the last one are over. */
+  readonly former: Set<string>;
 }
 
 /** Where the ids of an entity type lie, as far as they were checked and hashed lately. */

@@ -1,9 +1,8 @@
 /**
  * One node's life: it joins, serves, and leaves.
  *
- * News of the cluster comes in by the authority's feed, goes into the view, and from there to the
- * parts that act on it: shards look at their owners, channels at their routes, streams at sessions
- * that are over.
+ * News comes in by the authority's feed, goes into the view, and from there to what acts on it:
+ * shards look at their owners, channels at their routes, streams at sessions that are over.
  */
 import { CatgaError } from "../base/errors.ts";
 import { SETTLE_MS } from "../base/limits.ts";
@@ -51,6 +50,9 @@ export class Node implements AuthorityListener {
   #isSettling = false;
   #failJoin: (error: Error) => void = () => {};
   #fenced: ((reason: FenceReason) => void) | undefined;
+  #end: () => void = () => {};
+  /** Resolves when the session is over: there is nothing to wait for any more. */
+  readonly #over = new Promise<void>((resolve) => (this.#end = resolve));
   #stopped: Promise<void> | undefined;
 
   private constructor(context: NodeContext, ports: Ports, refTo: RefFactory) {
@@ -150,9 +152,7 @@ export class Node implements AuthorityListener {
   resynced(snapshot: Snapshot): void {
     const { generation } = this.#context;
     // Another authority: whatever this node owned may be somebody else's there.
-    if (generation !== 0 && generation !== snapshot.generation) {
-      return this.#fence("generation");
-    }
+    if (generation !== 0 && generation !== snapshot.generation) return this.#fence("generation");
     this.#context.generation = snapshot.generation;
     this.#membership.resynced();
     this.changed(snapshot.entries);
@@ -186,11 +186,12 @@ export class Node implements AuthorityListener {
     await this.#close();
   }
 
-  /** True when `work` ended before `limitMs` had passed. */
+  /** True when `work`, or the session, ended before `limitMs` had passed. */
   #within(limitMs: number, work: Promise<void>): Promise<boolean> {
     return new Promise((resolve, reject) => {
       const cancel = this.#context.clock.after(limitMs, () => resolve(false));
-      work.then(() => resolve(true), reject).finally(cancel);
+      const ended = Promise.race([work, this.#over]);
+      ended.then(() => resolve(true), reject).finally(cancel);
     });
   }
 
@@ -238,6 +239,8 @@ export class Node implements AuthorityListener {
   /** Others may own everything by now: nothing that is here counts any more. */
   #fence(why: FenceReason): void {
     const { refusal, log, options } = this.#context;
+    // Also of a node that is leaving: what it writes would count in another life of the authority.
+    this.#end();
     if (refusal !== undefined) return;
     const reason = "this node's session is over, another one begins";
     this.#context.refusal = new CatgaError("UNAVAILABLE", { reason });
