@@ -7,7 +7,7 @@ import { checkRuntime } from "../base/runtime.ts";
 import type { MembershipChange, Plan } from "../ownership/plan.ts";
 import type { ClusterEvents } from "../runtime/events.ts";
 import { Seat } from "../runtime/seat.ts";
-import type { NodeInfo, Ownership } from "../runtime/survey.ts";
+import { type NodeInfo, nodesOf, type Ownership, ownerOf } from "../runtime/survey.ts";
 import type { RefRequest } from "../runtime/turn-context.ts";
 import type { Ref } from "./context.ts";
 import type { AnyEntity, Entity } from "./entity.ts";
@@ -91,13 +91,13 @@ export async function startNode(
     nodeId: settings.nodeId,
     entity: (target, id) => new EntityRef(seat, { target, id, boundMs }) as never,
     get nodes() {
-      return seat.node.nodes();
+      return nodesOf(seat.node.context);
     },
-    owner: (name, id) => seat.node.owner(name, id),
+    owner: (name, id) => ownerOf(seat.node.context, name, id),
     on: (type, run) => seat.events.on(type, run),
-    plan: (change) => seat.node.plan(change),
+    plan: (change) => seat.node.shards.plan(change),
     get leaseLeftMs() {
-      return seat.node.leaseLeftMs;
+      return seat.node.context.leaseLeftMs;
     },
     stop,
     [Symbol.asyncDispose]: () => stop(),

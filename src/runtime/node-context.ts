@@ -80,9 +80,14 @@ export class NodeContext {
     this.events = new Events(this.log);
   }
 
+  /** How long this node may still act as an owner, if it does not renew. */
+  get leaseLeftMs(): number {
+    return this.slices.leaseUntilMs - this.clock.nowMs();
+  }
+
   /** True while this node may act as an owner (L3). */
   get leaseHolds(): boolean {
-    return this.clock.nowMs() < this.slices.leaseUntilMs;
+    return this.leaseLeftMs > 0;
   }
 
   /** Calls `run` after `delayMs`, unless the node has closed by then. */

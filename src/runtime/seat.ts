@@ -9,7 +9,7 @@ import { Events } from "./events.ts";
 import { type FenceReason, Node, type RefFactory } from "./node.ts";
 import type { NodeOptions } from "./node-context.ts";
 import type { Router } from "./router.ts";
-import type { NodeInfo } from "./survey.ts";
+import { type NodeInfo, nodesOf } from "./survey.ts";
 
 /** See the file's header. */
 export class Seat {
@@ -44,7 +44,7 @@ export class Seat {
     if (this.#stopped !== undefined) return node.stop(0);
     this.#node = node;
     // What it learned while it joined is no news.
-    node.events.forward(this.events);
+    node.context.events.forward(this.events);
   }
 
   /** Leaves for good; ends within `deadlineMs` from now. Twice is once. */
@@ -55,7 +55,7 @@ export class Seat {
 
   async #takeAgain(reason: FenceReason): Promise<void> {
     const { clock, log, random, times } = this.#options;
-    const before = this.node.nodes();
+    const before = nodesOf(this.node.context);
     // Of another authority nobody can ask who still may act under the one before.
     let waitMs = reason === "generation" ? silenceMsMax(times.timeoutMs) : 0;
     for (let tries = 0; this.#stopped === undefined; tries++) {
@@ -73,7 +73,7 @@ export class Seat {
 
   /** What happened to the cluster in the meantime. */
   #tell(before: readonly NodeInfo[]): void {
-    const after = this.node.nodes();
+    const after = nodesOf(this.node.context);
     for (const { node } of missing(after, before)) {
       this.events.emit("node-left", { node, reason: "failed" });
     }

@@ -166,8 +166,8 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     rule: "O7 a node does not leave with staged shards",
     file: "runtime/shards.ts",
-    from: '(this.#heirs > 0 ? shard.state.kind !== "none" :',
-    to: '(this.#heirs > 0 ? !["none", "staged"].includes(shard.state.kind) :',
+    from: 'this.#heirs > 0 ? state.kind !== "none" :',
+    to: 'this.#heirs > 0 ? !["none", "staged"].includes(state.kind) :',
     kind: "planned",
     seed: 632,
   },
