@@ -33,7 +33,7 @@ export const MUTATIONS: readonly Mutation[] = [
     from: "const untilMs = lease.sentMs + times.timeoutMs;",
     to: "const untilMs = lease.sentMs + 400 + times.timeoutMs;",
     kind: "chaos",
-    seed: 1969,
+    seed: 303,
   },
   {
     rule: "L3 the lease is checked before each turn",
@@ -41,7 +41,7 @@ export const MUTATIONS: readonly Mutation[] = [
     from: "if (this.nowMs >= this.leaseUntilMs) return false;",
     to: "",
     kind: "chaos",
-    seed: 11,
+    seed: 7,
   },
   {
     rule: "L5 observers wait for the whole lease",
@@ -138,7 +138,7 @@ export const MUTATIONS: readonly Mutation[] = [
     from: "if (revision <= (this.#entries.get(key)?.revision ?? 0)) return undefined;",
     to: "",
     kind: "planned",
-    seed: 4,
+    seed: 6,
   },
   {
     rule: "O6 a claim throws away what was staged",
@@ -153,7 +153,7 @@ export const MUTATIONS: readonly Mutation[] = [
       },
     ],
     kind: "chaos",
-    seed: 15,
+    seed: 8,
   },
   {
     rule: "O7 a leaving node takes no transfer",
@@ -161,7 +161,7 @@ export const MUTATIONS: readonly Mutation[] = [
     from: "packets === undefined || this.isLeaving ||",
     to: "packets === undefined ||",
     kind: "planned",
-    seed: 7,
+    seed: 97,
   },
   {
     rule: "O7 a node does not leave with staged shards",
@@ -169,7 +169,7 @@ export const MUTATIONS: readonly Mutation[] = [
     from: 'this.#heirs > 0 ? state.kind !== "none" :',
     to: 'this.#heirs > 0 ? !["none", "staged"].includes(state.kind) :',
     kind: "planned",
-    seed: 632,
+    seed: 261,
   },
   {
     rule: "G1 whoever sees another generation is fenced",
@@ -177,7 +177,7 @@ export const MUTATIONS: readonly Mutation[] = [
     from: "if (generation !== 0 && generation !== snapshot.generation) return",
     to: "if (generation < 0) return",
     kind: "two lives",
-    seed: 1,
+    seed: 2,
   },
   {
     rule: "G2 a new generation waits for the last one's leases",
@@ -185,7 +185,7 @@ export const MUTATIONS: readonly Mutation[] = [
     from: "this.#closedUntilMs = this.#world.nowMs + quarantineMs;",
     to: "this.#closedUntilMs = this.#world.nowMs;",
     kind: "rollback",
-    seed: 113,
+    seed: 367,
   },
   {
     rule: "G2 whoever comes back waits for those leases",
@@ -200,7 +200,7 @@ export const MUTATIONS: readonly Mutation[] = [
       },
     ],
     kind: "come back",
-    seed: 1,
+    seed: 2,
   },
   {
     rule: "G3 a node that is fenced while it leaves ends",
@@ -208,7 +208,7 @@ export const MUTATIONS: readonly Mutation[] = [
     from: "Promise.race([work, this.#over])",
     to: "work",
     kind: "rollback",
-    seed: 76,
+    seed: 309,
   },
   {
     rule: "G4 nothing of another generation is believed",
@@ -231,7 +231,7 @@ export const MUTATIONS: readonly Mutation[] = [
     from: 'return sequence <= last ? "duplicate" : "gap";',
     to: 'return "accept";',
     kind: "planned",
-    seed: 2,
+    seed: 1,
   },
   {
     rule: "M1 the counters move with the shard",
@@ -255,7 +255,7 @@ export const MUTATIONS: readonly Mutation[] = [
     from: 'return record.cleanSince <= epoch ? "resend" : "renumber";',
     to: 'return "renumber";',
     kind: "planned",
-    seed: 2,
+    seed: 1,
   },
   {
     rule: "M3 a claim begins a new channel",
@@ -263,7 +263,7 @@ export const MUTATIONS: readonly Mutation[] = [
     from: 'return record.cleanSince <= epoch ? "resend" : "renumber";',
     to: 'return "resend";',
     kind: "chaos",
-    seed: 7,
+    seed: 8,
   },
   {
     rule: "output gate: an answer waits for a valid lease",
@@ -295,6 +295,6 @@ export const MUTATIONS: readonly Mutation[] = [
     from: "if (number <= this.#processed) this.#acknowledge(acknowledged);",
     to: "this.#acknowledge(acknowledged);",
     kind: "planned",
-    seed: 1,
+    seed: 2,
   },
 ];
