@@ -5,7 +5,7 @@ import { STOP_DEADLINE_MS } from "../base/limits.ts";
 import { type Random, systemRandom } from "../base/random.ts";
 import { checkRuntime } from "../base/runtime.ts";
 import type { MembershipChange, Plan } from "../ownership/plan.ts";
-import type { ClusterEvents } from "../runtime/events.ts";
+import { type ClusterEvents, Events } from "../runtime/events.ts";
 import { Seat } from "../runtime/seat.ts";
 import { type NodeInfo, nodesOf, type Ownership, ownerOf } from "../runtime/survey.ts";
 import type { RefRequest } from "../runtime/turn-context.ts";
@@ -79,8 +79,9 @@ export async function startNode(
   world: { readonly clock: Clock; readonly random: Random },
 ): Promise<NodeCluster> {
   const settings = settingsOf(options, world.random);
+  const events = new Events(settings.log);
   const seat = new Seat(
-    { ...settings, ...world, former: new Set() },
+    { ...settings, ...world, former: new Set(), events },
     (router, request) => new EntityRef({ router }, request as RefRequest<RefTarget>),
   );
   await seat.take();
@@ -94,7 +95,7 @@ export async function startNode(
       return nodesOf(seat.node.context);
     },
     owner: (name, id) => ownerOf(seat.node.context, name, id),
-    on: (type, run) => seat.events.on(type, run),
+    on: (type, run) => events.on(type, run),
     plan: (change) => seat.node.shards.plan(change),
     get leaseLeftMs() {
       return seat.node.context.leaseLeftMs;

@@ -16,7 +16,7 @@ import { Inbound } from "./inbound.ts";
 import { LocalDelivery } from "./local-delivery.ts";
 import { Membership } from "./membership.ts";
 import { Mesh } from "./mesh.ts";
-import { tellLeader, tellMove, tellSession } from "./news.ts";
+import { tell } from "./news.ts";
 import { NodeContext, type NodeOptions } from "./node-context.ts";
 import { RecordWriter } from "./record-writer.ts";
 import { Call, outcomeUnknown } from "./call.ts";
@@ -105,6 +105,7 @@ export class Node implements AuthorityListener {
       throw error;
     }
     node.#fenced = fenced;
+    node.context.hasJoined = true;
     return node;
   }
 
@@ -226,18 +227,17 @@ export class Node implements AuthorityListener {
   }
 
   #act(change: ViewChange): void {
+    tell(this.context, change);
     switch (change.kind) {
       case "session":
         return this.#sessionChanged(change.incarnation, change.before);
       case "shard":
-        tellMove(this.context, change);
         this.shards.recordChanged(change.group, change.shard);
         return this.#mesh.moved(change.group, change.shard);
-      case "leader":
-        return tellLeader(this.context, change.incarnation);
       case "genesis":
         this.shards.lookAll();
         return this.#mesh.pumpAll();
+      case "leader":
       case "groups":
         return;
     }
@@ -248,7 +248,6 @@ export class Node implements AuthorityListener {
     const state = view.sessions.get(incarnation)?.record.state;
     this.#membership.heard(incarnation);
     if (state === before) return; // A heartbeat.
-    tellSession(this.context, incarnation, before);
     if (incarnation === self) {
       if (state === "dead") this.#fence("dead");
     } else if (state === "dead" || state === "left") {
