@@ -52,7 +52,7 @@ export class Seat {
     const before = nodesOf(this.node.context);
     // Of another authority nobody can ask who still may act under the one before.
     let waitMs = reason === "generation" ? silenceMsMax(times.timeoutMs) : 0;
-    for (let tries = 0; this.#stopped === undefined; tries++) {
+    for (let tries = 0; ; tries++) {
       await new Promise<void>((resolve) => void clock.after(waitMs, resolve));
       if (this.#stopped !== undefined) return;
       try {
