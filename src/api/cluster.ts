@@ -5,9 +5,9 @@ import { STOP_DEADLINE_MS } from "../base/limits.ts";
 import { type Random, systemRandom } from "../base/random.ts";
 import { checkRuntime } from "../base/runtime.ts";
 import type { MembershipChange, Plan } from "../ownership/plan.ts";
-import type { ClusterEvents } from "../runtime/events.ts";
+import { type ClusterEvents, Events } from "../runtime/events.ts";
 import { Seat } from "../runtime/seat.ts";
-import type { NodeInfo, Ownership } from "../runtime/survey.ts";
+import { type NodeInfo, nodesOf, type Ownership, ownerOf } from "../runtime/survey.ts";
 import type { RefRequest } from "../runtime/turn-context.ts";
 import type { Ref } from "./context.ts";
 import type { AnyEntity, Entity } from "./entity.ts";
@@ -79,8 +79,9 @@ export async function startNode(
   world: { readonly clock: Clock; readonly random: Random },
 ): Promise<NodeCluster> {
   const settings = settingsOf(options, world.random);
+  const events = new Events(settings.log);
   const seat = new Seat(
-    { ...settings, ...world },
+    { ...settings, ...world, former: new Set(), events },
     (router, request) => new EntityRef({ router }, request as RefRequest<RefTarget>),
   );
   await seat.take();
@@ -91,13 +92,13 @@ export async function startNode(
     nodeId: settings.nodeId,
     entity: (target, id) => new EntityRef(seat, { target, id, boundMs }) as never,
     get nodes() {
-      return seat.node.nodes();
+      return nodesOf(seat.node.context);
     },
-    owner: (name, id) => seat.node.owner(name, id),
-    on: (type, run) => seat.events.on(type, run),
-    plan: (change) => seat.node.plan(change),
+    owner: (name, id) => ownerOf(seat.node.context, name, id),
+    on: (type, run) => events.on(type, run),
+    plan: (change) => seat.node.shards.plan(change),
     get leaseLeftMs() {
-      return seat.node.leaseLeftMs;
+      return seat.node.context.leaseLeftMs;
     },
     stop,
     [Symbol.asyncDispose]: () => stop(),

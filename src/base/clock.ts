@@ -2,6 +2,8 @@
  * The only place that knows the time. Everything else is given a {@link Clock}, so that a test or a
  * simulation owns time: it can stop it, skip it, and run the same second twice.
  */
+// Not the global of this name, which is a getter: turns read the clock twice.
+import { performance } from "node:perf_hooks";
 import { clearTimeout, setImmediate, setTimeout } from "node:timers";
 
 /** Time as the house sees it. */

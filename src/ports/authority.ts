@@ -6,7 +6,10 @@ import type { CasResult, Change, Entry } from "../protocol/ledger.ts";
 
 /** All records at one revision. */
 export interface Snapshot {
-  /** Rises when the authority has lost records it had acknowledged. */
+  /**
+   * Rises when the authority has lost records it had acknowledged. It answers nobody then until
+   * every lease of the last generation is over, and nothing that was asked in that one ever.
+   */
   readonly generation: number;
   readonly revision: number;
   readonly entries: readonly Entry[];

@@ -98,7 +98,8 @@ export class Activation extends WheelEntry implements TurnEntity, Resident {
       return "accepted";
     }
     const { definition, context } = this.host;
-    if (this.waitingCount >= definition.mailboxCapacity) return "full";
+    const { waitingCount } = this;
+    if (waitingCount >= definition.mailboxCapacity) return "full";
     if (work.dedup !== undefined && work.spec.kind === "command") {
       const { nowMs } = context.wheel;
       const arrival = {
@@ -110,7 +111,7 @@ export class Activation extends WheelEntry implements TurnEntity, Resident {
       if (admitted === undefined) return "accepted";
       work = admitted;
     }
-    if (this.waitingCount === 0 && this.#mayStart(work) && context.slices.enter()) {
+    if (waitingCount === 0 && this.#mayStart(work) && context.slices.enter()) {
       this.#start(work);
       return "accepted";
     }

@@ -144,7 +144,12 @@ export class Channel implements Lane {
     this.#epoch = record.epoch;
     this.#isHeld = false;
     if (recovery === "renumber") return this.#renumber();
-    for (let i = 0; i < this.#numbered.length; i++) this.#numbered.peekAt(i)!.sentTo = undefined;
+    for (let i = 0; i < this.#numbered.length; i++) {
+      const message = this.#numbered.peekAt(i)!;
+      // The counters that tell are with the new owner, and may be lost with it.
+      message.isInDoubt ||= message.sentTo !== undefined;
+      message.sentTo = undefined;
+    }
     this.#mustResend = this.#numbered.length > 0;
   }
 
@@ -155,7 +160,7 @@ export class Channel implements Lane {
     this.#mustResend = false;
     const waiting = taken(this.#unsent);
     for (const call of taken(this.#numbered)) {
-      if (call.sentTo === undefined) this.#unsent.push(call);
+      if (call.sentTo === undefined && !call.isInDoubt) this.#unsent.push(call);
       else call.fail(outcomeUnknown(call, "the owner's node died"));
     }
     for (const call of waiting) this.#unsent.push(call);

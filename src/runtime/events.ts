@@ -54,13 +54,6 @@ export class Events {
     return () => listeners.delete(run);
   }
 
-  /** Tells `others` too, from now on. */
-  forward(others: Events): void {
-    for (const [type, listeners] of this.#listeners) {
-      listeners.add((event) => others.emit(type as keyof ClusterEvents, event));
-    }
-  }
-
   /** Tells all who listen now. */
   emit<T extends keyof ClusterEvents>(type: T, event: ClusterEvents[T]): void {
     for (const run of this.#listeners.get(type)!) {

@@ -116,9 +116,12 @@ export class Membership {
   }
 
   #takeId(node: string): Promise<IdRecord> {
-    const { view, self: incarnation } = this.#context;
-    return this.#ensure<IdRecord>(`i.${node}`, (holder) => {
-      if (!view.isAlive(holder?.incarnation ?? "")) return { incarnation };
+    const { view, self: incarnation, options } = this.#context;
+    options.former.add(incarnation);
+    return this.#ensure<IdRecord>(`i.${node}`, (known) => {
+      const holder = known?.incarnation ?? "";
+      // An authority that lost records may know a session of this very process as one that lives.
+      if (!view.isAlive(holder) || options.former.has(holder)) return { incarnation };
       throw new CatgaError("NODE_ID_TAKEN", { node });
     });
   }

@@ -1,35 +1,34 @@
 /** Makes cluster events of what changed in a node's view. */
 import type { ViewChange } from "../ownership/view.ts";
-import type { SessionRecord } from "../protocol/records.ts";
 import type { NodeContext } from "./node-context.ts";
 
-/** Somebody leads. */
-export function tellLeader(context: NodeContext, incarnation: string): void {
+type Change<K extends ViewChange["kind"]> = Extract<ViewChange, { kind: K }>;
+
+/** Tells of a change; what a node learns while it joins is no news. */
+export function tell(context: NodeContext, change: ViewChange): void {
+  if (!context.hasJoined) return;
+  if (change.kind === "session") tellSession(context, change);
+  if (change.kind === "shard") tellMove(context, change);
+  if (change.kind !== "leader") return;
+  const { incarnation } = change;
   context.events.emit("leader-elected", { node: nameOf(context, incarnation) ?? incarnation });
 }
 
-/** The record of a shard changed. */
-export function tellMove(
-  context: NodeContext,
-  { group, shard, before }: Extract<ViewChange, { kind: "shard" }>,
-): void {
+function tellMove(context: NodeContext, { group, shard, before }: Change<"shard">): void {
   const { owner, epoch } = context.view.shard(group, shard)!.record;
   const to = nameOf(context, owner);
   if (owner === before || to === undefined) return;
   context.events.emit("shard-rebalanced", { shard, from: nameOf(context, before), to, epoch });
 }
 
-/** The state of a session changed. */
-export function tellSession(
-  { events, view }: NodeContext,
-  incarnation: string,
-  before: SessionRecord["state"] | undefined,
-): void {
+function tellSession({ events, view }: NodeContext, change: Change<"session">): void {
+  const { incarnation, before } = change;
   const { node, endpoint, state } = view.sessions.get(incarnation)!.record;
-  if (state === "dead" || state === "left") {
-    const reason = state === "dead" ? "failed" : "left";
-    if (before !== undefined) events.emit("node-left", { node, reason });
-  } else if (before === undefined) {
+  const isOver = state === "dead" || state === "left";
+  if (isOver && before !== undefined && before !== state) {
+    events.emit("node-left", { node, reason: state === "dead" ? "failed" : "left" });
+  }
+  if (!isOver && before === undefined) {
     events.emit("node-joined", { node, endpoint: endpoint ?? undefined });
   }
 }

@@ -10,7 +10,7 @@ import { View } from "../ownership/view.ts";
 import type { Driver } from "../ports/driver.ts";
 import { checkEntityId } from "../protocol/ids.ts";
 import type { EntityDefinition } from "./definition.ts";
-import { Events } from "./events.ts";
+import type { Events } from "./events.ts";
 import { Calls } from "./remote-call.ts";
 import { Slices } from "./slices.ts";
 
@@ -32,6 +32,9 @@ export interface NodeSettings {
 export interface NodeOptions extends NodeSettings {
   readonly clock: Clock;
   readonly random: Random;
+  /** Incarnations of this node in this process; those before the last one are over. */
+  readonly former: Set<string>;
+  readonly events: Events;
 }
 
 /** Where the ids of an entity type lie, as far as they were checked and hashed lately. */
@@ -58,6 +61,8 @@ export class NodeContext {
   readonly idleWheel: TimerWheel;
   readonly calls: Calls;
   readonly events: Events;
+  /** Before this, nothing that is learned is news. */
+  hasJoined = false;
   /** The authority's generation. */
   generation = 0;
   /** Why no call is taken, once the node stops. */
@@ -75,12 +80,17 @@ export class NodeContext {
     this.wheel = new TimerWheel(this.clock, CALL_TICK_MS);
     this.idleWheel = new TimerWheel(this.clock, IDLE_TICK_MS);
     this.calls = new Calls(this.wheel);
-    this.events = new Events(this.log);
+    this.events = options.events;
+  }
+
+  /** How long this node may still act as an owner, if it does not renew. */
+  get leaseLeftMs(): number {
+    return this.slices.leaseUntilMs - this.clock.nowMs();
   }
 
   /** True while this node may act as an owner (L3). */
   get leaseHolds(): boolean {
-    return this.clock.nowMs() < this.slices.leaseUntilMs;
+    return this.leaseLeftMs > 0;
   }
 
   /** Calls `run` after `delayMs`, unless the node has closed by then. */

@@ -1,31 +1,27 @@
 /**
  * One node's life: it joins, serves, and leaves.
  *
- * News of the cluster comes in by the authority's feed, goes into the view, and from there to the
- * parts that act on it: shards look at their owners, channels at their routes, streams at sessions
- * that are over.
+ * News comes in by the authority's feed, goes into the view, and from there to what acts on it:
+ * shards look at their owners, channels at their routes, streams at sessions that are over.
  */
 import { CatgaError } from "../base/errors.ts";
 import { SETTLE_MS } from "../base/limits.ts";
-import type { MembershipChange, Plan } from "../ownership/plan.ts";
 import type { ViewChange } from "../ownership/view.ts";
 import type { AuthorityListener, Snapshot } from "../ports/authority.ts";
 import type { Ports } from "../ports/driver.ts";
 import { incarnationOf } from "../protocol/ids.ts";
 import type { Entry } from "../protocol/ledger.ts";
 import type { SessionRecord } from "../protocol/records.ts";
-import type { Events } from "./events.ts";
 import { Inbound } from "./inbound.ts";
 import { LocalDelivery } from "./local-delivery.ts";
 import { Membership } from "./membership.ts";
 import { Mesh } from "./mesh.ts";
-import { tellLeader, tellMove, tellSession } from "./news.ts";
+import { tell } from "./news.ts";
 import { NodeContext, type NodeOptions } from "./node-context.ts";
 import { RecordWriter } from "./record-writer.ts";
 import { Call, outcomeUnknown } from "./call.ts";
 import { Router } from "./router.ts";
 import { Shards } from "./shards.ts";
-import { type NodeInfo, nodesOf, type Ownership, ownerOf } from "./survey.ts";
 import type { RefRequest } from "./turn-context.ts";
 
 /** Why a node's session is over: it was declared dead, or the authority is another one. */
@@ -41,20 +37,24 @@ const DEATH_NOTE_MS = 200;
 /** See the file's header. */
 export class Node implements AuthorityListener {
   readonly router: Router;
-  readonly #context: NodeContext;
+  /** What its parts share: what it knows, its events. */
+  readonly context: NodeContext;
   readonly #ports: Ports;
   readonly #writer: RecordWriter;
   readonly #membership: Membership;
-  readonly #shards: Shards;
+  readonly shards: Shards;
   readonly #local: LocalDelivery;
   readonly #mesh: Mesh;
   #isSettling = false;
   #failJoin: (error: Error) => void = () => {};
   #fenced: ((reason: FenceReason) => void) | undefined;
+  #end: () => void = () => {};
+  /** Resolves when the session is over: there is nothing to wait for any more. */
+  readonly #over = new Promise<void>((resolve) => (this.#end = resolve));
   #stopped: Promise<void> | undefined;
 
   private constructor(context: NodeContext, ports: Ports, refTo: RefFactory) {
-    this.#context = context;
+    this.context = context;
     this.#ports = ports;
     this.#writer = new RecordWriter(context, ports.authority, (entry) => this.changed([entry]));
     this.#membership = new Membership(context, this.#writer, () => this.#fence("dead"));
@@ -71,7 +71,7 @@ export class Node implements AuthorityListener {
       },
     });
     this.#local = local;
-    this.#shards = shards;
+    this.shards = shards;
     this.#mesh = new Mesh(context, {
       link: ports.link,
       shards,
@@ -105,6 +105,7 @@ export class Node implements AuthorityListener {
       throw error;
     }
     node.#fenced = fenced;
+    node.context.hasJoined = true;
     return node;
   }
 
@@ -114,92 +115,65 @@ export class Node implements AuthorityListener {
     return this.#stopped;
   }
 
-  /** The nodes that live, sorted by id. */
-  nodes(): NodeInfo[] {
-    return nodesOf(this.#context);
-  }
-
-  /** What happens in the cluster. */
-  get events(): Events {
-    return this.#context.events;
-  }
-
-  /** What a change of membership would move; moves nothing. */
-  plan(change: MembershipChange): Plan {
-    return this.#shards.plan(change);
-  }
-
-  /** How long this node may still act as an owner, if it does not renew. */
-  get leaseLeftMs(): number {
-    const { clock, slices } = this.#context;
-    return slices.leaseUntilMs - clock.nowMs();
-  }
-
-  /** Who owns an entity, as far as this node knows. */
-  owner(entity: string, id: string): Ownership | undefined {
-    return ownerOf(this.#context, entity, id);
-  }
-
   changed(entries: readonly Entry[]): void {
     for (const entry of entries) {
-      const change = this.#context.view.apply(entry);
+      const change = this.context.view.apply(entry);
       if (change !== undefined) this.#act(change);
     }
   }
 
   resynced(snapshot: Snapshot): void {
-    const { generation } = this.#context;
+    const { generation } = this.context;
     // Another authority: whatever this node owned may be somebody else's there.
-    if (generation !== 0 && generation !== snapshot.generation) {
-      return this.#fence("generation");
-    }
-    this.#context.generation = snapshot.generation;
+    if (generation !== 0 && generation !== snapshot.generation) return this.#fence("generation");
+    this.context.generation = snapshot.generation;
     this.#membership.resynced();
     this.changed(snapshot.entries);
   }
 
   lost(error: Error): void {
-    this.#context.log.error({ error }, "the authority is lost");
+    this.context.log.error({ error }, "the authority is lost");
     this.#fence("generation");
   }
 
   async #join(): Promise<void> {
     const { authority, link } = this.#ports;
-    const address = await link.open(this.#context.self, this.#mesh);
+    const address = await link.open(this.context.self, this.#mesh);
     this.resynced(await authority.open(this));
     const group = await this.#membership.join(address);
-    if (group !== undefined) this.#shards.serve(group);
+    if (group !== undefined) this.shards.serve(group);
   }
 
   async #stop(deadlineMs: number): Promise<void> {
-    const { clock, log, options } = this.#context;
+    const { clock, log, options } = this.context;
     // The rest is for telling the others that this node is done with its turns, one way or another.
     const leaveMs = deadlineMs - Math.min(deadlineMs / 10, DEATH_NOTE_MS);
     const endMs = clock.nowMs() + leaveMs;
-    this.#context.after(leaveMs / 2, () => this.#local.hurry(leaveMs / 2));
+    this.context.after(leaveMs / 2, () => this.#local.hurry(leaveMs / 2));
     if (!(await this.#within(leaveMs, this.#leave(endMs)))) {
       log.warn({ node: options.nodeId, deadlineMs }, "stopped before everything had ended");
-      this.#context.refusal ??= this.#stoppedError();
+      this.context.refusal ??= this.#stoppedError();
       this.#abandon();
       await this.#within(deadlineMs - leaveMs, this.#membership.leave("dead"));
     }
     await this.#close();
   }
 
-  /** True when `work` ended before `limitMs` had passed. */
+  /** True when `work`, or the session, ended before `limitMs` had passed. */
   #within(limitMs: number, work: Promise<void>): Promise<boolean> {
     return new Promise((resolve, reject) => {
-      const cancel = this.#context.clock.after(limitMs, () => resolve(false));
-      work.then(() => resolve(true), reject).finally(cancel);
+      const cancel = this.context.clock.after(limitMs, () => resolve(false));
+      const ended = Promise.race([work, this.#over]);
+      ended.then(() => resolve(true), reject).finally(cancel);
     });
   }
 
   async #leave(endMs: number): Promise<void> {
-    const { clock, refusal, calls } = this.#context;
+    const { clock, refusal, calls } = this.context;
     if (refusal !== undefined) return;
     await this.#membership.leaving();
-    await this.#shards.release();
-    this.#context.refusal = this.#stoppedError();
+    await this.shards.release();
+    this.context.refusal = this.#stoppedError();
     // Calls of this node's users are answered first.
     while ((calls.size > 0 || !this.#mesh.isIdle) && clock.nowMs() < endMs) {
       await new Promise<void>((resolve) => void clock.after(QUIET_CHECK_MS, resolve));
@@ -208,11 +182,11 @@ export class Node implements AuthorityListener {
   }
 
   async #close(): Promise<void> {
-    this.#context.refusal ??= this.#stoppedError();
+    this.context.refusal ??= this.#stoppedError();
     this.#abandon();
     this.#writer.close();
     // All calls that wait for an answer hang there, those of this process too.
-    for (const entry of this.#context.close()) {
+    for (const entry of this.context.close()) {
       if (entry instanceof Call) entry.fail(this.#lostCall(entry));
     }
     await this.#ports.link.close();
@@ -227,22 +201,24 @@ export class Node implements AuthorityListener {
   }
 
   #stoppedError(): CatgaError {
-    return new CatgaError("CLUSTER_STOPPED", { node: this.#context.options.nodeId });
+    return new CatgaError("CLUSTER_STOPPED", { node: this.context.options.nodeId });
   }
 
   #lostCall(call: Call): CatgaError {
-    if (call.executed === "no") return this.#context.refusal ?? this.#stoppedError();
+    if (call.executed === "no") return this.context.refusal ?? this.#stoppedError();
     return outcomeUnknown(call, "this node stopped before the answer came");
   }
 
   /** Others may own everything by now: nothing that is here counts any more. */
   #fence(why: FenceReason): void {
-    const { refusal, log, options } = this.#context;
+    const { refusal, log, options } = this.context;
+    // Also of a node that is leaving: what it writes would count in another life of the authority.
+    this.#end();
     if (refusal !== undefined) return;
     const reason = "this node's session is over, another one begins";
-    this.#context.refusal = new CatgaError("UNAVAILABLE", { reason });
+    this.context.refusal = new CatgaError("UNAVAILABLE", { reason });
     log.error({ node: options.nodeId }, reason);
-    this.#failJoin(this.#context.refusal);
+    this.#failJoin(this.context.refusal);
     this.#membership.stop();
     this.stop(0).then(
       () => this.#fenced?.(why),
@@ -251,36 +227,34 @@ export class Node implements AuthorityListener {
   }
 
   #act(change: ViewChange): void {
+    tell(this.context, change);
     switch (change.kind) {
       case "session":
         return this.#sessionChanged(change.incarnation, change.before);
       case "shard":
-        tellMove(this.#context, change);
-        this.#shards.recordChanged(change.group, change.shard);
+        this.shards.recordChanged(change.group, change.shard);
         return this.#mesh.moved(change.group, change.shard);
-      case "leader":
-        return tellLeader(this.#context, change.incarnation);
       case "genesis":
-        this.#shards.lookAll();
+        this.shards.lookAll();
         return this.#mesh.pumpAll();
+      case "leader":
       case "groups":
         return;
     }
   }
 
   #sessionChanged(incarnation: string, before: SessionRecord["state"] | undefined): void {
-    const { view, self } = this.#context;
+    const { view, self } = this.context;
     const state = view.sessions.get(incarnation)?.record.state;
     this.#membership.heard(incarnation);
     if (state === before) return; // A heartbeat.
-    tellSession(this.#context, incarnation, before);
     if (incarnation === self) {
       if (state === "dead") this.#fence("dead");
     } else if (state === "dead" || state === "left") {
       this.#mesh.forget(incarnation);
-      this.#shards.forgetSender(incarnation);
+      this.shards.forgetSender(incarnation);
       // Its shards have no owner: no time to lose.
-      this.#shards.rebalance();
+      this.shards.rebalance();
     } else {
       this.#settle();
     }
@@ -290,9 +264,9 @@ export class Node implements AuthorityListener {
   #settle(): void {
     if (this.#isSettling) return;
     this.#isSettling = true;
-    this.#context.after(SETTLE_MS, () => {
+    this.context.after(SETTLE_MS, () => {
       this.#isSettling = false;
-      this.#shards.rebalance();
+      this.shards.rebalance();
     });
   }
 }

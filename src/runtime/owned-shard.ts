@@ -101,11 +101,9 @@ export class OwnedShard {
 
   /** A turn or an activation has ended: what waits for that may have come about. */
   changed(): void {
-    if (this.#awaited.length === 0) return;
-    const isQuiet = [...this.activations].every((each) => each.isQuiet);
-    const isMet = { quiet: isQuiet, empty: this.activations.size === 0 };
-    const met = this.#awaited.filter(({ what }) => isMet[what]);
-    this.#awaited = this.#awaited.filter(({ what }) => !isMet[what]);
+    const met = this.#awaited.filter(({ what }) => this.#is(what));
+    if (met.length === 0) return;
+    this.#awaited = this.#awaited.filter((each) => !met.includes(each));
     for (const { run } of met) run();
   }
 
@@ -173,6 +171,12 @@ export class OwnedShard {
     for (const [sender, channel, last] of counters) this.#counters.set(sender, { channel, last });
     this.packets = packets;
     this.stage();
+  }
+
+  #is(what: "quiet" | "empty"): boolean {
+    if (this.activations.size === 0 || what === "empty") return this.activations.size === 0;
+    for (const activation of this.activations) if (!activation.isQuiet) return false;
+    return true;
   }
 
   #happened(event: ShardEvent): void {

@@ -42,6 +42,8 @@ export class RemoteCall extends Call implements MessageItem {
   frame = 0;
   /** Where it was sent last; nothing when that node is known not to have accepted it. */
   sentTo: object | undefined;
+  /** True when an owner before that one may have accepted it. */
+  isInDoubt = false;
   /** True when the message is in its entity's mailbox, and moves with it. */
   isAccepted = false;
   lane: Lane | undefined;
@@ -64,6 +66,7 @@ export class RemoteCall extends Call implements MessageItem {
   join(lane: Lane, sequence: number): void {
     this.lane = lane;
     this.isAccepted = false;
+    this.isInDoubt = false;
     this.shard = lane.shard;
     this.channel = lane.number;
     this.sequence = sequence;

@@ -5,16 +5,13 @@
  */
 import { RETRY_MS, RETRY_MS_MAX } from "../base/limits.ts";
 import { silenceMsMax } from "../ownership/lease.ts";
-import { Events } from "./events.ts";
 import { type FenceReason, Node, type RefFactory } from "./node.ts";
 import type { NodeOptions } from "./node-context.ts";
 import type { Router } from "./router.ts";
-import type { NodeInfo } from "./survey.ts";
+import { type NodeInfo, nodesOf } from "./survey.ts";
 
 /** See the file's header. */
 export class Seat {
-  /** What happens in the cluster, whichever node sits here. */
-  readonly events: Events;
   readonly #options: NodeOptions;
   readonly #refTo: RefFactory;
   #node: Node | undefined;
@@ -23,7 +20,6 @@ export class Seat {
   constructor(options: NodeOptions, refTo: RefFactory) {
     this.#options = options;
     this.#refTo = refTo;
-    this.events = new Events(options.log);
   }
 
   /** The node that sits here now; it takes no calls while the next one joins. */
@@ -43,8 +39,6 @@ export class Seat {
     // Stopped meanwhile: nobody will ask this one to leave.
     if (this.#stopped !== undefined) return node.stop(0);
     this.#node = node;
-    // What it learned while it joined is no news.
-    node.events.forward(this.events);
   }
 
   /** Leaves for good; ends within `deadlineMs` from now. Twice is once. */
@@ -55,10 +49,10 @@ export class Seat {
 
   async #takeAgain(reason: FenceReason): Promise<void> {
     const { clock, log, random, times } = this.#options;
-    const before = this.node.nodes();
+    const before = nodesOf(this.node.context);
     // Of another authority nobody can ask who still may act under the one before.
     let waitMs = reason === "generation" ? silenceMsMax(times.timeoutMs) : 0;
-    for (let tries = 0; this.#stopped === undefined; tries++) {
+    for (let tries = 0; ; tries++) {
       await new Promise<void>((resolve) => void clock.after(waitMs, resolve));
       if (this.#stopped !== undefined) return;
       try {
@@ -73,12 +67,12 @@ export class Seat {
 
   /** What happened to the cluster in the meantime. */
   #tell(before: readonly NodeInfo[]): void {
-    const after = this.node.nodes();
+    const after = nodesOf(this.node.context);
     for (const { node } of missing(after, before)) {
-      this.events.emit("node-left", { node, reason: "failed" });
+      this.#options.events.emit("node-left", { node, reason: "failed" });
     }
     for (const { node, endpoint } of missing(before, after)) {
-      this.events.emit("node-joined", { node, endpoint });
+      this.#options.events.emit("node-joined", { node, endpoint });
     }
   }
 }

@@ -5,8 +5,10 @@
 import type { AuthorityListener, Snapshot } from "../ports/authority.ts";
 import type { Driver, Ports } from "../ports/driver.ts";
 import type { LinkListener } from "../ports/link.ts";
+import { silenceMsMax } from "../ownership/lease.ts";
 import { type CasResult, type Change, type Entry, Ledger } from "../protocol/ledger.ts";
 import { TrafficMeter } from "./traffic.ts";
+import type { SessionRecord } from "../protocol/records.ts";
 import type { World } from "./world.ts";
 
 /** What the network does to frames; chances from 0 to 1, delays in milliseconds. */
@@ -24,8 +26,13 @@ export const AUTHORITY = "authority";
 
 const REPLY_TIMEOUT_MS = 150;
 
+/** All records of the authority as they stood at some time. */
+export type Backup = readonly Entry[];
+
 interface Seat {
   readonly name: string;
+  /** The generation this node believes in, which its requests carry. */
+  generation: number;
   readonly listener: AuthorityListener;
   /** News on their way: they arrive in their order, also at a node that wakes. */
   readonly news: (() => void)[];
@@ -43,7 +50,10 @@ export class Simulation implements Driver {
   /** Counts all of it. */
   readonly meter: TrafficMeter = new TrafficMeter();
   readonly #world: World;
-  readonly #ledger = new Ledger();
+  #ledger = new Ledger();
+  #generation = 1;
+  /** Until then it answers nobody: whoever has a lease of its former life may still act. */
+  #closedUntilMs = 0;
   readonly #seats = new Map<string, Seat>();
   readonly #listeners = new Map<string, LinkListener>();
   readonly #cuts = new Set<string>();
@@ -68,6 +78,30 @@ export class Simulation implements Driver {
     return this.#ledger.get(key);
   }
 
+  /** The records as they stand. */
+  backup(): Backup {
+    return this.#ledger.entries();
+  }
+
+  /**
+   * What was acknowledged since `backup` is lost, and the revisions since then are given again: the
+   * authority comes back as another generation, and not before every lease of the last one is over.
+   * Its nodes hear of it at any time from now until then.
+   */
+  restore(backup: Backup): void {
+    const sessions = this.#ledger.entries().filter(({ key }) => key.startsWith("n."));
+    const leasesMs = sessions.map(({ value }) => (value as SessionRecord).leaseMs);
+    const quarantineMs = silenceMsMax(Math.max(0, ...leasesMs));
+    this.#ledger = new Ledger();
+    this.#ledger.merge(backup);
+    this.#generation++;
+    this.#closedUntilMs = this.#world.nowMs + quarantineMs;
+    for (const seat of this.#seats.values()) {
+      if (this.#isCut(seat.name, AUTHORITY)) seat.missed = true;
+      else this.#resync(seat, this.#world.fraction() * quarantineMs);
+    }
+  }
+
   async connect({ incarnation }: { readonly incarnation: string }): Promise<Ports> {
     const name = nodeOf(incarnation);
     const world = this.#world;
@@ -77,11 +111,15 @@ export class Simulation implements Driver {
         open: (listener) =>
           new Promise((resolve) => {
             world.schedule(name, this.#delay(this.authority), () => {
-              this.#seats.set(incarnation, { name, listener, news: [], missed: false });
-              resolve(this.#snapshot());
+              this.#whenOpen(name, () => {
+                const generation = this.#generation;
+                const seat = { name, generation, listener, news: [], missed: false };
+                this.#seats.set(incarnation, seat);
+                resolve(this.#snapshot());
+              });
             });
           }),
-        casMany: (changes) => this.#request(name, changes),
+        casMany: (changes) => this.#request(this.#seats.get(incarnation), name, changes),
         close: async () => void this.#seats.delete(incarnation),
       },
       link: {
@@ -114,9 +152,17 @@ export class Simulation implements Driver {
     }
   }
 
-  #request(name: string, changes: readonly Change[]): Promise<CasResult[]> {
+  /** Calls `run` for `name` now, or when the authority answers again. */
+  #whenOpen(name: string, run: () => void): void {
+    const closedMs = this.#closedUntilMs - this.#world.nowMs;
+    if (closedMs <= 0) return run();
+    this.#world.schedule(name, closedMs, () => this.#whenOpen(name, run));
+  }
+
+  #request(seat: Seat | undefined, name: string, changes: readonly Change[]): Promise<CasResult[]> {
     const world = this.#world;
     const aheadMs = world.aheadMs(name);
+    const generation = seat?.generation;
     this.meter.asked(changes);
     return new Promise((resolve, reject) => {
       const lost = new Error("Cannot tell what became of it: the authority did not answer");
@@ -125,6 +171,7 @@ export class Simulation implements Driver {
       for (let copies = this.#copies(this.authority); copies > 0; copies--) {
         const delayMs = aheadMs + this.#delay(this.authority);
         world.carry({ to: AUTHORITY, kind: "request", delayMs }, () => {
+          if (generation !== this.#generation || world.nowMs < this.#closedUntilMs) return;
           const { results, changed } = this.#ledger.casMany(changes);
           this.#announce(changed);
           if (this.#isCut(name, AUTHORITY) || this.#copies(this.authority) === 0) return;
@@ -138,6 +185,8 @@ export class Simulation implements Driver {
   #announce(entries: readonly Entry[]): void {
     if (entries.length === 0) return;
     for (const seat of this.#seats.values()) {
+      // Who has not heard of this generation hears of that first.
+      if (seat.generation !== this.#generation) continue;
       if (this.#isCut(seat.name, AUTHORITY)) seat.missed = true;
       else this.#tell(seat, () => this.#hear(seat, entries));
     }
@@ -148,15 +197,19 @@ export class Simulation implements Driver {
     listener.changed(entries);
   }
 
-  #resync(seat: Seat): void {
+  #resync(seat: Seat, delayMs?: number): void {
     seat.missed = false;
-    const snapshot = this.#snapshot();
-    this.#tell(seat, () => seat.listener.resynced(snapshot));
+    const sent = this.#snapshot();
+    const resync = (): void => {
+      const snapshot = seat.generation === this.#generation ? sent : this.#snapshot();
+      seat.generation = snapshot.generation;
+      seat.listener.resynced(snapshot);
+    };
+    this.#tell(seat, resync, delayMs);
   }
 
-  #tell(seat: Seat, run: () => void): void {
+  #tell(seat: Seat, run: () => void, delayMs = this.#delay(this.authority)): void {
     seat.news.push(run);
-    const delayMs = this.#delay(this.authority);
     this.#world.carry({ to: seat.name, kind: "news", delayMs }, () => seat.news.shift()?.());
   }
 
@@ -164,7 +217,7 @@ export class Simulation implements Driver {
     const { revision } = this.#ledger;
     const entries = this.#ledger.entries();
     this.meter.given(entries);
-    return { generation: 1, revision, entries };
+    return { generation: this.#generation, revision, entries };
   }
 
   #isCut(one: string, other: string): boolean {

@@ -7,7 +7,7 @@ import type { AnyEntity } from "../api/entity.ts";
 import type { ClusterOptions } from "../api/options.ts";
 import { type Duration, durationMs } from "../base/duration.ts";
 import { loadStateCodec } from "../runtime/packet.ts";
-import { AUTHORITY, type Network, Simulation } from "./driver.ts";
+import { AUTHORITY, type Backup, type Network, Simulation } from "./driver.ts";
 import type { Traffic } from "./traffic.ts";
 import { type ClockSkew, World } from "./world.ts";
 
@@ -172,6 +172,19 @@ export class TestCluster<E extends readonly AnyEntity[]> implements AsyncDisposa
   /** What requests to the authority, its answers and its news suffer from now on. */
   authority(network: Network): void {
     this.#simulation.authority = network;
+  }
+
+  /** The records of the authority as they stand, for {@link restore}. */
+  backup(): Backup {
+    return this.#simulation.backup();
+  }
+
+  /**
+   * Loses what the authority acknowledged since `backup`, or everything: every node ends with what
+   * it has in memory, and joins anew when every lease is over. @default []
+   */
+  restore(backup: Backup = []): void {
+    this.#simulation.restore(backup);
   }
 
   /** Sets the wall clock of a node forward, or back. */

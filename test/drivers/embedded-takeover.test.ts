@@ -95,7 +95,7 @@ test("a member waits longer than a newcomer for whoever holds the port", async (
   const clock = new FakeClock(1_000_000);
   const { name: cluster } = at.options;
   const who = { cluster, secret: SECRET, incarnation: "member.1" };
-  const register = new Register(registerOf(at), who.incarnation);
+  const register = new Register(registerOf(at), who.incarnation, 1_000);
   const member = new HubAuthority({ ...who, port: at.port, clock, leaseMs: 1_000, register });
   const heard: (Snapshot | Error)[] = [];
   const resynced = (snapshot: Snapshot): void => void heard.push(snapshot);

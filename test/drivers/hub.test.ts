@@ -54,7 +54,7 @@ let hub: Hub;
 beforeEach(() => {
   folder = mkdtempSync(join(tmpdir(), "catga-hub-"));
   clock = new FakeClock(1_000_000);
-  const register = new Register(folder, "self");
+  const register = new Register(folder, "self", LEASE_MS);
   const who = { cluster: "c", secret: "s", purpose: "authority", incarnation: "self" } as const;
   hub = new Hub({ ...who, port: 0, clock, leaseMs: LEASE_MS, register });
 });
@@ -112,6 +112,15 @@ test("a hub opens after a lease, and waits no second time for who was silent", (
   expect(existsSync(join(folder, "silent"))).toBe(false);
 });
 
+test("a hub waits for as long as the longest lease of those who are silent", () => {
+  writeFileSync(join(folder, "relaxed"), `${process.pid} ${3 * LEASE_MS}`);
+  const self = joins("self", ["self", "relaxed"]);
+  clock.advance(3 * LEASE_MS);
+  expect(self.written).toEqual([]);
+  clock.advance(200);
+  expect(self.states).toEqual({ "n.self": "up", "n.relaxed": "up" });
+});
+
 test("who has spoken and hung up before the hub opens is dead, though its process is there", () => {
   runs("a", "silent");
   const self = joins("self", ["self", "a"]);
@@ -133,7 +142,7 @@ test("a hub that is not open carries nothing out", () => {
   runs("silent");
   const self = joins("self");
   expect(self.says({ id: 1, changes: [] })).toBe(false);
-  clock.advance(LEASE_MS);
+  clock.advance(LEASE_MS + 100);
   expect(self.says({ id: 1, changes: [] })).toBe(true);
   expect(self.written.at(-1)).toEqual({ id: 1, results: [] });
 });

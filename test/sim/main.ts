@@ -1,12 +1,15 @@
 /**
  * The simulator: `npm run sim -- --planned 1000 --chaos 1000 [--seed 1]` runs schedules and ends
  * with 1 when one violates a rule, naming its seed and the smallest part of it that still fails,
- * with the command that replays just that (`--only`, `--entities`, `--rounds`). `--exhaust` tries
- * small clusters in every order (`--depth 6`, or further with few `--changes 2`). `--mutations`
- * takes each rule of the protocol out and replays what has to notice; `--search` hunts for seeds.
+ * with the command that replays just that (`--only`, `--entities`, `--rounds`); `--rollback 100`
+ * lets the authority lose records, and `--directed 100 [--scene outage]` runs what is built for one
+ * rule. `--exhaust` tries small clusters in every order (`--depth 6`, or further with few
+ * `--changes 2`). `--mutations` takes each rule of the protocol out and replays what has to notice;
+ * `--search` hunts for seeds.
  */
 import process from "node:process";
 import { parseArgs } from "node:util";
+import { runDirected, SCENE_NAMES } from "./directed.ts";
 import { replayMutations } from "./mutations.ts";
 import type { Kind, Part } from "./plan.ts";
 import { type Outcome, replaySchedule, runSchedule } from "./schedule.ts";
@@ -17,6 +20,9 @@ const { values } = parseArgs({
   options: {
     planned: { type: "string", default: "0" },
     chaos: { type: "string", default: "0" },
+    rollback: { type: "string", default: "0" },
+    directed: { type: "string", default: "0" },
+    scene: { type: "string" },
     seed: { type: "string", default: "1" },
     only: { type: "string" },
     entities: { type: "string" },
@@ -103,6 +109,29 @@ async function shrunkOf(outcome: Outcome): Promise<Shrunk | undefined> {
   return part === undefined ? shrink(outcome) : undefined;
 }
 
+/** Schedules that are built for one rule: of one scene, if the command line names it; else all. */
+async function direct(count: number): Promise<number> {
+  const first = Number(values.seed);
+  let failed = 0;
+  for (const kind of SCENE_NAMES) {
+    if (values.scene !== undefined && values.scene !== kind) continue;
+    for (let seed = first; seed < first + count && !(values.json && failed > 0); seed++) {
+      const violations = await runDirected(kind, seed);
+      if (violations.length > 0) failed += tell(kind, seed, violations[0]!);
+    }
+    if (count > 0 && !values.json) console.log(`${kind}: ${count} schedules`);
+  }
+  return failed;
+}
+
+/** What a violation of a directed schedule is told as. */
+function tell(kind: string, seed: number, violation: string): number {
+  console.log(
+    values.json ? JSON.stringify({ kind, seed, violation }) : `${kind}, seed ${seed}: ${violation}`,
+  );
+  return 1;
+}
+
 /** One extent, if the command line names it; else all. */
 async function exhaust({ depth, changes }: typeof values): Promise<number> {
   const changesMax = changes === undefined ? {} : { changesMax: Number(changes) };
@@ -140,5 +169,8 @@ if (values.mutations || values.search) {
   process.exit((await replayMutations({ search: values.search })) ? 0 : 1);
 }
 const failed =
-  (await run("planned", Number(values.planned))) + (await run("chaos", Number(values.chaos)));
+  (await run("planned", Number(values.planned))) +
+  (await run("chaos", Number(values.chaos))) +
+  (await run("rollback", Number(values.rollback))) +
+  (await direct(Number(values.directed)));
 process.exit(failed === 0 ? 0 : 1);

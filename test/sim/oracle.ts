@@ -21,8 +21,15 @@ export interface Watched {
   readonly mayForget: () => boolean;
 }
 
-interface Turn extends Message {
+/** Where a turn runs. */
+export interface Place {
   readonly node: string;
+  /** Aborted when the session of the node is over; another one of the same name may live then. */
+  readonly signal: AbortSignal;
+}
+
+interface Turn extends Message {
+  readonly place: Place;
   /** How often the entity's state was changed, this turn included. */
   readonly version: number;
 }
@@ -34,7 +41,7 @@ export type Probe = ReturnType<Oracle["probe"]>;
 export class Oracle {
   readonly violations: string[] = [];
   /** Turns that run, by entity. */
-  readonly #running = new Map<string, string>();
+  readonly #running = new Map<string, Place>();
   /** What has run, by entity and sender: the numbers, in their order. */
   readonly #ran = new Map<string, number[]>();
   /** What ended while its node could not act. */
@@ -56,10 +63,12 @@ export class Oracle {
       state: () => ({ version: 0 }),
       handlers: {
         async add(ctx, { from, n, ms }) {
-          begin(ctx.id, ctx.node, ctx.state.version);
-          if (ms > 0) await pause(ctx.node, ms);
+          const { id, node, signal } = ctx;
+          const place = { node, signal };
+          begin(id, place, ctx.state.version);
+          if (ms > 0) await pause(node, ms);
           const version = ++ctx.state.version;
-          end({ id: ctx.id, node: ctx.node, version, from, n });
+          end({ id, place, version, from, n });
           return n;
         },
       },
@@ -67,17 +76,19 @@ export class Oracle {
   }
 
   /** A turn begins, on a state of `version`. */
-  begin(id: string, node: string, version: number): void {
+  begin(id: string, place: Place, version: number): void {
+    const { node } = place;
     // A state that died with its owner begins anew; any other is the last one.
     if (version === 0 && this.#watched.mayForget()) this.#versions.delete(id);
     const latest = this.#versions.get(id) ?? 0;
     if (version < latest) this.violate(`${id}: state ${version} on ${node} after ${latest}`);
     const other = this.#running.get(id);
-    if (other !== undefined && (other === node || this.#watched.mayAct(other))) {
-      this.violate(`${id} has a turn on ${node} while one runs on ${other}`);
+    const isOver = other === undefined || other.signal.aborted;
+    if (!isOver && (other.node === node || this.#watched.mayAct(other.node))) {
+      this.violate(`${id} has a turn on ${node} while one runs on ${other.node}`);
     }
-    if (!this.#watched.mayAct(node)) this.violate(`${id} has a turn on ${node}, which may not act`);
-    this.#running.set(id, node);
+    if (!this.#mayAct(place)) this.violate(`${id} has a turn on ${node}, which may not act`);
+    this.#running.set(id, place);
   }
 
   /** The sender of `message` has its answer. */
@@ -103,13 +114,17 @@ export class Oracle {
     this.violations.push(text);
   }
 
-  #end({ id, node, version, from, n }: Turn): void {
-    if (this.#running.get(id) === node) this.#running.delete(id);
+  #mayAct({ node, signal }: Place): boolean {
+    return !signal.aborted && this.#watched.mayAct(node);
+  }
+
+  #end({ id, place, version, from, n }: Turn): void {
+    if (this.#running.get(id) === place) this.#running.delete(id);
     if (from === "") return;
     const key = `${id} of ${from}`;
     // A turn that outlived its lease: nobody sees what it did, unless the lease is renewed after
     // all.
-    if (!this.#watched.mayAct(node)) return void this.#held.set(`${key} ${n}`, node);
+    if (!this.#mayAct(place)) return void this.#held.set(`${key} ${n}`, place.node);
     this.#versions.set(id, version);
     const ran = this.#ran.get(key) ?? [];
     this.#ran.set(key, ran);

@@ -7,7 +7,7 @@
  */
 
 /** What kind of faults a schedule has. */
-export type Kind = "planned" | "chaos";
+export type Kind = "planned" | "chaos" | "rollback";
 
 /** Something that happens to the cluster; `ms` is how long it lasts. */
 export type Fault =
@@ -20,7 +20,9 @@ export type Fault =
   | { readonly kind: "leave" | "kill"; readonly name: string }
   | { readonly kind: "pause" | "isolate" | "partition"; readonly name: string; readonly ms: number }
   | { readonly kind: "slow authority" | "slow network" }
-  | { readonly kind: "jump"; readonly name: string; readonly ms: number };
+  | { readonly kind: "jump"; readonly name: string; readonly ms: number }
+  /** The authority goes back by so many rounds; `ms` later the schedule goes on. */
+  | { readonly kind: "rollback"; readonly rounds: number; readonly ms: number };
 
 /** A message of node `from` to entity `id`, whose turn lasts `ms`. */
 export interface Load {
@@ -63,6 +65,8 @@ export const ENTITIES = 6;
 
 const ROUNDS = 14;
 const LOAD_PER_NODE = 4;
+/** By then most nodes have heard of a rollback, and are back. */
+const ROLLBACK_MS_MAX = 2_500;
 const CLOCK_RATES = [0.995, 1, 1.005];
 
 /** A plan that a seed draws. */
@@ -107,12 +111,17 @@ export class DrawnPlan implements Plan {
   #draw(stayers: readonly string[]): Fault | undefined {
     const chance = this.#fraction();
     const name = stayers[Math.floor(this.#fraction() * stayers.length)]!;
+    if (this.#kind === "rollback" && this.#fraction() < 0.1) {
+      // By one or two, or by many; at most to before the first node.
+      const rounds = Math.floor(this.#fraction() ** 2 * (this.rounds.length + 1));
+      return { kind: "rollback", rounds, ms: this.#upTo(ROLLBACK_MS_MAX) };
+    }
     if (chance < 0.25 && stayers.length < 4) {
       const rate = CLOCK_RATES[this.#joined % 3]!;
       return { kind: "join", rate, offsetMs: this.#upTo(10_000), name: `n${this.#joined++}` };
     }
     if (chance < 0.45 && stayers.length > 2) return { kind: "leave", name };
-    return this.#kind === "chaos" ? this.#break(name, stayers.length) : undefined;
+    return this.#kind === "planned" ? undefined : this.#break(name, stayers.length);
   }
 
   #break(name: string, stayers: number): Fault {

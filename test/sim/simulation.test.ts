@@ -1,23 +1,34 @@
 /** A fixed share of what the simulator tries; `npm run sim` runs any amount of it. */
 import { describe, expect, test } from "bun:test";
+import { runDirected, SCENE_NAMES } from "./directed.ts";
 import { Explorer, TRIED } from "./explore.ts";
-import { patchOf, runWithout } from "./mutations.ts";
+import { ruleOf, runWithout } from "./mutations.ts";
 import type { Kind } from "./plan.ts";
 import { runSchedule } from "./schedule.ts";
 import { minimal } from "./shrink.ts";
 import { type Exhausted, exhaustAll } from "./small.ts";
 
-const SCHEDULES = 300;
+const SCHEDULES = { planned: 300, chaos: 300, rollback: 100, directed: 30 } as const;
 const DEPTH = 3;
 
-test.each(["planned", "chaos"] as const)(
-  `${SCHEDULES} %s schedules violate nothing`,
+test.each(["planned", "chaos", "rollback"] as const)(
+  "%s schedules violate nothing",
   async (kind: Kind) => {
-    for (let seed = 1; seed <= SCHEDULES; seed++) {
+    for (let seed = 1; seed <= SCHEDULES[kind]; seed++) {
       const { violations, sent, answered } = await runSchedule(kind, seed);
       expect({ seed, violations }).toEqual({ seed, violations: [] });
       expect(sent).toBeGreaterThan(0);
       if (kind === "planned") expect({ seed, answered }).toEqual({ seed, answered: sent });
+    }
+  },
+  60_000,
+);
+
+test.each(SCENE_NAMES)(
+  "the directed schedule “%s” violates nothing",
+  async (name) => {
+    for (let seed = 1; seed <= SCHEDULES.directed; seed++) {
+      expect({ seed, violations: await runDirected(name, seed) }).toEqual({ seed, violations: [] });
     }
   },
   60_000,
@@ -32,9 +43,9 @@ describe("a small cluster", () => {
     expect(tried.reduce((sum, { orders }) => sum + orders, 0)).toBeGreaterThan(1_000);
   }, 60_000);
 
-  test("notices when messages that wait do not travel with their entity", () => {
-    const patch = patchOf("messages that wait travel with their entity");
-    const found = runWithout(patch, ["--exhaust", "--depth", `${DEPTH}`]);
+  test("notices when messages that wait do not travel with their entity", async () => {
+    const rule = ruleOf("messages that wait travel with their entity");
+    const found = await runWithout(rule, ["--exhaust", "--depth", `${DEPTH}`]);
     expect(found?.violation).toContain("CALL_TIMEOUT");
   }, 60_000);
 });
@@ -79,15 +90,19 @@ describe("Explorer", () => {
 });
 
 describe("a schedule that fails", () => {
-  test("is shrunk to fewer faults, which fail when they are replayed", () => {
-    const patch = patchOf("L3 the lease is checked before each turn");
+  test("is shrunk to fewer faults, which fail when they are replayed", async () => {
+    const rule = ruleOf("L3 the lease is checked before each turn");
     const schedule = ["--chaos", "1", "--seed", "7"];
-    const { only = [], entities = [], rounds = 0 } = runWithout(patch, [...schedule, "--shrink"])!;
+    const {
+      only = [],
+      entities = [],
+      rounds = 0,
+    } = (await runWithout(rule, [...schedule, "--shrink"]))!;
     expect(only.length).toBeGreaterThan(0);
     // The whole schedule has a fault in each of its fourteen rounds.
     expect(only.length).toBeLessThan(7);
     const part = ["--only", only.join(), "--entities", entities.join(), "--rounds", `${rounds}`];
-    expect(runWithout(patch, [...schedule, ...part])?.violation).toContain("may not act");
+    expect((await runWithout(rule, [...schedule, ...part]))?.violation).toContain("may not act");
   }, 60_000);
 
   test("is shrunk to a part of which nothing can be left out", async () => {

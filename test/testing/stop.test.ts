@@ -119,3 +119,60 @@ test("a turn that lasts keeps its shard from moving, and its neighbours are serv
   expect(at(busy)).toBe("n3");
   expect(await counts(cluster, [busy, neighbour])).toEqual([11, 20]);
 });
+
+/** What keeps a node from leaving in order. */
+const hindrances: readonly [what: string, happens: (cluster: Workers) => void][] = [
+  ["the authority does not answer", (cluster) => cluster.isolate("n1", "n2")],
+  ["the heir does not answer", (cluster) => cluster.partition(["n1"], ["n2"])],
+  ["the heir was stopped", (cluster) => cluster.pause("n2")],
+  ["the heir was killed", (cluster) => cluster.kill("n2")],
+  ["the network loses everything", (cluster) => cluster.network({ drop: 1 })],
+  ["its authority loses everything", (cluster) => cluster.authority({ drop: 1 })],
+];
+test.each([...hindrances])("stop() ends within its deadline when %s", async (_, happens) => {
+  await using cluster = await start();
+  happens(cluster);
+  const calls = IDS.map((id) =>
+    cluster.node("n1").entity(Worker, id).send({ type: "add" }).catch(String),
+  );
+  const startMs = cluster.nowMs;
+  await cluster.run(cluster.node("n1").stop({ deadline: "2s" }));
+  expect(cluster.nowMs - startMs).toBeLessThanOrEqual(2_000);
+  // Every call has ended too, one way or another.
+  await cluster.run(Promise.all(calls));
+  expect(cluster.nowMs - startMs).toBeLessThanOrEqual(2_000);
+  cluster.network({});
+  cluster.authority({});
+});
+
+test("stop() ends at once on the last node, and twice is once", async () => {
+  await using cluster = await start();
+  await cluster.leave("n2");
+  const startMs = cluster.nowMs;
+  const node = cluster.node("n1");
+  await cluster.run(Promise.all([node.stop(), node.stop({ deadline: "1h" })]));
+  expect(cluster.nowMs - startMs).toBeLessThan(500);
+});
+
+test("stop() ends while its node tries in vain to join anew", async () => {
+  await using cluster = await start();
+  cluster.pause("n2");
+  await cluster.advance("2s");
+  // So slow that it finds out, and is cut off while it joins.
+  cluster.authority({ delay: [50, 60] });
+  cluster.resume("n2");
+  await cluster.advance(100);
+  cluster.isolate("n2");
+  await cluster.advance("3s");
+  const [id] = IDS;
+  const refused = cluster.node("n2").entity(Worker, id!).send({ type: "add" });
+  const code = refused.catch((error: unknown) => isCatgaError(error) && error.code);
+  expect(await cluster.run(code)).toBe("UNAVAILABLE");
+  const startMs = cluster.nowMs;
+  await cluster.run(cluster.node("n2").stop({ deadline: "1s" }));
+  expect(cluster.nowMs - startMs).toBeLessThanOrEqual(1_000);
+  cluster.heal();
+  cluster.authority({});
+  await cluster.advance("30s");
+  expect(cluster.node("n1").nodes.map(({ node }) => node)).toEqual(["n1"]);
+});

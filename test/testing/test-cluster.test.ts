@@ -97,6 +97,56 @@ describe("a cluster in simulated time", () => {
     },
   );
 
+  test("ends every node when the authority lost what it knew, and all join anew", async () => {
+    await using cluster = await start();
+    await cluster.advance("1s");
+    await addAll(cluster, "n1");
+    cluster.isolate("n3");
+    cluster.restore();
+    await cluster.join("n4");
+    // Before anybody may act for the new authority, everybody else has ceased to.
+    expect(cluster.names.filter((name) => cluster.leaseHolds(name))).toEqual(["n4"]);
+    expect(cluster.node("n4").nodes.map(({ node }) => node)).toEqual(["n4"]);
+    cluster.heal();
+    await cluster.advance("10ms");
+    expect(new Set(await addAll(cluster, "n3"))).toEqual(new Set(["UNAVAILABLE"]));
+    expect(await addAll(cluster, "n4")).toEqual(IDS.map(() => 1));
+    await cluster.advance("2s");
+    const names = ["n1", "n2", "n3", "n4"];
+    expect(cluster.node("n3").nodes.map(({ node }) => node)).toEqual(names);
+    expect(await addAll(cluster, "n1")).toEqual(IDS.map(() => 2));
+    expect(await nodesOf(cluster, "n2")).toEqual(new Set(names));
+  });
+
+  test("takes nodes back whose sessions live on in what the authority still knows", async () => {
+    await using cluster = await start();
+    await cluster.advance("1s");
+    cluster.restore(cluster.backup());
+    await cluster.advance("4s");
+    expect(cluster.node("n1").nodes.map(({ node }) => node)).toEqual(["n1", "n2", "n3"]);
+    expect(await addAll(cluster, "n2")).toEqual(IDS.map(() => 1));
+    expect(await nodesOf(cluster, "n3")).toEqual(new Set(["n1", "n2", "n3"]));
+  });
+
+  test("ends a node at once that is fenced while it leaves: it writes nothing more", async () => {
+    await using cluster = await start({ nodes: 1 });
+    await cluster.advance("1s");
+    const joining = cluster.backup();
+    await cluster.join("n2");
+    // Its flips are under way, and not answered, when the authority goes back to before them.
+    cluster.authority({ drop: 1 });
+    await cluster.advance("150ms");
+    const stopping = cluster.node("n1").stop({ deadline: "1m" });
+    cluster.restore(joining);
+    cluster.authority({});
+    const sinceMs = cluster.nowMs;
+    await cluster.run(stopping);
+    expect(cluster.nowMs - sinceMs).toBeLessThan(1_000);
+    await cluster.advance("5s");
+    const later = cluster.backup().filter((record) => !joining.includes(record));
+    expect(later.filter(({ operation }) => operation.startsWith("n1."))).toEqual([]);
+  });
+
   test("delivers everything once over a network that loses, doubles and delays", async () => {
     const network = { drop: 0.2, duplicate: 0.2, delay: [0, 80] } as const;
     await using cluster = await start({ network, heartbeat: "normal", seed: 5 });

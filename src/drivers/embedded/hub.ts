@@ -9,6 +9,7 @@
  * the kernel closes the sockets of the dead at once, and a node never closes this one itself.
  */
 import type { Clock } from "../../base/clock.ts";
+import { CLOCK_DRIFT_MAX, LEASE_GUARD_MS } from "../../base/limits.ts";
 import { type Change, type Entry, isChange, isEntry, Ledger } from "../../protocol/ledger.ts";
 import { sessionKey, type SessionRecord } from "../../protocol/records.ts";
 import { type Door, type Identity, openDoor } from "./handshake.ts";
@@ -35,13 +36,13 @@ export class Hub {
   /** Who has said what it knows; nothing once the hub is open. */
   #heard: Set<string> | undefined = new Set();
   /** The hub opens by then, whoever is silent. */
-  readonly #openMs: number;
+  readonly #beganMs: number;
   #cancelCheck = (): void => {};
   #door: Door | undefined;
 
   constructor(access: HubAccess) {
     this.#access = access;
-    this.#openMs = access.clock.nowMs() + access.leaseMs;
+    this.#beganMs = access.clock.nowMs();
   }
 
   /** Takes the port; rejects when another process has it. */
@@ -91,9 +92,12 @@ export class Hub {
   /** Opens when nobody is awaited any more but processes that are gone, or have had their time. */
   #checkOpen(heard: ReadonlySet<string>): void {
     this.#cancelCheck();
-    const { incarnation: self, register, clock } = this.#access;
-    const silent = [self, ...register.others()].filter((each) => !heard.has(each));
-    if (silent.length > 0 && clock.nowMs() < this.#openMs) {
+    const { incarnation: self, register, clock, leaseMs } = this.#access;
+    const others = register.others();
+    const silent = [self, ...others.keys()].filter((each) => !heard.has(each));
+    const longestMs = Math.max(leaseMs, ...silent.map((each) => others.get(each) ?? 0));
+    const waitMs = longestMs * (1 + 2 * CLOCK_DRIFT_MAX) + LEASE_GUARD_MS;
+    if (silent.length > 0 && clock.nowMs() < this.#beganMs + waitMs) {
       this.#cancelCheck = clock.after(RECHECK_MS, () => this.#checkOpen(heard));
       return;
     }

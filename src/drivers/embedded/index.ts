@@ -18,7 +18,8 @@ export function embedded(options: { readonly port?: number } = {}): Driver {
     async connect({ cluster, incarnation, secret: given, leaseMs, clock }) {
       const port = options.port ?? PORT_MIN + (hash(cluster) % PORT_SPAN);
       const who = { cluster, secret: given ?? loadSecret(cluster), incarnation };
-      const register = new Register(join(runtimeFolder(), `${cluster}-${port}`), incarnation);
+      const folder = join(runtimeFolder(), `${cluster}-${port}`);
+      const register = new Register(folder, incarnation, leaseMs);
       const authority = new HubAuthority({ ...who, port, clock, leaseMs, register });
       return { authority, link: new TcpLink(who) };
     },

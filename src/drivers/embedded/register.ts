@@ -1,7 +1,8 @@
 /**
  * Which processes of this user may be nodes of a cluster: a file for each, written before the node
  * says its first word to a hub. A hub that is new asks it whom it has to hear before it opens, and
- * so never starts a second authority beside nodes that live on from the last one.
+ * so never starts a second authority beside nodes that live on from the last one. A file holds the
+ * id of the process, and how long it may act without a word from a hub.
  */
 import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -11,16 +12,20 @@ import process from "node:process";
 export class Register {
   readonly #folder: string;
   readonly #self: string;
+  readonly #leaseMs: number;
 
-  constructor(folder: string, self: string) {
+  constructor(folder: string, self: string, leaseMs: number) {
     this.#folder = folder;
     this.#self = self;
+    this.#leaseMs = leaseMs;
   }
 
   /** Says that this node may know something. */
   enter(): void {
     mkdirSync(this.#folder, { recursive: true, mode: 0o700 });
-    writeFileSync(join(this.#folder, this.#self), `${process.pid}`, { mode: 0o600 });
+    writeFileSync(join(this.#folder, this.#self), `${process.pid} ${this.#leaseMs}`, {
+      mode: 0o600,
+    });
   }
 
   /** This node, or another one, knows nothing any more. */
@@ -28,20 +33,30 @@ export class Register {
     rmSync(join(this.#folder, incarnation), { force: true });
   }
 
-  /** The other nodes whose process runs; what dead ones left is cleared away. */
-  others(): string[] {
-    return readdirSync(this.#folder).filter((name) => {
-      if (name === this.#self) return false;
-      const runs = isRunning(join(this.#folder, name));
-      if (!runs) this.leave(name);
-      return runs;
-    });
+  /** The other nodes whose process runs, with their leases; what dead ones left is cleared away. */
+  others(): Map<string, number> {
+    const others = new Map<string, number>();
+    for (const name of readdirSync(this.#folder)) {
+      if (name === this.#self) continue;
+      const [pid, leaseMs = this.#leaseMs] = numbersOf(join(this.#folder, name));
+      if (isRunning(pid)) others.set(name, leaseMs);
+      else this.leave(name);
+    }
+    return others;
   }
 }
 
-function isRunning(path: string): boolean {
+function numbersOf(path: string): number[] {
   try {
-    process.kill(Number(readFileSync(path, "utf8")), 0);
+    return readFileSync(path, "utf8").split(" ").map(Number);
+  } catch {
+    return []; // It has just left.
+  }
+}
+
+function isRunning(pid = Number.NaN): boolean {
+  try {
+    process.kill(pid, 0);
     return true;
   } catch (error) {
     // Not allowed to signal it: then it is there.
