@@ -1,7 +1,7 @@
 /** A Redis server that dies, hangs, forgets or goes back in time: nobody acts on what is not so. */
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "bun:test";
 import { redis } from "../../src/drivers/redis/index.ts";
-import type { Snapshot } from "../../src/ports/authority.ts";
+import type { Authority, Snapshot } from "../../src/ports/authority.ts";
 import { change, record } from "../contracts/seat.ts";
 import { waitUntil } from "../contracts/wait-until.ts";
 import { connectPorts, settledRedis } from "./fixtures.ts";
@@ -112,6 +112,30 @@ describe.skipIf(SKIPS_BROKERS)("a server of Redis", () => {
     // Each took one revision: none was carried out twice.
     expect(revision).toBe(100);
     await authority.close();
+  }, 30_000);
+
+  test("that was started again keeps its records while members go on writing", async () => {
+    const cluster = uniqueName("gate");
+    const ports: Authority[] = [];
+    for (let n = 0; n < 3; n++) {
+      const { authority } = await connectPorts(settledRedis(server), cluster);
+      await authority.open({ changed() {}, resynced() {}, lost() {} });
+      ports.push(authority);
+    }
+    const state = `{catga:${cluster}}:state`;
+    await server.ask("HSET", state, "gate", "closed");
+    await server.ask("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes");
+    // And on for a while: each of them opens it.
+    for (let n = 0, more = 100; more > 0; n++) {
+      const write = (port: Authority, i: number): Promise<unknown> => {
+        const wanted = Array.from({ length: 10 }, (_, k) => change(`i.${i}-${n}-${k}`, 0));
+        return insist(() => port.casMany(wanted));
+      };
+      await Promise.all(ports.map(write));
+      if ((await server.ask("HEXISTS", state, "gate")) === 0) more--;
+    }
+    expect(await server.ask("HGET", state, "gen")).toBe("1");
+    for (const port of ports) await port.close();
   }, 30_000);
 
   test("that is empty lets nobody in before the longest lease of others is over", async () => {

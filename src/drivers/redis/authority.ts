@@ -77,7 +77,10 @@ export class RedisAuthority implements Authority {
     const connection = await Connection.open(this.#parts, answerMs);
     try {
       await connection.inspect(this.#parts);
-      const booted = await this.#pass(connection, await this.#boot(connection));
+      const found = await this.#boot(connection);
+      const isOlder = this.#isOlder(found);
+      const sound = isOlder ? await this.#boot(connection, found.generation) : found;
+      const booted = await this.#pass(connection, sound);
       if (this.#listener === undefined) throw new Error("the node was closed meanwhile");
       this.#generation = booted.generation;
       this.#position = booted.last;
@@ -97,18 +100,18 @@ export class RedisAuthority implements Authority {
     }
   }
 
-  /** Everything as it stands; another generation, if that is older than what this node knows. */
-  async #boot(connection: Connection, gate = ""): Promise<scripts.Booted> {
+  /** Everything as it stands; in another generation, if it stands as in `broken`. */
+  async #boot(connection: Connection, broken = -1, gate = ""): Promise<scripts.Booted> {
     const { clock, random } = this.#parts;
-    const boot = async (broken: number): Promise<scripts.Booted> => {
-      const args = [broken, this.#generation, Math.floor(clock.wallMs()), random.text(16), gate];
-      return scripts.parseBooted(await this.#run(connection, scripts.BOOT, args));
-    };
-    const booted = await boot(-1);
-    if (booted.generation !== this.#generation) return booted;
-    const found = new Map(booted.entries.map(({ key, revision }) => [key, revision]));
-    const isOlder = [...this.#known].some(([key, known]) => (found.get(key) ?? 0) < known);
-    return isOlder ? boot(booted.generation) : booted;
+    const args = [broken, this.#generation, Math.floor(clock.wallMs()), random.text(16), gate];
+    return scripts.parseBooted(await this.#run(connection, scripts.BOOT, args));
+  }
+
+  /** True when this node remembers more; only while nothing is reported to it. */
+  #isOlder({ generation, entries }: scripts.Booted): boolean {
+    if (generation !== this.#generation) return false;
+    const found = new Map(entries.map(({ key, revision }) => [key, revision]));
+    return [...this.#known].some(([key, known]) => (found.get(key) ?? 0) < known);
   }
 
   /**
@@ -124,7 +127,7 @@ export class RedisAuthority implements Authority {
     const endMs = seenMs + leaseMs * (1 + 2 * CLOCK_DRIFT_MAX) + LEASE_GUARD_MS;
     const open = async (): Promise<scripts.Booted> => {
       await new Promise<void>((done) => void clock.after(Math.max(0, endMs - clock.nowMs()), done));
-      const opened = await this.#boot(connection, gate);
+      const opened = await this.#boot(connection, -1, gate);
       gates.delete(gate);
       return opened;
     };
@@ -184,8 +187,9 @@ export class RedisAuthority implements Authority {
     try {
       return await connection.call("EVAL", script, keys.length, ...keys, ...args);
     } catch (error) {
-      if (ANOTHER.test((error as Error).message)) connection.end(error as Error);
-      else if (!connection.isEnded) log.warn({ error }, "Redis refused a script");
+      const { name, message } = error as Error;
+      if (ANOTHER.test(message)) connection.end(error as Error);
+      else if (name === "ReplyError") log.warn({ error }, "Redis refused a script");
       throw error;
     }
   }
