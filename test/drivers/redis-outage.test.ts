@@ -5,6 +5,7 @@ import type { Authority, Snapshot } from "../../src/ports/authority.ts";
 import { change, record } from "../contracts/seat.ts";
 import { waitUntil } from "../contracts/wait-until.ts";
 import { connectPorts, settledRedis } from "./fixtures.ts";
+import { FrozenProxy } from "./frozen-proxy.ts";
 import { uniqueName } from "./port.ts";
 import {
   allOwn,
@@ -93,6 +94,7 @@ describe.skipIf(SKIPS_BROKERS)("a server of Redis", () => {
     await server.ask("HSET", state, ...before);
     await server.ask("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes");
     await beganAnew(nodes);
+    expect(await server.ask("HGET", state, "gen")).not.toBe(before[before.indexOf("gen") + 1]);
   }, 30_000);
 
   test("that hangs up all the time carries each change out once", async () => {
@@ -113,6 +115,35 @@ describe.skipIf(SKIPS_BROKERS)("a server of Redis", () => {
     expect(revision).toBe(100);
     await authority.close();
   }, 30_000);
+
+  test("that is emptied while one node is cut off from it has no two live copies", async () => {
+    const proxy = await FrozenProxy.open(server.port);
+    const place = placeAt(settledRedis(server, { port: proxy.port }));
+    const cutOff = await join(place, "cut-off", { heartbeat: "normal" });
+    const id = IDS[0]!;
+    expect(await countAll(cutOff, [id])).toEqual([1]);
+    proxy.freeze();
+    await server.ask("FLUSHALL");
+    const joining = join({ ...place, transport: redis(server.url) }, "new", {
+      heartbeat: "normal",
+    });
+    const joined: WitnessNode[] = [];
+    const arrived = joining.then((node) => (joined[0] = node));
+    // The one acts as long as its lease runs; the other one as soon as it has joined.
+    let acted = 1;
+    while (joined.length === 0) {
+      if (await isServed(cutOff, id)) acted++;
+    }
+    expect(acted).toBeGreaterThan(2);
+    const counts = Promise.all([countAll(await arrived, [id]), isServed(cutOff, id)]);
+    expect(await counts).toEqual([[1], false]);
+    proxy.thaw();
+    await seesCount(await arrived, 2);
+    expect(await countAll(cutOff, [id])).toEqual([2]);
+    neverTwoCopies();
+    await stopAll();
+    proxy.close();
+  }, 40_000);
 
   test("that was started again keeps its records while members go on writing", async () => {
     const cluster = uniqueName("gate");
@@ -170,8 +201,10 @@ async function beganAnew([a, b, c]: readonly WitnessNode[]): Promise<void> {
 }
 
 /** True when an entity of `node` answers soon. */
-function isServed(node: WitnessNode): Promise<boolean> {
-  const id = IDS.find((each) => node.owner("witness", each)?.node === node.nodeId)!;
+function isServed(
+  node: WitnessNode,
+  id = IDS.find((each) => node.owner("witness", each)?.node === node.nodeId)!,
+): Promise<boolean> {
   const options = { timeout: "50ms" } as const;
   const sent = node.entity("witness", id).send({ type: "count" }, options);
   return sent.then(
