@@ -36,7 +36,7 @@ const FACES = {
   BROKER_READ_ONLY: INTERNAL,
   BROKER_REFUSED: INTERNAL,
   BROKER_TOO_OLD: INTERNAL,
-  BROKER_UNREACHABLE: INTERNAL,
+  BROKER_UNREACHABLE: [503, "Broker unreachable"],
   CALL_TIMEOUT: [504, "No answer in time"],
   // Whoever asked has hung up: the status is for what stands between.
   CANCELLED: [504, "Cancelled"],

@@ -81,7 +81,7 @@ describe.skipIf(SKIPS_BROKERS)("a server of Redis", () => {
   test("that is older than 6.2 is BROKER_TOO_OLD", async () => {
     const port = await freePort();
     const old = await speaking(port, "redis_version:5.0.14\r\nrole:master\r\n");
-    const details = { address: `127.0.0.1:${port}`, version: "5.0.14", minimum: "6.2" };
+    const details = { broker: `Redis 5.0.14 at 127.0.0.1:${port}`, minimum: "6.2" };
     await refused({ port }, { code: "BROKER_TOO_OLD", details });
     old.close();
   });
