@@ -17,7 +17,10 @@ export interface Snapshot {
 
 /** Where an authority reports to. No method may throw. */
 export interface AuthorityListener {
-  /** Changes after the snapshot, in the order of their revisions, each once, none left out. */
+  /**
+   * Changes after the snapshot, in the order of their revisions, each once, none left out. Only
+   * heartbeats of sessions, which change no state, may come late, the latest for those before it.
+   */
   changed(entries: readonly Entry[]): void;
   /** Changes may have been missed: here is everything as it stands now. */
   resynced(snapshot: Snapshot): void;

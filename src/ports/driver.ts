@@ -1,5 +1,6 @@
 /** A driver: one implementation of the ports, chosen by a URL or made by hand. */
 import type { Clock } from "../base/clock.ts";
+import type { Logger } from "../base/logger.ts";
 import type { Random } from "../base/random.ts";
 import type { Authority } from "./authority.ts";
 import type { Link } from "./link.ts";
@@ -13,6 +14,7 @@ export interface DriverContext {
   readonly leaseMs: number;
   readonly clock: Clock;
   readonly random: Random;
+  readonly log: Logger;
 }
 
 /** The ports of one node, not opened yet. */

@@ -91,10 +91,10 @@ export class Node implements AuthorityListener {
     refTo: RefFactory,
     fenced?: (reason: FenceReason) => void,
   ): Promise<Node> {
-    const { cluster, nodeId, driver, secret, clock, random, times } = options;
+    const { cluster, nodeId, driver, secret, clock, random, times, log } = options;
     const self = incarnationOf(nodeId, clock.wallMs(), random);
     const { timeoutMs: leaseMs } = times;
-    const link = { cluster, incarnation: self, secret, leaseMs, clock, random };
+    const link = { cluster, incarnation: self, secret, leaseMs, clock, random, log };
     const ports = await driver.connect(link);
     const node = new Node(new NodeContext(options, self), ports, refTo);
     try {

@@ -18,6 +18,26 @@ const EACH: { readonly [C in ErrorCode]: readonly [ErrorDetails[C], Executed, st
     "no",
     'Cannot activate "cart/42": TypeError: no',
   ],
+  BROKER_READ_ONLY: [
+    { address: "host:1" },
+    "no",
+    "Cannot use the broker at host:1: it is a replica; name the primary",
+  ],
+  BROKER_REFUSED: [
+    { address: "host:1", reason: "WRONGPASS" },
+    "no",
+    "Cannot use the broker at host:1, check user and password: WRONGPASS",
+  ],
+  BROKER_TOO_OLD: [
+    { address: "host:1", version: "5.0.3", minimum: "6.2" },
+    "no",
+    "Cannot use the broker at host:1: version 5.0.3, needs 6.2",
+  ],
+  BROKER_UNREACHABLE: [
+    { address: "host:1", reason: "connect ECONNREFUSED" },
+    "no",
+    "Cannot reach the broker at host:1: connect ECONNREFUSED",
+  ],
   CALL_TIMEOUT: [
     { entity: "cart/42", message: "add", timeoutMs: 250, executed: "maybe" },
     "maybe",

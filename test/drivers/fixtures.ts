@@ -1,8 +1,10 @@
 /** The drivers as the contracts see them: a fixture is one authority, network or cluster. */
 import { systemClock } from "../../src/base/clock.ts";
+import { silentLogger } from "../../src/base/logger.ts";
 import { systemRandom } from "../../src/base/random.ts";
 import { embedded } from "../../src/drivers/embedded/index.ts";
 import { memory } from "../../src/drivers/memory/index.ts";
+import { redis, type RedisOptions } from "../../src/drivers/redis/index.ts";
 import type { Driver, Ports } from "../../src/ports/driver.ts";
 import { incarnationOf } from "../../src/protocol/ids.ts";
 import { authorityContract } from "../contracts/authority.contract.ts";
@@ -13,6 +15,7 @@ import type { ClusterFixture } from "../contracts/probes.ts";
 import type { AuthorityFixture } from "../contracts/seat.ts";
 import type { LinkFixture } from "../contracts/station.ts";
 import { freePort, uniqueName } from "./port.ts";
+import type { RedisServer } from "./redis-server.ts";
 
 /** Says what is proved to be known; its text does not matter. */
 export const SECRET = "a secret of tests";
@@ -27,7 +30,7 @@ export async function connectPorts(
   secret: string = SECRET,
 ): Promise<Ports & { readonly incarnation: string }> {
   const incarnation = incarnationOf("node", systemClock.wallMs(), systemRandom);
-  const world = { clock: systemClock, random: systemRandom };
+  const world = { clock: systemClock, random: systemRandom, log: silentLogger };
   const ports = await driver.connect({ cluster, incarnation, secret, leaseMs: LEASE_MS, ...world });
   return { ...ports, incarnation };
 }
@@ -40,6 +43,40 @@ export function memoryCases(): Case[] {
 /** All contracts over the embedded driver. */
 export function embeddedCases(): Case[] {
   return casesOfDriver("embedded", async () => embedded({ port: await freePort() }));
+}
+
+/** All contracts over the Redis driver at `server`. */
+export function redisCases(server: () => RedisServer): Case[] {
+  return casesOfDriver("redis", async () => settledRedis(server()));
+}
+
+/**
+ * The Redis driver for clusters that have met there before: whoever comes to an empty server waits,
+ * which is a test of its own.
+ */
+export function settledRedis(
+  server: RedisServer,
+  options: RedisOptions = { url: server.url },
+): Driver {
+  const driver = redis(options);
+  const db = `${options.client?.options.db ?? 0}`;
+  return {
+    name: driver.name,
+    async connect(context) {
+      const { run_id: run } = factsOf(String(await server.ask("INFO", "server")));
+      await server.ask("SELECT", db);
+      const state = `{${options.prefix ?? "catga"}:${context.cluster}}:state`;
+      const isNew = (await server.ask("HSETNX", state, "gen", "1")) === 1;
+      if (isNew) await server.ask("HSET", state, "ver", "0", "last", "0", "run", run ?? "");
+      return driver.connect(context);
+    },
+  };
+}
+
+function factsOf(info: string): Readonly<Record<string, string>> {
+  return Object.fromEntries(
+    Array.from(info.matchAll(/^(\w+):(.*?)\r?$/gm), ([, name, value]) => [name, value]),
+  );
 }
 
 function casesOfDriver(name: string, make: MakeDriver): Case[] {

@@ -1,17 +1,22 @@
 /**
- * All contracts over the drivers that need no server, without a test framework, so that any runtime
- * can say where it differs: `node test/runtimes/run.ts`, and with a word only the checks that have
- * it in their names.
+ * All contracts over all drivers, without a test framework, so that any runtime can say where it
+ * differs: `node test/runtimes/run.ts`, and with a word only the checks that have it in their
+ * names.
  */
 import process from "node:process";
 import { inspect } from "node:util";
 import { runtimeOf } from "../../src/base/runtime.ts";
-import { embeddedCases, memoryCases } from "../drivers/fixtures.ts";
+import { embeddedCases, memoryCases, redisCases } from "../drivers/fixtures.ts";
+import { RedisServer, SKIPS_BROKERS } from "../drivers/redis-server.ts";
 
 const CHECK_MS_MAX = 30_000;
 
 const word = process.argv[2] ?? "";
-const cases = [...memoryCases(), ...embeddedCases()].filter(({ name }) => name.includes(word));
+if (SKIPS_BROKERS) console.log("CATGA_SKIP_BROKERS=1: the contracts of Redis are skipped");
+const server = SKIPS_BROKERS ? undefined : await RedisServer.start();
+const brokerCases = server === undefined ? [] : redisCases(() => server);
+const all = [...memoryCases(), ...embeddedCases(), ...brokerCases];
+const cases = all.filter(({ name }) => name.includes(word));
 let current = "the start";
 const failed = new Set<string>();
 
@@ -29,6 +34,7 @@ for (const { name, run } of cases) {
   }
 }
 
+await server?.stop();
 const { name, version } = runtimeOf();
 console.log(`on ${name} ${version}`);
 console.log(`${cases.length - failed.size} passed, ${failed.size} failed`);

@@ -28,6 +28,7 @@ const HOMES: Readonly<Record<string, string>> = {
   hono: "http",
   "js-xxhash": "base",
   denque: "runtime",
+  ioredis: "drivers/redis",
   devalue: "runtime",
 };
 

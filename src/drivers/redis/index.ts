@@ -1,0 +1,38 @@
+/** `catga/redis`: several machines that meet at a Redis server. */
+import type { Driver } from "../../ports/driver.ts";
+import { checkName } from "../../protocol/ids.ts";
+import { accessOf, type RedisOptions } from "./access.ts";
+import { RedisAuthority } from "./authority.ts";
+import { PubSubLink } from "./link.ts";
+import { keysOf } from "./scripts.ts";
+
+export type { RedisOptions } from "./access.ts";
+
+const OPTIONS = "url host port username password tls client prefix".split(" ");
+
+/**
+ * A transport for `Cluster.start`: nodes of one cluster name meet at one Redis server, 6.2 or
+ * newer.
+ *
+ * @throws {TypeError} for an option that is not known, an address or a prefix that is not legal.
+ */
+export function redis(options: string | RedisOptions = {}): Driver {
+  const given = typeof options === "string" ? { url: options } : options;
+  const extra = Object.keys(given).find((option) => !OPTIONS.includes(option));
+  if (extra !== undefined) throw new TypeError(`Cannot use Redis: no option "${extra}"`);
+  const { prefix = "catga" } = given;
+  checkName(prefix, "prefix");
+  const access = accessOf(given);
+  const gates = new Map<string, number>();
+  return {
+    name: "redis",
+    async connect({ cluster, leaseMs, clock, random, log }) {
+      const keys = keysOf(prefix, cluster);
+      const parts = { access, clock, random, log };
+      return {
+        authority: new RedisAuthority({ ...parts, keys, leaseMs, gates }),
+        link: new PubSubLink({ ...parts, channels: `{${prefix}:${cluster}}:to:` }),
+      };
+    },
+  };
+}
