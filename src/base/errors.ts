@@ -14,6 +14,11 @@ export type Executed = "no" | "maybe" | "yes";
 /** What each code carries: plain JSON, because it crosses the wire. */
 export interface ErrorDetails {
   ACTIVATION_FAILED: { entity: string; name: string; text: string };
+  BROKER_LACKS: { address: string; what: string };
+  BROKER_REFUSED: { address: string; reason: string };
+  BROKER_SETTINGS: { what: string; setting: string; ours: string; theirs: string };
+  BROKER_TOO_OLD: { broker: string; purpose: string; minimum: string };
+  BROKER_UNREACHABLE: { address: string; reason: string };
   CALL_TIMEOUT: { entity: string; message: string; timeoutMs: number; executed: Executed };
   CANCELLED: { entity: string; message: string; executed: Executed };
   CLUSTER_MISMATCH: { ours: string; theirs: string; address: string };
@@ -51,6 +56,11 @@ export type ErrorCode = keyof ErrorDetails;
 /** Every code and its text; `{name}` stands for the detail of that name. */
 const CODES: { readonly [C in ErrorCode]: string } = {
   ACTIVATION_FAILED: 'Cannot activate "{entity}": {name}: {text}',
+  BROKER_LACKS: "Cannot use the broker at {address}: {what}",
+  BROKER_REFUSED: "Cannot log in to the broker at {address}: {reason}",
+  BROKER_SETTINGS: "Cannot use {what}: its {setting} is {theirs}, not {ours}",
+  BROKER_TOO_OLD: "Cannot {purpose} with {broker}: needs {minimum}",
+  BROKER_UNREACHABLE: "Cannot reach the broker at {address}: {reason}",
   CALL_TIMEOUT: 'Cannot finish "{message}" on "{entity}": no answer within {timeoutMs} ms',
   CANCELLED: 'Cannot finish "{message}" on "{entity}": the caller\'s signal aborted',
   CLUSTER_MISMATCH: 'Cannot join cluster "{ours}" at {address}: cluster "{theirs}" answers there',

@@ -18,6 +18,31 @@ const EACH: { readonly [C in ErrorCode]: readonly [ErrorDetails[C], Executed, st
     "no",
     'Cannot activate "cart/42": TypeError: no',
   ],
+  BROKER_LACKS: [
+    { address: "host:1", what: "it has no streams" },
+    "no",
+    "Cannot use the broker at host:1: it has no streams",
+  ],
+  BROKER_REFUSED: [
+    { address: "host:1", reason: "why" },
+    "no",
+    "Cannot log in to the broker at host:1: why",
+  ],
+  BROKER_SETTINGS: [
+    { what: 'bucket "a"', setting: "history", ours: "1", theirs: "5" },
+    "no",
+    'Cannot use bucket "a": its history is 5, not 1',
+  ],
+  BROKER_TOO_OLD: [
+    { broker: "nats-server 2.1.0", purpose: "carry a cluster", minimum: "2.9.0" },
+    "no",
+    "Cannot carry a cluster with nats-server 2.1.0: needs 2.9.0",
+  ],
+  BROKER_UNREACHABLE: [
+    { address: "host:1", reason: "why" },
+    "no",
+    "Cannot reach the broker at host:1: why",
+  ],
   CALL_TIMEOUT: [
     { entity: "cart/42", message: "add", timeoutMs: 250, executed: "maybe" },
     "maybe",

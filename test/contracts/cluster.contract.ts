@@ -90,7 +90,7 @@ export const clusterContract: readonly Check<ClusterFixture>[] = [
             outcome.status === "rejected" ? (outcome.reason as CatgaError).code : "answered",
           ),
         );
-        // Some found no room at the sender; at the owner, when that was slow, others may not either.
+        // Some found no room at the sender; others at the owner, when that was slow.
         ok(codes.has("OVERLOADED") && codes.has("answered"));
         codes.delete("MAILBOX_FULL");
         equal(codes.size, 2);

@@ -1,0 +1,230 @@
+/**
+ * The authority on a bucket of the broker. A record's revision is the number of its message in the
+ * stream, so revisions order all changes.
+ *
+ * - **Compare-and-set** is a publication that the broker takes only after the expected revision. It
+ *   carries the operation's id: asked again, the broker recognises it, or the record shows it.
+ * - **Feed**: `feed.ts`. After a gap or a reconnect the records are fetched as they stand.
+ * - **Generation**: when the bucket was made. Nodes act under leases of one bucket; one that was
+ *   made anew is another authority. Whoever finds it first waits as long as a lease may run under
+ *   one before, for nobody can tell a bucket that was wiped from the first there ever was; then it
+ *   leaves a mark, so that nobody else has to wait.
+ */
+import type { Msg, Subscription } from "@nats-io/transport-node";
+import type { Clock } from "../../base/clock.ts";
+import { CatgaError, describeError, isCatgaError } from "../../base/errors.ts";
+import { CLOCK_DRIFT_MAX, JOIN_TIMEOUT_MS, LEASE_GUARD_MS } from "../../base/limits.ts";
+import type { Authority, AuthorityListener, Snapshot } from "../../ports/authority.ts";
+import type { CasResult, Change, Entry } from "../../protocol/ledger.ts";
+import type { Bucket } from "./bucket.ts";
+import { type ConnectionListener, type Hold, within } from "./connection.ts";
+import { Feed } from "./feed.ts";
+
+/** What an authority is made of. */
+export interface AuthorityParts {
+  readonly hold: Hold;
+  readonly bucket: Bucket;
+  /** How the subjects of the feed begin. */
+  readonly feed: string;
+  /** For errors. */
+  readonly address: string;
+  readonly leaseMs: number;
+  readonly clock: Clock;
+}
+
+/** A lease has room for so many operations one after the other; at least 150 ms with `fast`. */
+const OPERATIONS_PER_LEASE = 5;
+/** What a change costs a slow broker, for each beside the first. */
+const CHANGE_MS = 1;
+const RETRY_MS = 50;
+/** What the broker has stored it tells at once; not told by then, it never will be. */
+const FEED_TIMEOUT_MS = 2_000;
+const UNKNOWN = "the broker did not confirm the change";
+
+/** See the file's header. */
+export class NatsAuthority implements Authority, ConnectionListener {
+  readonly #parts: AuthorityParts;
+  readonly #feed: Feed;
+  #listener: AuthorityListener | undefined;
+  #subscription: Subscription | undefined;
+  /** 0 until the first records have come. */
+  #generation = 0;
+  /** True from the records to the next interruption. */
+  #isSynced = false;
+  /** While records are fetched, changes complete them. */
+  #fetched: Map<string, Entry> | undefined;
+  /** Rises with each interruption: records fetched across one are fetched again. */
+  #interruptions = 0;
+  #isRecovering = false;
+  readonly #underWay = new Set<(error: Error) => void>();
+
+  constructor(parts: AuthorityParts) {
+    this.#parts = parts;
+    this.#feed = new Feed(parts.feed, parts.clock, {
+      changed: (entry) => this.#changed(entry),
+      broken: () => this.#interrupted(),
+    });
+    parts.hold.listen(this);
+  }
+
+  async open(listener: AuthorityListener): Promise<Snapshot> {
+    const { hold, clock, feed, address } = this.#parts;
+    this.#listener = listener;
+    const callback = (error: Error | null, message: Msg): void => {
+      if (error === null) this.#feed.receive(message);
+    };
+    this.#subscription = hold.client.subscribe(`${feed}>`, { callback });
+    const untilMs = clock.nowMs() + JOIN_TIMEOUT_MS;
+    for (;;) {
+      try {
+        await this.#quarantine();
+        return await this.#sync();
+      } catch (error) {
+        this.#throwIfClosed();
+        if (isCatgaError(error)) throw error;
+        if (clock.nowMs() >= untilMs) {
+          const reason = describeError(error).text;
+          throw new CatgaError("BROKER_UNREACHABLE", { address, reason }, { cause: error });
+        }
+      }
+      await this.#pause(RETRY_MS);
+    }
+  }
+
+  casMany(changes: readonly Change[]): Promise<CasResult[]> {
+    if (!this.#isSynced) return Promise.reject(new Error(UNKNOWN));
+    const { leaseMs, clock } = this.#parts;
+    const timeoutMs = leaseMs / OPERATIONS_PER_LEASE + changes.length * CHANGE_MS;
+    return new Promise((resolve, reject) => {
+      this.#underWay.add(reject);
+      // An answer that its change does not follow in the feed: the feed is not what it was.
+      const limit = { clock, limitMs: 2 * timeoutMs, late: () => this.#interrupted() };
+      within(this.#carryOut(changes, timeoutMs), limit)
+        .then(resolve, (error: Error) => {
+          // Nobody takes changes for this bucket: it may be gone.
+          if (error.name === "JetStreamNotEnabled") this.#interrupted();
+          reject(error);
+        })
+        .finally(() => this.#underWay.delete(reject));
+    });
+  }
+
+  async close(): Promise<void> {
+    this.#listener = undefined;
+    this.#stopWork();
+    if (!this.#parts.hold.client.isClosed()) this.#subscription?.unsubscribe();
+    await this.#parts.hold.release();
+  }
+
+  up(): void {
+    this.#interrupted();
+  }
+
+  down(): void {
+    this.#interruptions++;
+    this.#stopWork();
+  }
+
+  closed(): void {
+    const listener = this.#listener;
+    this.#listener = undefined;
+    this.#stopWork();
+    if (listener === undefined) return;
+    const reason = "the connection was closed";
+    const { address } = this.#parts;
+    listener.lost(new CatgaError("BROKER_UNREACHABLE", { address, reason }));
+  }
+
+  async #carryOut(changes: readonly Change[], timeoutMs: number): Promise<CasResult[]> {
+    const { bucket } = this.#parts;
+    const results = await Promise.all(
+      changes.map((change) => bucket.cas(change, this.#generation, timeoutMs)),
+    );
+    // Who is answered has heard of it, and of all before it.
+    const revisions = results.map((result) => (result.ok ? result.revision : 0));
+    await this.#feed.heard(Math.max(0, ...revisions));
+    return results;
+  }
+
+  #changed(entry: Entry): void {
+    if (this.#fetched === undefined) return this.#listener?.changed([entry]);
+    this.#fetched.set(entry.key, entry);
+  }
+
+  /** Waits until nobody acts under a bucket that was there before this one. */
+  async #quarantine(): Promise<void> {
+    const { bucket, leaseMs } = this.#parts;
+    const { generation } = await bucket.find();
+    if (await bucket.isOpened(generation)) return;
+    await this.#pause(leaseMs * (1 + 2 * CLOCK_DRIFT_MAX) + LEASE_GUARD_MS);
+    this.#throwIfClosed();
+    if ((await bucket.find()).generation === generation) await bucket.markOpened(generation);
+    else throw new Error("the bucket was made anew meanwhile");
+  }
+
+  /** All records at one revision, and the feed from there on. */
+  async #sync(): Promise<Snapshot> {
+    const { bucket, clock } = this.#parts;
+    const interruptions = this.#interruptions;
+    const before = this.#generation;
+    this.#feed.hold();
+    const { generation, revision: least } = await bucket.find();
+    if (generation === before && least < this.#feed.revision) {
+      const reason = "the broker has lost records that it had confirmed";
+      throw new CatgaError("UNAVAILABLE", { reason });
+    }
+    const walked = await bucket.records(generation);
+    const fetched = new Map(walked.map((entry) => [entry.key, entry]));
+    this.#fetched = fetched;
+    // A record that was overwritten during the walk is missing there, and in the feed.
+    this.#feed.follow(generation, least);
+    const latest = walked.reduce((most, { revision }) => Math.max(most, revision), least);
+    await within(this.#feed.heard(latest), { clock, limitMs: FEED_TIMEOUT_MS });
+    this.#throwIfClosed();
+    if (interruptions !== this.#interruptions) throw new Error(UNKNOWN);
+    this.#fetched = undefined;
+    this.#generation = generation;
+    // Who belongs to one bucket never writes into another: its node ends.
+    this.#isSynced = before === 0 || before === generation;
+    return { generation, revision: this.#feed.revision, entries: [...fetched.values()] };
+  }
+
+  #interrupted(): void {
+    this.#interruptions++;
+    this.#stopWork();
+    if (this.#generation === 0 || this.#isRecovering) return;
+    this.#recover().catch((error: Error) => this.#listener?.lost(error));
+  }
+
+  async #recover(): Promise<void> {
+    this.#isRecovering = true;
+    let told: (() => void) | undefined;
+    while (this.#listener !== undefined && told === undefined) {
+      try {
+        const snapshot = await this.#sync();
+        told = () => this.#listener?.resynced(snapshot);
+      } catch (error) {
+        // A broker that comes back without JetStream may have it later.
+        if (isCatgaError(error) && error.code !== "BROKER_LACKS") {
+          told = () => this.#listener?.lost(error);
+        } else await this.#pause(RETRY_MS);
+      }
+    }
+    this.#isRecovering = false;
+    told?.();
+  }
+
+  #stopWork(): void {
+    this.#isSynced = false;
+    this.#feed.hold();
+    for (const fail of this.#underWay) fail(new Error(UNKNOWN));
+  }
+
+  #throwIfClosed(): void {
+    if (this.#listener === undefined) throw new Error("Cannot join: the node was closed meanwhile");
+  }
+
+  #pause(delayMs: number): Promise<void> {
+    return new Promise((resolve) => void this.#parts.clock.after(delayMs, resolve));
+  }
+}

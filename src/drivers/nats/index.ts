@@ -1,0 +1,70 @@
+/** The NATS driver: nodes of any machines that reach one broker, or one cluster of brokers. */
+import type { NatsConnection } from "@nats-io/transport-node";
+import { CatgaError } from "../../base/errors.ts";
+import type { Driver } from "../../ports/driver.ts";
+import { NatsAuthority } from "./authority.ts";
+import { Bucket } from "./bucket.ts";
+import { type Access, addressOf, Connection, openConnection } from "./connection.ts";
+import { NatsLink } from "./link.ts";
+import { namesOf } from "./subject.ts";
+
+export type { TlsFiles } from "./connection.ts";
+
+/** See each option; all have defaults. */
+export interface NatsOptions extends Access {
+  /** A connection of one's own instead of `servers`; the driver never closes it. */
+  readonly connection?: NatsConnection;
+  /** Letters and digits. Clusters under different prefixes never meet. @default "catga" */
+  readonly prefix?: string;
+  /**
+   * How many servers of a NATS cluster keep the records; several need nats-server 2.9.21.
+   *
+   * @default 1 for a new bucket; one that is there is taken as it is
+   */
+  readonly replicas?: number;
+}
+
+const OPTIONS = "servers user pass token credentials tls connection prefix replicas".split(" ");
+
+/**
+ * Nodes meet at a NATS server with JetStream; `secret` has no say here, the broker's accounts have.
+ *
+ * @param given a URL, or options
+ * @throws {TypeError} for an unknown option, an address that is none, a prefix that is not legal
+ */
+export function nats(given: string | NatsOptions = {}): Driver {
+  const options: NatsOptions = typeof given === "string" ? { servers: given } : given;
+  check(options);
+  const { connection: ready, prefix = "catga", replicas } = options;
+  const address = ready === undefined ? addressOf(options) : "the given connection";
+  return {
+    name: "nats",
+    async connect({ cluster, incarnation, leaseMs, clock }) {
+      if (ready?.isClosed()) {
+        throw new CatgaError("BROKER_UNREACHABLE", { address, reason: "it is closed" });
+      }
+      const client = ready ?? (await openConnection(options, incarnation));
+      const connection = new Connection(client, clock, { isOwn: ready === undefined });
+      const names = namesOf(prefix, cluster);
+      const bucket = new Bucket({ client, names, address, clock, replicas });
+      const { feed } = names;
+      const parts = { hold: connection.hold(), bucket, feed, address, leaseMs, clock };
+      return {
+        authority: new NatsAuthority(parts),
+        link: new NatsLink(connection.hold(), names.nodes),
+      };
+    },
+  };
+}
+
+function check(options: NatsOptions): void {
+  const extra = Object.keys(options).find((option) => !OPTIONS.includes(option));
+  if (extra !== undefined) throw new TypeError(`Cannot use NATS: no option "${extra}"`);
+  const { prefix = "catga", replicas = 1 } = options;
+  if (!/^[A-Za-z0-9]{1,32}$/.test(prefix)) {
+    throw new TypeError(`Cannot use prefix ${JSON.stringify(prefix)}: write letters and digits`);
+  }
+  if (!Number.isSafeInteger(replicas) || replicas < 1 || replicas > 5) {
+    throw new RangeError(`Cannot use replicas ${replicas}: write 1 to 5`);
+  }
+}
