@@ -16,7 +16,6 @@ export interface ErrorDetails {
   ACTIVATION_FAILED: { entity: string; name: string; text: string };
   BROKER_LACKS: { address: string; what: string };
   BROKER_REFUSED: { address: string; reason: string };
-  BROKER_SETTINGS: { what: string; setting: string; ours: string; theirs: string };
   BROKER_TOO_OLD: { broker: string; purpose: string; minimum: string };
   BROKER_UNREACHABLE: { address: string; reason: string };
   CALL_TIMEOUT: { entity: string; message: string; timeoutMs: number; executed: Executed };
@@ -41,7 +40,7 @@ export interface ErrorDetails {
   REPLY_NOT_ENCODABLE: { entity: string; message: string; path: string; found: string };
   REPLY_TOO_LARGE: { entity: string; message: string; bytes: number; bytesMax: number };
   RUNTIME_TOO_OLD: { runtime: string; version: string; minimum: string };
-  SETTINGS_DIFFER: { setting: string; ours: number; theirs: number };
+  SETTINGS_DIFFER: { setting: string; ours: number | string; theirs: number | string };
   TOO_LARGE: { what: string; bytes: number; bytesMax: number };
   UNAVAILABLE: { reason: string };
   UNKNOWN_ENTITY: { entity: string };
@@ -58,7 +57,6 @@ const CODES: { readonly [C in ErrorCode]: string } = {
   ACTIVATION_FAILED: 'Cannot activate "{entity}": {name}: {text}',
   BROKER_LACKS: "Cannot use the broker at {address}: {what}",
   BROKER_REFUSED: "Cannot log in to the broker at {address}: {reason}",
-  BROKER_SETTINGS: "Cannot use {what}: its {setting} is {theirs}, not {ours}",
   BROKER_TOO_OLD: "Cannot {purpose} with {broker}: needs {minimum}",
   BROKER_UNREACHABLE: "Cannot reach the broker at {address}: {reason}",
   CALL_TIMEOUT: 'Cannot finish "{message}" on "{entity}": no answer within {timeoutMs} ms',

@@ -28,11 +28,6 @@ const EACH: { readonly [C in ErrorCode]: readonly [ErrorDetails[C], Executed, st
     "no",
     "Cannot log in to the broker at host:1: why",
   ],
-  BROKER_SETTINGS: [
-    { what: 'bucket "a"', setting: "history", ours: "1", theirs: "5" },
-    "no",
-    'Cannot use bucket "a": its history is 5, not 1',
-  ],
   BROKER_TOO_OLD: [
     { broker: "nats-server 2.1.0", purpose: "carry a cluster", minimum: "2.9.0" },
     "no",

@@ -107,7 +107,6 @@ describe("the table of codes", () => {
     ACTIVATION_FAILED: [{ entity: "account/1", name: "Error", text: "no" }, 500, false],
     BROKER_LACKS: [{ address: "a", what: "b" }, 500, false],
     BROKER_REFUSED: [{ address: "a", reason: "b" }, 500, false],
-    BROKER_SETTINGS: [{ what: "a", setting: "b", ours: "1", theirs: "2" }, 500, false],
     BROKER_TOO_OLD: [{ broker: "a", purpose: "b", minimum: "2" }, 500, false],
     BROKER_UNREACHABLE: [{ address: "a", reason: "b" }, 503, true],
     CALL_TIMEOUT: [{ ...late, executed: "maybe" }, 504, false],

@@ -11,25 +11,23 @@
  *   leaves a mark, so that nobody else has to wait.
  */
 import type { Msg, Subscription } from "@nats-io/transport-node";
-import type { Clock } from "../../base/clock.ts";
 import { CatgaError, describeError, isCatgaError } from "../../base/errors.ts";
 import { CLOCK_DRIFT_MAX, JOIN_TIMEOUT_MS, LEASE_GUARD_MS } from "../../base/limits.ts";
 import type { Authority, AuthorityListener, Snapshot } from "../../ports/authority.ts";
 import type { CasResult, Change, Entry } from "../../protocol/ledger.ts";
 import type { Bucket } from "./bucket.ts";
-import { type ConnectionListener, type Hold, within } from "./connection.ts";
+import type { Connection, ConnectionListener } from "./connection.ts";
 import { Feed } from "./feed.ts";
 
 /** What an authority is made of. */
 export interface AuthorityParts {
-  readonly hold: Hold;
+  readonly connection: Connection;
   readonly bucket: Bucket;
   /** How the subjects of the feed begin. */
   readonly feed: string;
   /** For errors. */
   readonly address: string;
   readonly leaseMs: number;
-  readonly clock: Clock;
 }
 
 /** A lease has room for so many operations one after the other; at least 150 ms with `fast`. */
@@ -60,20 +58,21 @@ export class NatsAuthority implements Authority, ConnectionListener {
 
   constructor(parts: AuthorityParts) {
     this.#parts = parts;
-    this.#feed = new Feed(parts.feed, parts.clock, {
+    this.#feed = new Feed(parts.feed, parts.connection.clock, {
       changed: (entry) => this.#changed(entry),
       broken: () => this.#interrupted(),
     });
-    parts.hold.listen(this);
+    parts.connection.listen(this);
   }
 
   async open(listener: AuthorityListener): Promise<Snapshot> {
-    const { hold, clock, feed, address } = this.#parts;
+    const { connection, feed, address } = this.#parts;
+    const { client, clock } = connection;
     this.#listener = listener;
     const callback = (error: Error | null, message: Msg): void => {
       if (error === null) this.#feed.receive(message);
     };
-    this.#subscription = hold.client.subscribe(`${feed}>`, { callback });
+    this.#subscription = client.subscribe(`${feed}>`, { callback });
     const untilMs = clock.nowMs() + JOIN_TIMEOUT_MS;
     for (;;) {
       try {
@@ -93,27 +92,24 @@ export class NatsAuthority implements Authority, ConnectionListener {
 
   casMany(changes: readonly Change[]): Promise<CasResult[]> {
     if (!this.#isSynced) return Promise.reject(new Error(UNKNOWN));
-    const { leaseMs, clock } = this.#parts;
+    const { leaseMs, connection } = this.#parts;
     const timeoutMs = leaseMs / OPERATIONS_PER_LEASE + changes.length * CHANGE_MS;
-    return new Promise((resolve, reject) => {
-      this.#underWay.add(reject);
-      // An answer that its change does not follow in the feed: the feed is not what it was.
-      const limit = { clock, limitMs: 2 * timeoutMs, late: () => this.#interrupted() };
-      within(this.#carryOut(changes, timeoutMs), limit)
-        .then(resolve, (error: Error) => {
-          // Nobody takes changes for this bucket: it may be gone.
-          if (error.name === "JetStreamNotEnabled") this.#interrupted();
-          reject(error);
-        })
-        .finally(() => this.#underWay.delete(reject));
+    // An answer that its change does not follow in the feed: the feed is not what it was.
+    const late = (): void => this.#interrupted();
+    const work = connection.within(2 * timeoutMs, this.#carryOut(changes, timeoutMs), late);
+    return this.#unlessInterrupted(work).catch((error: Error) => {
+      // Nobody takes changes for this bucket: it may be gone.
+      if (error.name === "JetStreamNotEnabled") this.#interrupted();
+      throw error;
     });
   }
 
   async close(): Promise<void> {
     this.#listener = undefined;
-    this.#stopWork();
-    if (!this.#parts.hold.client.isClosed()) this.#subscription?.unsubscribe();
-    await this.#parts.hold.release();
+    this.down();
+    const { connection } = this.#parts;
+    if (!connection.client.isClosed()) this.#subscription?.unsubscribe();
+    await connection.release(this);
   }
 
   up(): void {
@@ -122,13 +118,15 @@ export class NatsAuthority implements Authority, ConnectionListener {
 
   down(): void {
     this.#interruptions++;
-    this.#stopWork();
+    this.#isSynced = false;
+    this.#feed.hold();
+    for (const fail of this.#underWay) fail(new Error(UNKNOWN));
   }
 
   closed(): void {
     const listener = this.#listener;
     this.#listener = undefined;
-    this.#stopWork();
+    this.down();
     if (listener === undefined) return;
     const reason = "the connection was closed";
     const { address } = this.#parts;
@@ -164,7 +162,7 @@ export class NatsAuthority implements Authority, ConnectionListener {
 
   /** All records at one revision, and the feed from there on. */
   async #sync(): Promise<Snapshot> {
-    const { bucket, clock } = this.#parts;
+    const { bucket, connection } = this.#parts;
     const interruptions = this.#interruptions;
     const before = this.#generation;
     this.#feed.hold();
@@ -173,25 +171,26 @@ export class NatsAuthority implements Authority, ConnectionListener {
       const reason = "the broker has lost records that it had confirmed";
       throw new CatgaError("UNAVAILABLE", { reason });
     }
+    // Who belongs to one bucket has no business in another: its node ends.
+    if (before !== 0 && generation !== before) return { generation, revision: least, entries: [] };
     const walked = await bucket.records(generation);
+    // The feed is held by whoever fetches the records now.
+    if (interruptions !== this.#interruptions) throw new Error(UNKNOWN);
     const fetched = new Map(walked.map((entry) => [entry.key, entry]));
     this.#fetched = fetched;
     // A record that was overwritten during the walk is missing there, and in the feed.
     this.#feed.follow(generation, least);
     const latest = walked.reduce((most, { revision }) => Math.max(most, revision), least);
-    await within(this.#feed.heard(latest), { clock, limitMs: FEED_TIMEOUT_MS });
-    this.#throwIfClosed();
+    await connection.within(FEED_TIMEOUT_MS, this.#feed.heard(latest));
     if (interruptions !== this.#interruptions) throw new Error(UNKNOWN);
     this.#fetched = undefined;
     this.#generation = generation;
-    // Who belongs to one bucket never writes into another: its node ends.
-    this.#isSynced = before === 0 || before === generation;
+    this.#isSynced = true;
     return { generation, revision: this.#feed.revision, entries: [...fetched.values()] };
   }
 
   #interrupted(): void {
-    this.#interruptions++;
-    this.#stopWork();
+    this.down();
     if (this.#generation === 0 || this.#isRecovering) return;
     this.#recover().catch((error: Error) => this.#listener?.lost(error));
   }
@@ -201,7 +200,7 @@ export class NatsAuthority implements Authority, ConnectionListener {
     let told: (() => void) | undefined;
     while (this.#listener !== undefined && told === undefined) {
       try {
-        const snapshot = await this.#sync();
+        const snapshot = await this.#unlessInterrupted(this.#sync());
         told = () => this.#listener?.resynced(snapshot);
       } catch (error) {
         // A broker that comes back without JetStream may have it later.
@@ -214,10 +213,11 @@ export class NatsAuthority implements Authority, ConnectionListener {
     told?.();
   }
 
-  #stopWork(): void {
-    this.#isSynced = false;
-    this.#feed.hold();
-    for (const fail of this.#underWay) fail(new Error(UNKNOWN));
+  #unlessInterrupted<T>(work: Promise<T>): Promise<T> {
+    return new Promise((resolve, reject) => {
+      this.#underWay.add(reject);
+      work.then(resolve, reject).finally(() => this.#underWay.delete(reject));
+    });
   }
 
   #throwIfClosed(): void {
@@ -225,6 +225,6 @@ export class NatsAuthority implements Authority, ConnectionListener {
   }
 
   #pause(delayMs: number): Promise<void> {
-    return new Promise((resolve) => void this.#parts.clock.after(delayMs, resolve));
+    return new Promise((resolve) => void this.#parts.connection.clock.after(delayMs, resolve));
   }
 }

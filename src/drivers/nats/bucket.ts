@@ -6,33 +6,22 @@
  * which an operation cannot be asked about; and its `get` may answer from a replica that lags. The
  * bucket is one that `nats kv` can read.
  */
-import {
-  AckPolicy,
-  DeliverPolicy,
-  DiscardPolicy,
-  type JetStreamApiError,
-  type JetStreamClient,
-  jetstream,
-  type JetStreamManager,
-  RetentionPolicy,
-  StorageType,
-  type StreamConfig,
-  type StreamInfo,
-} from "@nats-io/jetstream";
-import { createInbox, type Msg, nanos, type NatsConnection } from "@nats-io/transport-node";
-import type { Clock } from "../../base/clock.ts";
+import { AckPolicy, DeliverPolicy, DiscardPolicy, jetstream } from "@nats-io/jetstream";
+import { RetentionPolicy, StorageType } from "@nats-io/jetstream";
+import type { JetStreamApiError, JetStreamClient, JetStreamManager } from "@nats-io/jetstream";
+import type { StreamConfig, StreamInfo } from "@nats-io/jetstream";
+import { createInbox, type Msg, nanos } from "@nats-io/transport-node";
 import { CatgaError } from "../../base/errors.ts";
 import { type CasResult, type Change, type Entry, isEntry } from "../../protocol/ledger.ts";
-import { within } from "./connection.ts";
+import type { Connection } from "./connection.ts";
 import { bucketKey, type Names } from "./subject.ts";
 
 /** What a bucket is made with, and how it is reached. */
 export interface BucketOptions {
-  readonly client: NatsConnection;
+  readonly connection: Connection;
   readonly names: Names;
   /** For errors. */
   readonly address: string;
-  readonly clock: Clock;
   /** Undefined takes an existing bucket as it is, and makes a new one with 1. */
   readonly replicas: number | undefined;
 }
@@ -57,6 +46,15 @@ const DUPLICATE_WINDOW_MS = 10_000;
 const ADMIN_TIMEOUT_MS = 2_000;
 /** A consumer that nobody reads any more goes by itself. */
 const CONSUMER_IDLE_MS = 2_000;
+const SETTINGS = [
+  "subjects",
+  "retention",
+  "max_msgs_per_subject",
+  "storage",
+  "max_age",
+  "republish",
+  "num_replicas",
+] as const;
 /** No record has this key. */
 const OPENED = "opened";
 
@@ -68,13 +66,13 @@ export class Bucket {
 
   constructor(options: BucketOptions) {
     this.#options = options;
-    this.#jetstream = jetstream(options.client, { timeout: ADMIN_TIMEOUT_MS });
+    this.#jetstream = jetstream(options.connection.client, { timeout: ADMIN_TIMEOUT_MS });
   }
 
   /**
    * Finds the bucket, or makes it.
    *
-   * @throws {CatgaError} BROKER_LACKS, BROKER_TOO_OLD, BROKER_SETTINGS; other errors may pass
+   * @throws {CatgaError} BROKER_LACKS, BROKER_TOO_OLD, SETTINGS_DIFFER; other errors may pass
    */
   async find(): Promise<BucketState> {
     this.#manager ??= await this.#jetstream.jetstreamManager(false);
@@ -125,9 +123,9 @@ export class Bucket {
 
   /** The records as they stand, each at the latest revision that this walk met. */
   async records(generation: number): Promise<Entry[]> {
-    const { client, names, clock } = this.#options;
+    const { connection, names } = this.#options;
     const inbox = createInbox();
-    const subscription = client.subscribe(inbox);
+    const subscription = connection.client.subscribe(inbox);
     const consumer = this.#manager!.consumers.add(names.stream, {
       deliver_subject: inbox,
       deliver_policy: DeliverPolicy.LastPerSubject,
@@ -137,10 +135,11 @@ export class Bucket {
       mem_storage: true,
     });
     const walk = Promise.all([entriesOf(subscription), consumer]);
-    const [entries] = await within(walk, { clock, limitMs: ADMIN_TIMEOUT_MS }).finally(() =>
-      subscription.unsubscribe(),
-    );
-    return entries;
+    try {
+      return (await connection.within(ADMIN_TIMEOUT_MS, walk))[0];
+    } finally {
+      subscription.unsubscribe();
+    }
   }
 
   #subject(key: string): string {
@@ -187,33 +186,24 @@ export class Bucket {
       duplicate_window: nanos(DUPLICATE_WINDOW_MS),
       allow_rollup_hdrs: true,
       allow_direct: false,
+      max_age: 0,
       republish: { src: this.#subject(">"), dest: `${names.feed}>` },
     };
   }
 
   #check(found: StreamConfig): void {
     this.#checkVersion(found.num_replicas);
-    const wanted = this.#config();
-    const settings: readonly (readonly [name: string, ours: unknown, theirs: unknown])[] = [
-      ["subjects", wanted.subjects?.join(), found.subjects?.join()],
-      ["retention", wanted.retention, found.retention],
-      ["history", wanted.max_msgs_per_subject, found.max_msgs_per_subject],
-      ["storage", wanted.storage, found.storage],
-      ["ttl", 0, found.max_age],
-      ["republish source", wanted.republish?.src, found.republish?.src],
-      ["republish destination", wanted.republish?.dest, found.republish?.dest],
-      ["replicas", this.#options.replicas ?? found.num_replicas, found.num_replicas],
-    ];
-    for (const [setting, ours, theirs] of settings) {
-      if (ours === theirs) continue;
-      const { bucket } = this.#options.names;
-      const details = { what: `bucket "${bucket}"`, setting, ours: String(ours) };
-      throw new CatgaError("BROKER_SETTINGS", { ...details, theirs: String(theirs) });
+    const { replicas = found.num_replicas } = this.#options;
+    const wanted: Partial<StreamConfig> = { ...this.#config(), num_replicas: replicas };
+    for (const setting of SETTINGS) {
+      const [ours, theirs] = [JSON.stringify(wanted[setting]), JSON.stringify(found[setting])];
+      const details = { setting: `${setting} of stream ${found.name}`, ours, theirs };
+      if (ours !== theirs) throw new CatgaError("SETTINGS_DIFFER", details);
     }
   }
 
   #checkVersion(replicas: number): void {
-    const version = this.#options.client.info?.version ?? "0";
+    const version = this.#options.connection.client.info?.version ?? "0";
     const [minimum, purpose] =
       replicas > 1
         ? [REPLICATED_VERSION_MIN, `keep a bucket of ${replicas} replicas`]

@@ -4,11 +4,11 @@
  * the wrong order (the broker tells it after it has let go of the stream's lock), so a number that
  * comes early is kept for a while.
  *
- * Between {@link Feed.hold} and {@link Feed.follow} changes are kept, while the records are fetched
- * to which they belong.
+ * Between {@link Feed.hold} and {@link Feed.follow} all changes are kept, while the records are
+ * fetched to which they belong.
  */
-import type { Msg } from "@nats-io/transport-node";
 import { RepublishHeaders } from "@nats-io/jetstream";
+import type { Msg } from "@nats-io/transport-node";
 import type { Clock } from "../../base/clock.ts";
 import type { Entry } from "../../protocol/ledger.ts";
 import { entryOf } from "./bucket.ts";
@@ -27,8 +27,8 @@ interface Waiter {
   readonly reject: (error: Error) => void;
 }
 
-/** Kept changes, while the records are fetched: beyond it they are fetched again. */
-const HELD_MAX = 100_000;
+/** Kept changes: beyond it the records are fetched again. */
+const KEPT_MAX = 100_000;
 /** A change that its successors have overtaken by so much is lost. */
 const OVERTAKEN_MS = 100;
 
@@ -39,11 +39,11 @@ export class Feed {
   readonly #sink: FeedSink;
   #generation = 0;
   #revision = 0;
-  #held: Msg[] | undefined = [];
+  #isFollowing = false;
   /** What came before its turn. */
   readonly #early = new Map<number, Msg>();
   #cancelTimer: (() => void) | undefined;
-  readonly #waiters: Waiter[] = [];
+  #waiters: Waiter[] = [];
 
   /** `subjects` is how the subjects of the feed begin. */
   constructor(subjects: string, clock: Clock, sink: FeedSink) {
@@ -59,45 +59,56 @@ export class Feed {
 
   /** Keeps what comes from here on; who waits for a change waits in vain. */
   hold(): void {
-    this.#held = [];
+    this.#isFollowing = false;
     this.#early.clear();
-    this.#watch();
-    for (const { reject } of this.#waiters.splice(0)) reject(new Error("the feed was interrupted"));
+    this.#cancelTimer?.();
+    this.#cancelTimer = undefined;
+    for (const { reject } of this.#waiters) reject(new Error("the feed was interrupted"));
+    this.#waiters = [];
   }
 
   /** Tells what was kept and what comes, from the change after `revision` on. */
   follow(generation: number, revision: number): void {
-    const held = this.#held ?? [];
-    this.#held = undefined;
     this.#generation = generation;
+    this.#isFollowing = true;
     this.#reach(revision);
-    for (const message of held) this.receive(message);
+    for (const each of this.#early.keys()) if (each <= revision) this.#early.delete(each);
+    this.#tellAll();
   }
 
   /** Resolves when the change of `revision` has been told. */
   heard(revision: number): Promise<void> {
     if (revision <= this.#revision) return Promise.resolve();
-    return new Promise((resolve, reject) => {
-      this.#waiters.push({ revision, resolve, reject });
-    });
+    return new Promise((resolve, reject) => this.#waiters.push({ revision, resolve, reject }));
   }
 
   /** A message of the feed. */
   receive(message: Msg): void {
-    if (this.#held !== undefined) {
-      if (this.#held.length < HELD_MAX) this.#held.push(message);
-      return;
-    }
-    // Of a bucket that was made later: the one that is followed here is gone.
-    if (this.#generationOf(message) > this.#generation) return this.#break();
     const revision = Number(message.headers?.get(RepublishHeaders.Sequence));
-    if (revision <= this.#revision) return;
-    this.#early.set(revision, message);
-    const late = this.#cancelTimer !== undefined;
-    if (revision !== this.#revision + 1) return late ? undefined : this.#watch();
+    // Of a bucket that was made later: the one that is followed here is gone.
+    const isGone = this.#isFollowing && this.#generationOf(message) > this.#generation;
+    if (isGone || this.#early.size === KEPT_MAX) this.#break();
+    else if (!this.#isFollowing || revision > this.#revision) {
+      this.#early.set(revision, message);
+      if (this.#isFollowing) this.#tellAll();
+    }
+  }
+
+  #tellAll(): void {
+    const before = this.#revision;
     let next: Msg | undefined;
     while ((next = this.#early.get(this.#revision + 1)) !== undefined) this.#tell(next);
-    if (late) this.#watch();
+    if (this.#early.size === 0 || before !== this.#revision) {
+      this.#cancelTimer?.();
+      this.#cancelTimer = undefined;
+    }
+    if (this.#early.size === 0) return;
+    this.#cancelTimer ??= this.#clock.after(OVERTAKEN_MS, () => this.#break());
+  }
+
+  #break(): void {
+    this.hold();
+    this.#sink.broken();
   }
 
   #tell(message: Msg): void {
@@ -114,25 +125,11 @@ export class Feed {
     return Number.parseInt(subject.slice(this.#subjects.length), 10);
   }
 
-  /** Gives what is missing its time, from now on. */
-  #watch(): void {
-    this.#cancelTimer?.();
-    this.#cancelTimer = undefined;
-    if (this.#early.size === 0) return;
-    this.#cancelTimer = this.#clock.after(OVERTAKEN_MS, () => this.#break());
-  }
-
-  #break(): void {
-    this.hold();
-    this.#sink.broken();
-  }
-
   #reach(revision: number): void {
     this.#revision = revision;
     const heard = this.#waiters.filter((waiter) => waiter.revision <= revision);
-    for (const waiter of heard) {
-      this.#waiters.splice(this.#waiters.indexOf(waiter), 1);
-      waiter.resolve();
-    }
+    if (heard.length === 0) return;
+    this.#waiters = this.#waiters.filter((waiter) => waiter.revision > revision);
+    for (const { resolve } of heard) resolve();
   }
 }

@@ -4,11 +4,9 @@ import { CatgaError } from "../../base/errors.ts";
 import type { Driver } from "../../ports/driver.ts";
 import { NatsAuthority } from "./authority.ts";
 import { Bucket } from "./bucket.ts";
-import { type Access, addressOf, Connection, openConnection } from "./connection.ts";
+import { type Access, Connection, openConnection, serversOf } from "./connection.ts";
 import { NatsLink } from "./link.ts";
 import { namesOf } from "./subject.ts";
-
-export type { TlsFiles } from "./connection.ts";
 
 /** See each option; all have defaults. */
 export interface NatsOptions extends Access {
@@ -28,43 +26,37 @@ const OPTIONS = "servers user pass token credentials tls connection prefix repli
 
 /**
  * Nodes meet at a NATS server with JetStream; `secret` has no say here, the broker's accounts have.
+ * Takes a URL, or options.
  *
- * @param given a URL, or options
  * @throws {TypeError} for an unknown option, an address that is none, a prefix that is not legal
  */
 export function nats(given: string | NatsOptions = {}): Driver {
   const options: NatsOptions = typeof given === "string" ? { servers: given } : given;
-  check(options);
+  const extra = Object.keys(options).find((option) => !OPTIONS.includes(option));
+  if (extra !== undefined) throw new TypeError(`Cannot use NATS: no option "${extra}"`);
   const { connection: ready, prefix = "catga", replicas } = options;
-  const address = ready === undefined ? addressOf(options) : "the given connection";
+  if (!/^[A-Za-z0-9]{1,32}$/.test(prefix)) {
+    throw new TypeError(`Cannot use prefix ${JSON.stringify(prefix)}: write letters and digits`);
+  }
+  if (replicas !== undefined && ![1, 2, 3, 4, 5].includes(replicas)) {
+    throw new RangeError(`Cannot use replicas ${replicas}: write 1 to 5`);
+  }
+  const servers = serversOf(options);
+  const address = ready ? "the given connection" : servers.map(({ host }) => host).join(", ");
   return {
     name: "nats",
     async connect({ cluster, incarnation, leaseMs, clock }) {
       if (ready?.isClosed()) {
         throw new CatgaError("BROKER_UNREACHABLE", { address, reason: "it is closed" });
       }
-      const client = ready ?? (await openConnection(options, incarnation));
+      const client = ready ?? (await openConnection(options, servers, incarnation));
       const connection = new Connection(client, clock, { isOwn: ready === undefined });
       const names = namesOf(prefix, cluster);
-      const bucket = new Bucket({ client, names, address, clock, replicas });
-      const { feed } = names;
-      const parts = { hold: connection.hold(), bucket, feed, address, leaseMs, clock };
+      const bucket = new Bucket({ connection, names, address, replicas });
       return {
-        authority: new NatsAuthority(parts),
-        link: new NatsLink(connection.hold(), names.nodes),
+        authority: new NatsAuthority({ connection, bucket, leaseMs, feed: names.feed, address }),
+        link: new NatsLink(connection, names.nodes),
       };
     },
   };
-}
-
-function check(options: NatsOptions): void {
-  const extra = Object.keys(options).find((option) => !OPTIONS.includes(option));
-  if (extra !== undefined) throw new TypeError(`Cannot use NATS: no option "${extra}"`);
-  const { prefix = "catga", replicas = 1 } = options;
-  if (!/^[A-Za-z0-9]{1,32}$/.test(prefix)) {
-    throw new TypeError(`Cannot use prefix ${JSON.stringify(prefix)}: write letters and digits`);
-  }
-  if (!Number.isSafeInteger(replicas) || replicas < 1 || replicas > 5) {
-    throw new RangeError(`Cannot use replicas ${replicas}: write 1 to 5`);
-  }
 }
