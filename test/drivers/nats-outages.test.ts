@@ -14,9 +14,10 @@ import {
   noCopyCameBack,
   serve,
 } from "./nats-nodes.ts";
+import { brokersAreWanted } from "./nats-server.ts";
 import { uniqueName } from "./port.ts";
 
-describe("a server that is killed and comes back with its data", () => {
+describe.if(brokersAreWanted())("a server that is killed and comes back with its data", () => {
   test.each(["SIGKILL", "SIGTERM"] as const)(
     "by %s: memory is intact",
     async (signal) => {
@@ -60,7 +61,7 @@ describe("a server that is killed and comes back with its data", () => {
   }, 30_000);
 });
 
-describe("a server that comes back without its data", () => {
+describe.if(brokersAreWanted())("a server that comes back without its data", () => {
   test("nodes join anew, entities begin anew, and never have two copies", async () => {
     lives.clear();
     const server = await serve();

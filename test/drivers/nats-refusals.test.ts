@@ -6,7 +6,7 @@ import { loaded } from "../../src/api/options.ts";
 import { nats } from "../../src/drivers/nats/index.ts";
 import { Cluster, type ErrorCode, isCatgaError } from "../../src/index.ts";
 import { Counter, countAll, type CounterNode, nodes, serve } from "./nats-nodes.ts";
-import { NatsServer } from "./nats-server.ts";
+import { brokersAreWanted, NatsServer } from "./nats-server.ts";
 import { freePort, uniqueName } from "./port.ts";
 
 async function codeOf(starting: Promise<CounterNode>): Promise<ErrorCode | undefined> {
@@ -23,7 +23,7 @@ function start(transport: Parameters<typeof Cluster.start>[0]): Promise<CounterN
   return Cluster.start(transport) as Promise<CounterNode>;
 }
 
-describe("a server that cannot serve", () => {
+describe.if(brokersAreWanted())("a server that cannot serve", () => {
   let plain: NatsServer;
   beforeAll(async () => {
     plain = await NatsServer.start();
@@ -77,7 +77,7 @@ describe("a server that cannot serve", () => {
   }, 15_000);
 });
 
-describe("a connection of one's own", () => {
+describe.if(brokersAreWanted())("a connection of one's own", () => {
   test("serves several nodes, and is never closed", async () => {
     const server = await serve();
     const connection = await connect({ servers: server.url.slice(7) });

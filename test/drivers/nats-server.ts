@@ -16,6 +16,13 @@ const MISSING =
   'Cannot start nats-server: run "apt-get install nats-server", ' +
   "or set CATGA_SKIP_BROKERS=1 to leave out what needs it";
 
+/** False when somebody has asked to leave out all that needs a broker; that is said aloud. */
+export function brokersAreWanted(): boolean {
+  if (process.env["CATGA_SKIP_BROKERS"] !== "1") return true;
+  console.warn("SKIPPED: everything that needs nats-server, because CATGA_SKIP_BROKERS is 1");
+  return false;
+}
+
 /** See the file's header. */
 export class NatsServer {
   readonly port: number;

@@ -1,17 +1,24 @@
 /**
- * All contracts over the drivers that need no server, without a test framework, so that any runtime
- * can say where it differs: `node test/runtimes/run.ts`, and with a word only the checks that have
+ * All contracts over all drivers, without a test framework, so that any runtime can say where it
+ * differs: `node test/runtimes/run.ts`, and with a word only the checks that have
  * it in their names.
  */
 import process from "node:process";
 import { inspect } from "node:util";
 import { runtimeOf } from "../../src/base/runtime.ts";
-import { embeddedCases, memoryCases } from "../drivers/fixtures.ts";
+import { embeddedCases, memoryCases, natsCases } from "../drivers/fixtures.ts";
+import { brokersAreWanted, NatsServer } from "../drivers/nats-server.ts";
 
 const CHECK_MS_MAX = 30_000;
 
 const word = process.argv[2] ?? "";
-const cases = [...memoryCases(), ...embeddedCases()].filter(({ name }) => name.includes(word));
+const natsServer = brokersAreWanted() ? await NatsServer.start() : undefined;
+const all = [
+  ...memoryCases(),
+  ...embeddedCases(),
+  ...(natsServer === undefined ? [] : natsCases(() => natsServer.url)),
+];
+const cases = all.filter(({ name }) => name.includes(word));
 let current = "the start";
 const failed = new Set<string>();
 
@@ -29,6 +36,7 @@ for (const { name, run } of cases) {
   }
 }
 
+await natsServer?.stop();
 const { name, version } = runtimeOf();
 console.log(`on ${name} ${version}`);
 console.log(`${cases.length - failed.size} passed, ${failed.size} failed`);
