@@ -25,8 +25,6 @@ export interface AuthorityParts {
   readonly bucket: Bucket;
   /** How the subjects of the feed begin. */
   readonly feed: string;
-  /** For errors. */
-  readonly address: string;
   readonly leaseMs: number;
 }
 
@@ -65,29 +63,17 @@ export class NatsAuthority implements Authority, ConnectionListener {
     parts.connection.listen(this);
   }
 
-  async open(listener: AuthorityListener): Promise<Snapshot> {
-    const { connection, feed, address } = this.#parts;
-    const { client, clock } = connection;
+  open(listener: AuthorityListener): Promise<Snapshot> {
+    const { connection, feed } = this.#parts;
     this.#listener = listener;
     const callback = (error: Error | null, message: Msg): void => {
       if (error === null) this.#feed.receive(message);
     };
-    this.#subscription = client.subscribe(`${feed}>`, { callback });
-    const untilMs = clock.nowMs() + JOIN_TIMEOUT_MS;
-    for (;;) {
-      try {
-        await this.#quarantine();
-        return await this.#sync();
-      } catch (error) {
-        this.#throwIfClosed();
-        if (isCatgaError(error)) throw error;
-        if (clock.nowMs() >= untilMs) {
-          const reason = describeError(error).text;
-          throw new CatgaError("BROKER_UNREACHABLE", { address, reason }, { cause: error });
-        }
-      }
-      await this.#pause(RETRY_MS);
-    }
+    this.#subscription = connection.client.subscribe(`${feed}>`, { callback });
+    return this.#persist(async () => {
+      await this.#quarantine();
+      return this.#sync();
+    }, JOIN_TIMEOUT_MS);
   }
 
   casMany(changes: readonly Change[]): Promise<CasResult[]> {
@@ -127,10 +113,9 @@ export class NatsAuthority implements Authority, ConnectionListener {
     const listener = this.#listener;
     this.#listener = undefined;
     this.down();
-    if (listener === undefined) return;
+    const { address } = this.#parts.connection;
     const reason = "the connection was closed";
-    const { address } = this.#parts;
-    listener.lost(new CatgaError("BROKER_UNREACHABLE", { address, reason }));
+    listener?.lost(new CatgaError("BROKER_UNREACHABLE", { address, reason }));
   }
 
   async #carryOut(changes: readonly Change[], timeoutMs: number): Promise<CasResult[]> {
@@ -186,31 +171,39 @@ export class NatsAuthority implements Authority, ConnectionListener {
     this.#fetched = undefined;
     this.#generation = generation;
     this.#isSynced = true;
+    this.#isRecovering = false;
     return { generation, revision: this.#feed.revision, entries: [...fetched.values()] };
   }
 
   #interrupted(): void {
     this.down();
     if (this.#generation === 0 || this.#isRecovering) return;
-    this.#recover().catch((error: Error) => this.#listener?.lost(error));
+    this.#isRecovering = true;
+    this.#persist(() => this.#sync(), Number.POSITIVE_INFINITY).then(
+      (snapshot) => this.#listener?.resynced(snapshot),
+      (error: Error) => this.#listener?.lost(error),
+    );
   }
 
-  async #recover(): Promise<void> {
-    this.#isRecovering = true;
-    let told: (() => void) | undefined;
-    while (this.#listener !== undefined && told === undefined) {
+  /** Tries until it succeeds, nobody listens any more, or there is no use in trying. */
+  async #persist(work: () => Promise<Snapshot>, limitMs: number): Promise<Snapshot> {
+    const { clock, address } = this.#parts.connection;
+    const untilMs = clock.nowMs() + limitMs;
+    for (;;) {
       try {
-        const snapshot = await this.#unlessInterrupted(this.#sync());
-        told = () => this.#listener?.resynced(snapshot);
+        return await this.#unlessInterrupted(work());
       } catch (error) {
+        this.#throwIfClosed();
         // A broker that comes back without JetStream may have it later.
-        if (isCatgaError(error) && error.code !== "BROKER_LACKS") {
-          told = () => this.#listener?.lost(error);
-        } else await this.#pause(RETRY_MS);
+        const mayPass = this.#isRecovering && isCatgaError(error, "BROKER_LACKS");
+        if (isCatgaError(error) && !mayPass) throw error;
+        if (clock.nowMs() >= untilMs) {
+          const reason = describeError(error).text;
+          throw new CatgaError("BROKER_UNREACHABLE", { address, reason }, { cause: error });
+        }
       }
+      await this.#pause(RETRY_MS);
     }
-    this.#isRecovering = false;
-    told?.();
   }
 
   #unlessInterrupted<T>(work: Promise<T>): Promise<T> {

@@ -6,11 +6,10 @@
  * which an operation cannot be asked about; and its `get` may answer from a replica that lags. The
  * bucket is one that `nats kv` can read.
  */
-import { AckPolicy, DeliverPolicy, DiscardPolicy, jetstream } from "@nats-io/jetstream";
-import { RetentionPolicy, StorageType } from "@nats-io/jetstream";
-import type { JetStreamApiError, JetStreamClient, JetStreamManager } from "@nats-io/jetstream";
-import type { StreamConfig, StreamInfo } from "@nats-io/jetstream";
-import { createInbox, type Msg, nanos } from "@nats-io/transport-node";
+import { DeliverPolicy, DiscardPolicy, jetstream, RetentionPolicy } from "@nats-io/jetstream";
+import { type JetStreamApiError, StorageType, type StreamInfo } from "@nats-io/jetstream";
+import type { JetStreamClient, JetStreamManager, StreamConfig } from "@nats-io/jetstream";
+import { nanos } from "@nats-io/transport-node";
 import { CatgaError } from "../../base/errors.ts";
 import { type CasResult, type Change, type Entry, isEntry } from "../../protocol/ledger.ts";
 import type { Connection } from "./connection.ts";
@@ -20,8 +19,6 @@ import { bucketKey, type Names } from "./subject.ts";
 export interface BucketOptions {
   readonly connection: Connection;
   readonly names: Names;
-  /** For errors. */
-  readonly address: string;
   /** Undefined takes an existing bucket as it is, and makes a new one with 1. */
   readonly replicas: number | undefined;
 }
@@ -33,28 +30,24 @@ export interface BucketState {
   readonly revision: number;
 }
 
-const CODES = { streamNotFound: 10_059, nameInUse: 10_058, wrongLastSequence: 10_071 };
+const STREAM_NOT_FOUND = 10_059;
+const NAME_IN_USE = 10_058;
+/** The second is what newer servers say in a cluster. */
+const WRONG_LAST_SEQUENCE = [10_071, 10_164];
+/** A cluster of servers that looks for its leader. */
+const UNAVAILABLE = 10_008;
 /** Republished changes carry their number from here on. */
-const VERSION_MIN = [2, 9, 0];
+const VERSION_MIN = "2.9.0";
 /**
  * Before, a replicated stream compared revisions ahead of its consensus: of two who raced, both
  * could win (nats-server#4320).
  */
-const REPLICATED_VERSION_MIN = [2, 9, 21];
+const REPLICATED_VERSION_MIN = "2.9.21";
 /** The broker knows an operation's id for this long; the record remembers it for longer. */
 const DUPLICATE_WINDOW_MS = 10_000;
 const ADMIN_TIMEOUT_MS = 2_000;
-/** A consumer that nobody reads any more goes by itself. */
-const CONSUMER_IDLE_MS = 2_000;
-const SETTINGS = [
-  "subjects",
-  "retention",
-  "max_msgs_per_subject",
-  "storage",
-  "max_age",
-  "republish",
-  "num_replicas",
-] as const;
+/** Records fetched in one go. */
+const WALK_MAX = 100_000;
 /** No record has this key. */
 const OPENED = "opened";
 
@@ -81,9 +74,11 @@ export class Bucket {
       this.#check(config);
       return { generation: Date.parse(created), revision: state.last_seq };
     } catch (error) {
-      if ((error as Error).name !== "JetStreamNotEnabled") throw error;
-      const details = { address: this.#options.address, what: "JetStream is not enabled there" };
-      throw new CatgaError("BROKER_LACKS", details, { cause: error });
+      const { name, message: what, code } = error as JetStreamApiError;
+      const isVerdict = name === "JetStreamApiError" && code !== UNAVAILABLE;
+      if (!isVerdict && name !== "JetStreamNotEnabled") throw error;
+      const { address } = this.#options.connection;
+      throw new CatgaError("BROKER_LACKS", { address, what }, { cause: error });
     }
   }
 
@@ -113,7 +108,7 @@ export class Bucket {
       });
       return { ok: true, revision: seq };
     } catch (error) {
-      if ((error as JetStreamApiError).code !== CODES.wrongLastSequence) throw error;
+      if (!WRONG_LAST_SEQUENCE.includes((error as JetStreamApiError).code)) throw error;
     }
     const message = await this.#read(key);
     const current = message && entryOf(message.data, message.seq);
@@ -123,22 +118,26 @@ export class Bucket {
 
   /** The records as they stand, each at the latest revision that this walk met. */
   async records(generation: number): Promise<Entry[]> {
-    const { connection, names } = this.#options;
-    const inbox = createInbox();
-    const subscription = connection.client.subscribe(inbox);
-    const consumer = this.#manager!.consumers.add(names.stream, {
-      deliver_subject: inbox,
+    const consumer = await this.#jetstream.consumers.get(this.#options.names.stream, {
       deliver_policy: DeliverPolicy.LastPerSubject,
-      ack_policy: AckPolicy.None,
-      filter_subject: this.#subject(`${generation}.>`),
-      inactive_threshold: nanos(CONSUMER_IDLE_MS),
-      mem_storage: true,
+      filter_subjects: this.#subject(`${generation}.>`),
     });
-    const walk = Promise.all([entriesOf(subscription), consumer]);
+    const messages = await consumer.consume({ max_messages: WALK_MAX });
+    const walk = async (): Promise<Entry[]> => {
+      const entries: Entry[] = [];
+      for await (const { data, seq, info } of messages) {
+        const entry = entryOf(data, seq);
+        if (entry !== undefined) entries.push(entry);
+        if (info.pending === 0) break;
+      }
+      return entries;
+    };
     try {
-      return (await connection.within(ADMIN_TIMEOUT_MS, walk))[0];
+      return await this.#options.connection.within(ADMIN_TIMEOUT_MS, walk());
     } finally {
-      subscription.unsubscribe();
+      messages.stop();
+      // It would go by itself, some time later.
+      consumer.delete().catch(() => {});
     }
   }
 
@@ -152,65 +151,60 @@ export class Bucket {
     return (await this.#manager!.streams.getMessage(stream, query)) ?? undefined;
   }
 
-  async #info(manager: JetStreamManager): Promise<StreamInfo> {
-    const { stream } = this.#options.names;
+  async #info({ streams }: JetStreamManager): Promise<StreamInfo> {
+    const { names, replicas = 1 } = this.#options;
     try {
-      return await manager.streams.info(stream);
+      return await streams.info(names.stream);
     } catch (error) {
-      if ((error as JetStreamApiError).code !== CODES.streamNotFound) throw error;
+      if ((error as JetStreamApiError).code !== STREAM_NOT_FOUND) throw error;
     }
-    this.#checkVersion(this.#options.replicas ?? 1);
+    this.#checkVersion(replicas);
     try {
-      return await manager.streams.add(this.#config());
+      return await streams.add({
+        ...this.#essentials(replicas),
+        name: names.stream,
+        discard: DiscardPolicy.New,
+        duplicate_window: nanos(DUPLICATE_WINDOW_MS),
+        allow_rollup_hdrs: true,
+        allow_direct: false,
+      });
     } catch (error) {
       // Somebody else has made it meanwhile, and not quite like this.
-      if ((error as JetStreamApiError).code === CODES.nameInUse)
-        return manager.streams.info(stream);
-      if ((error as Error).name !== "JetStreamApiError") throw error;
-      const { address } = this.#options;
-      const what = `it cannot keep the bucket (${(error as Error).message})`;
-      throw new CatgaError("BROKER_LACKS", { address, what }, { cause: error });
+      if ((error as JetStreamApiError).code !== NAME_IN_USE) throw error;
+      return streams.info(names.stream);
     }
   }
 
-  #config(): Partial<StreamConfig> & { readonly name: string } {
-    const { names, replicas = 1 } = this.#options;
+  /** What a bucket must be like, whoever made it. */
+  #essentials(replicas: number): Partial<StreamConfig> {
     return {
-      name: names.stream,
       subjects: [this.#subject(">")],
       retention: RetentionPolicy.Limits,
       max_msgs_per_subject: 1,
-      discard: DiscardPolicy.New,
+      max_age: 0,
       storage: StorageType.File,
       num_replicas: replicas,
-      duplicate_window: nanos(DUPLICATE_WINDOW_MS),
-      allow_rollup_hdrs: true,
-      allow_direct: false,
-      max_age: 0,
-      republish: { src: this.#subject(">"), dest: `${names.feed}>` },
+      republish: { src: this.#subject(">"), dest: `${this.#options.names.feed}>` },
     };
   }
 
   #check(found: StreamConfig): void {
     this.#checkVersion(found.num_replicas);
-    const { replicas = found.num_replicas } = this.#options;
-    const wanted: Partial<StreamConfig> = { ...this.#config(), num_replicas: replicas };
-    for (const setting of SETTINGS) {
-      const [ours, theirs] = [JSON.stringify(wanted[setting]), JSON.stringify(found[setting])];
-      const details = { setting: `${setting} of stream ${found.name}`, ours, theirs };
-      if (ours !== theirs) throw new CatgaError("SETTINGS_DIFFER", details);
+    const wanted = this.#essentials(this.#options.replicas ?? found.num_replicas);
+    const theirs: Readonly<Record<string, unknown>> = { ...found };
+    for (const [name, value] of Object.entries(wanted)) {
+      const texts = { ours: JSON.stringify(value), theirs: JSON.stringify(theirs[name]) };
+      const details = { setting: `${name} of stream ${found.name}`, ...texts };
+      if (texts.ours !== texts.theirs) throw new CatgaError("SETTINGS_DIFFER", details);
     }
   }
 
   #checkVersion(replicas: number): void {
     const version = this.#options.connection.client.info?.version ?? "0";
-    const [minimum, purpose] =
-      replicas > 1
-        ? [REPLICATED_VERSION_MIN, `keep a bucket of ${replicas} replicas`]
-        : [VERSION_MIN, "carry a cluster"];
-    if (isAtLeast(version, minimum)) return;
-    const broker = `nats-server ${version}`;
-    throw new CatgaError("BROKER_TOO_OLD", { broker, purpose, minimum: minimum.join(".") });
+    const minimum = replicas > 1 ? REPLICATED_VERSION_MIN : VERSION_MIN;
+    if (version.localeCompare(minimum, "en", { numeric: true }) >= 0) return;
+    const purpose = `keep a bucket of ${replicas} replicas`;
+    throw new CatgaError("BROKER_TOO_OLD", { broker: `nats-server ${version}`, purpose, minimum });
   }
 }
 
@@ -223,38 +217,4 @@ export function entryOf(value: Uint8Array, revision: number): Entry | undefined 
     // Somebody has written or deleted by hand: for a node there is no record there.
     return undefined;
   }
-}
-
-/** What a consumer delivers, up to the last that was there. */
-async function entriesOf(messages: AsyncIterable<Msg>): Promise<Entry[]> {
-  const entries: Entry[] = [];
-  for await (const message of messages) {
-    const place = placeOf(message);
-    if (place === undefined) continue;
-    const entry = entryOf(message.data, place.revision);
-    if (entry !== undefined) entries.push(entry);
-    if (place.pending === 0) break;
-  }
-  return entries;
-}
-
-/**
- * Where a message of a consumer stands: its revision, and how many come after it. Both stand in
- * its reply subject, before the time and after it, in a form with 9 tokens and one with more
- * (nats-architecture-and-design, ADR-15).
- */
-function placeOf({ reply = "" }: Msg): { revision: number; pending: number } | undefined {
-  const tokens = reply.split(".");
-  if (tokens[1] !== "ACK" || tokens.length < 9) return undefined;
-  const at = tokens.length === 9 ? 5 : 7;
-  return { revision: Number(tokens[at]), pending: Number(tokens[at + 3]) };
-}
-
-function isAtLeast(version: string, minimum: readonly number[]): boolean {
-  const numbers = version.split(/[.-]/, 3).map(Number);
-  for (const [i, least] of minimum.entries()) {
-    const number = numbers[i] ?? 0;
-    if (number !== least) return number > least;
-  }
-  return true;
 }

@@ -51,15 +51,18 @@ const MANNERS: NodeConnectionOptions = {
 export class Connection {
   readonly client: NatsConnection;
   readonly clock: Clock;
+  /** For errors. */
+  readonly address: string;
   readonly #isOwn: boolean;
   readonly #listeners = new Set<ConnectionListener>();
   #isUp: boolean;
 
   /** Closes `client` in the end only if it `isOwn`. */
-  constructor(client: NatsConnection, clock: Clock, { isOwn }: { readonly isOwn: boolean }) {
+  constructor(client: NatsConnection, given: { clock: Clock; address: string; isOwn: boolean }) {
     this.client = client;
-    this.clock = clock;
-    this.#isOwn = isOwn;
+    this.clock = given.clock;
+    this.address = given.address;
+    this.#isOwn = given.isOwn;
     this.#isUp = client.info !== undefined;
     this.#watch().catch(() => this.#end());
   }

@@ -21,12 +21,6 @@ export interface FeedSink {
   broken(): void;
 }
 
-interface Waiter {
-  readonly revision: number;
-  readonly resolve: () => void;
-  readonly reject: (error: Error) => void;
-}
-
 /** Kept changes: beyond it the records are fetched again. */
 const KEPT_MAX = 100_000;
 /** A change that its successors have overtaken by so much is lost. */
@@ -43,7 +37,7 @@ export class Feed {
   /** What came before its turn. */
   readonly #early = new Map<number, Msg>();
   #cancelTimer: (() => void) | undefined;
-  #waiters: Waiter[] = [];
+  #waiters: { readonly revision: number; readonly resolve: () => void }[] = [];
 
   /** `subjects` is how the subjects of the feed begin. */
   constructor(subjects: string, clock: Clock, sink: FeedSink) {
@@ -57,13 +51,12 @@ export class Feed {
     return this.#revision;
   }
 
-  /** Keeps what comes from here on; who waits for a change waits in vain. */
+  /** Keeps what comes from here on; who waits for a change is not told any more. */
   hold(): void {
     this.#isFollowing = false;
     this.#early.clear();
     this.#cancelTimer?.();
     this.#cancelTimer = undefined;
-    for (const { reject } of this.#waiters) reject(new Error("the feed was interrupted"));
     this.#waiters = [];
   }
 
@@ -79,7 +72,7 @@ export class Feed {
   /** Resolves when the change of `revision` has been told. */
   heard(revision: number): Promise<void> {
     if (revision <= this.#revision) return Promise.resolve();
-    return new Promise((resolve, reject) => this.#waiters.push({ revision, resolve, reject }));
+    return new Promise((resolve) => this.#waiters.push({ revision, resolve }));
   }
 
   /** A message of the feed. */
@@ -127,9 +120,7 @@ export class Feed {
 
   #reach(revision: number): void {
     this.#revision = revision;
-    const heard = this.#waiters.filter((waiter) => waiter.revision <= revision);
-    if (heard.length === 0) return;
+    for (const waiter of this.#waiters) if (waiter.revision <= revision) waiter.resolve();
     this.#waiters = this.#waiters.filter((waiter) => waiter.revision > revision);
-    for (const { resolve } of heard) resolve();
   }
 }

@@ -50,11 +50,11 @@ export function nats(given: string | NatsOptions = {}): Driver {
         throw new CatgaError("BROKER_UNREACHABLE", { address, reason: "it is closed" });
       }
       const client = ready ?? (await openConnection(options, servers, incarnation));
-      const connection = new Connection(client, clock, { isOwn: ready === undefined });
+      const connection = new Connection(client, { clock, address, isOwn: ready === undefined });
       const names = namesOf(prefix, cluster);
-      const bucket = new Bucket({ connection, names, address, replicas });
+      const bucket = new Bucket({ connection, names, replicas });
       return {
-        authority: new NatsAuthority({ connection, bucket, leaseMs, feed: names.feed, address }),
+        authority: new NatsAuthority({ connection, bucket, leaseMs, feed: names.feed }),
         link: new NatsLink(connection, names.nodes),
       };
     },

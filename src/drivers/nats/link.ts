@@ -21,6 +21,9 @@ interface Assembly {
   bytes: number;
 }
 
+/** Its number in its frame, how many there are, and its bytes. */
+type Part = readonly [part: number, parts: number, data: Uint8Array];
+
 /** Says: this node's connection is there anew. */
 const HELLO = "hello";
 
@@ -101,16 +104,12 @@ export class NatsLink implements Link, ConnectionListener {
     if (frame === undefined) this.#listener?.received(from, data);
     else if (frame === HELLO) this.#listener?.connected(from);
     else {
-      const whole = this.#join(from, frame, { part: Number(part), parts: Number(parts), data });
+      const whole = this.#join(from, frame, [Number(part), Number(parts), data]);
       if (whole !== undefined) this.#listener?.received(from, whole);
     }
   }
 
-  #join(
-    from: string,
-    frame: string,
-    { part, parts, data }: { part: number; parts: number; data: Uint8Array },
-  ): Uint8Array | undefined {
+  #join(from: string, frame: string, [part, parts, data]: Part): Uint8Array | undefined {
     const begun = part === 0 ? { frame, parts: [], bytes: 0 } : this.#assemblies.get(from);
     this.#assemblies.delete(from);
     // A part is missing: the frame is lost, and so is what is left of it.
