@@ -1,6 +1,6 @@
 /** Names at the broker: none becomes more than one token, none meets another. */
 import { expect, test } from "bun:test";
-import fc from "fast-check";
+import * as fc from "fast-check";
 import { bucketKey, namesOf, textOf, token } from "../../src/drivers/nats/subject.ts";
 import { HARD_TEXTS } from "../contracts/seat.ts";
 
