@@ -1,10 +1,14 @@
 /** NATS servers and options that cannot serve: each is refused by its code, and nothing hangs. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { execFileSync } from "node:child_process";
+import { mkdtempSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { jetstreamManager } from "@nats-io/jetstream";
 import { connect } from "@nats-io/transport-node";
 import { loaded } from "../../src/api/options.ts";
 import { nats } from "../../src/drivers/nats/index.ts";
-import { Cluster, type ErrorCode, isCatgaError } from "../../src/index.ts";
+import { Cluster, command, defineEntity, type ErrorCode, isCatgaError } from "../../src/index.ts";
 import { Counter, countAll, type CounterNode, nodes, serve } from "./nats-nodes.ts";
 import { brokersAreWanted, NatsServer } from "./nats-server.ts";
 import { freePort, uniqueName } from "./port.ts";
@@ -17,6 +21,25 @@ async function codeOf(starting: Promise<CounterNode>): Promise<ErrorCode | undef
     return isCatgaError(error) ? error.code : undefined;
   }
   return undefined;
+}
+
+/** A certificate for localhost that signs itself, and the configuration of a server that has it. */
+function certificate(): { readonly caFile: string; readonly config: string } {
+  const folder = mkdtempSync(join(tmpdir(), "catga-tls-"));
+  const [caFile, key] = [join(folder, "cert.pem"), join(folder, "key.pem")];
+  const names = "subjectAltName=DNS:localhost,IP:127.0.0.1";
+  const what = [
+    "-newkey",
+    "ec",
+    "-pkeyopt",
+    "ec_paramgen_curve:prime256v1",
+    "-nodes",
+    "-days",
+    "2",
+  ];
+  const whose = ["-subj", "/CN=localhost", "-addext", names, "-keyout", key, "-out", caFile];
+  execFileSync("openssl", ["req", "-x509", ...what, ...whose], { stdio: "ignore" });
+  return { caFile, config: `tls { cert_file: "${caFile}", key_file: "${key}" }` };
 }
 
 function start(transport: Parameters<typeof Cluster.start>[0]): Promise<CounterNode> {
@@ -49,6 +72,25 @@ describe.if(brokersAreWanted())("a server that cannot serve", () => {
     }
   });
 
+  test("wants a token: BROKER_REFUSED without it, welcome with it", async () => {
+    const server = await serve('authorization { token: "hunter2" }');
+    expect(await codeOf(start(server.url))).toBe("BROKER_REFUSED");
+    nodes.push(await start(server.url.replace("//", "//hunter2@") as `nats://${string}`));
+    nodes.push(await start({ transport: nats({ servers: server.url, token: "hunter2" }) }));
+  });
+
+  test("shows a certificate of nobody: BROKER_UNREACHABLE; with its CA, welcome", async () => {
+    const { caFile, config } = certificate();
+    const server = await serve(config);
+    const at = server.url.replace("nats://127.0.0.1", "tls://localhost") as `tls://${string}`;
+    expect(await codeOf(start(at))).toBe("BROKER_UNREACHABLE");
+    // A server that demands TLS gets it, and is checked, whatever the URL says.
+    expect(await codeOf(start(server.url))).toBe("BROKER_UNREACHABLE");
+    nodes.push(await start({ transport: nats({ servers: at, tls: { caFile } }), name: "sealed" }));
+    const plainly = nats({ servers: plain.url, tls: { caFile } });
+    expect(await codeOf(start({ transport: plainly }))).toBe("BROKER_UNREACHABLE");
+  });
+
   test("has no JetStream: BROKER_LACKS", async () => {
     const server = await serve("# no-jetstream");
     expect(await codeOf(start(server.url))).toBe("BROKER_LACKS");
@@ -75,6 +117,21 @@ describe.if(brokersAreWanted())("a server that cannot serve", () => {
     expect(await codeOf(start(server.url))).toBe("BROKER_UNREACHABLE");
     await server.kill("SIGCONT");
   }, 15_000);
+});
+
+test.if(brokersAreWanted())("a server of small messages carries large ones in parts", async () => {
+  const server = await serve("max_payload: 16384");
+  const Echo = defineEntity("echo", {
+    messages: { echo: command<{ text: string }, string>() },
+    state: () => ({}),
+    handlers: { echo: (_, { text }) => text },
+  });
+  const where = { transport: server.url, name: "small", shardCount: 8 } as const;
+  const host = await Cluster.start({ ...where, entities: [Echo] });
+  const caller = await Cluster.start(where);
+  const text = "\u{1f6eb}".repeat(100_000);
+  expect(await caller.entity(Echo, "one").send({ type: "echo", text })).toBe(text);
+  await Promise.all([caller.stop(), host.stop()]);
 });
 
 describe.if(brokersAreWanted())("a connection of one's own", () => {

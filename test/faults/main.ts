@@ -1,7 +1,7 @@
 /**
- * Faults of real processes: `npm run faults -- embedded|nats [--minutes N] [--only text]`. Ends with
- * 1 when a check fails. Every scenario has a cluster of its own under constant load; over a broker
- * "the hub" is a node like all others, and the broker has scenarios of its own.
+ * Faults of real processes: `npm run faults -- embedded [--minutes N] [--only text]`, or `-- nats`.
+ * Ends with 1 when a check fails. Every scenario has a cluster of its own under constant load; over
+ * a broker "the hub" is a node like all others, and the broker has scenarios of its own.
  */
 import process from "node:process";
 import { setTimeout as wait } from "node:timers/promises";

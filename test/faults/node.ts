@@ -1,7 +1,7 @@
 /**
- * A node of the fault tests: `node.ts <cluster> <id> <heartbeat> <log> [<broker>]`. It says `ready`,
- * blocks its event loop for as many milliseconds as a line on its stdin says, and leaves when that
- * ends.
+ * A node of the fault tests: `node.ts <cluster> <id> <heartbeat> <log> [<broker>]`. It says
+ * `ready`, blocks its event loop for as many milliseconds as a line on its stdin says, and leaves
+ * when that ends.
  */
 import process from "node:process";
 import { createInterface } from "node:readline";
