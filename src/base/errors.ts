@@ -14,9 +14,10 @@ export type Executed = "no" | "maybe" | "yes";
 /** What each code carries: plain JSON, because it crosses the wire. */
 export interface ErrorDetails {
   ACTIVATION_FAILED: { entity: string; name: string; text: string };
+  BROKER_LACKS: { address: string; what: string };
   BROKER_READ_ONLY: { address: string };
   BROKER_REFUSED: { address: string; reason: string };
-  BROKER_TOO_OLD: { address: string; version: string; minimum: string };
+  BROKER_TOO_OLD: { broker: string; purpose: string; minimum: string };
   BROKER_UNREACHABLE: { address: string; reason: string };
   CALL_TIMEOUT: { entity: string; message: string; timeoutMs: number; executed: Executed };
   CANCELLED: { entity: string; message: string; executed: Executed };
@@ -40,7 +41,7 @@ export interface ErrorDetails {
   REPLY_NOT_ENCODABLE: { entity: string; message: string; path: string; found: string };
   REPLY_TOO_LARGE: { entity: string; message: string; bytes: number; bytesMax: number };
   RUNTIME_TOO_OLD: { runtime: string; version: string; minimum: string };
-  SETTINGS_DIFFER: { setting: string; ours: number; theirs: number };
+  SETTINGS_DIFFER: { setting: string; ours: number | string; theirs: number | string };
   TOO_LARGE: { what: string; bytes: number; bytesMax: number };
   UNAVAILABLE: { reason: string };
   UNKNOWN_ENTITY: { entity: string };
@@ -55,9 +56,10 @@ export type ErrorCode = keyof ErrorDetails;
 /** Every code and its text; `{name}` stands for the detail of that name. */
 const CODES: { readonly [C in ErrorCode]: string } = {
   ACTIVATION_FAILED: 'Cannot activate "{entity}": {name}: {text}',
+  BROKER_LACKS: "Cannot use the broker at {address}: {what}",
   BROKER_READ_ONLY: "Cannot use the broker at {address}: it is a replica; name the primary",
-  BROKER_REFUSED: "Cannot use the broker at {address}, check user and password: {reason}",
-  BROKER_TOO_OLD: "Cannot use the broker at {address}: version {version}, needs {minimum}",
+  BROKER_REFUSED: "Cannot log in to the broker at {address}: {reason}",
+  BROKER_TOO_OLD: "Cannot {purpose} with {broker}: needs {minimum}",
   BROKER_UNREACHABLE: "Cannot reach the broker at {address}: {reason}",
   CALL_TIMEOUT: 'Cannot finish "{message}" on "{entity}": no answer within {timeoutMs} ms',
   CANCELLED: 'Cannot finish "{message}" on "{entity}": the caller\'s signal aborted',

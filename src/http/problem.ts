@@ -33,10 +33,11 @@ const INTERNAL: Face = [500, "Internal error"];
 
 const FACES = {
   ACTIVATION_FAILED: [500, "Activation failed"],
+  BROKER_LACKS: INTERNAL,
   BROKER_READ_ONLY: INTERNAL,
   BROKER_REFUSED: INTERNAL,
   BROKER_TOO_OLD: INTERNAL,
-  BROKER_UNREACHABLE: INTERNAL,
+  BROKER_UNREACHABLE: [503, "Broker unreachable"],
   CALL_TIMEOUT: [504, "No answer in time"],
   // Whoever asked has hung up: the status is for what stands between.
   CANCELLED: [504, "Cancelled"],

@@ -18,25 +18,30 @@ const EACH: { readonly [C in ErrorCode]: readonly [ErrorDetails[C], Executed, st
     "no",
     'Cannot activate "cart/42": TypeError: no',
   ],
+  BROKER_LACKS: [
+    { address: "host:1", what: "it has no streams" },
+    "no",
+    "Cannot use the broker at host:1: it has no streams",
+  ],
   BROKER_READ_ONLY: [
     { address: "host:1" },
     "no",
     "Cannot use the broker at host:1: it is a replica; name the primary",
   ],
   BROKER_REFUSED: [
-    { address: "host:1", reason: "WRONGPASS" },
+    { address: "host:1", reason: "why" },
     "no",
-    "Cannot use the broker at host:1, check user and password: WRONGPASS",
+    "Cannot log in to the broker at host:1: why",
   ],
   BROKER_TOO_OLD: [
-    { address: "host:1", version: "5.0.3", minimum: "6.2" },
+    { broker: "nats-server 2.1.0", purpose: "carry a cluster", minimum: "2.9.0" },
     "no",
-    "Cannot use the broker at host:1: version 5.0.3, needs 6.2",
+    "Cannot carry a cluster with nats-server 2.1.0: needs 2.9.0",
   ],
   BROKER_UNREACHABLE: [
-    { address: "host:1", reason: "connect ECONNREFUSED" },
+    { address: "host:1", reason: "why" },
     "no",
-    "Cannot reach the broker at host:1: connect ECONNREFUSED",
+    "Cannot reach the broker at host:1: why",
   ],
   CALL_TIMEOUT: [
     { entity: "cart/42", message: "add", timeoutMs: 250, executed: "maybe" },

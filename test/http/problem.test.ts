@@ -105,10 +105,11 @@ describe("the table of codes", () => {
   const late = { ...call, timeoutMs: 1 };
   const details: { readonly [C in ErrorCode]: readonly [ErrorDetails[C], number, boolean] } = {
     ACTIVATION_FAILED: [{ entity: "account/1", name: "Error", text: "no" }, 500, false],
-    BROKER_READ_ONLY: [{ address: "host:1" }, 500, false],
-    BROKER_REFUSED: [{ address: "host:1", reason: "WRONGPASS" }, 500, false],
-    BROKER_TOO_OLD: [{ address: "host:1", version: "5.0.3", minimum: "6.2" }, 500, false],
-    BROKER_UNREACHABLE: [{ address: "host:1", reason: "connect ECONNREFUSED" }, 500, false],
+    BROKER_LACKS: [{ address: "a", what: "b" }, 500, false],
+    BROKER_READ_ONLY: [{ address: "a" }, 500, false],
+    BROKER_REFUSED: [{ address: "a", reason: "b" }, 500, false],
+    BROKER_TOO_OLD: [{ broker: "a", purpose: "b", minimum: "2" }, 500, false],
+    BROKER_UNREACHABLE: [{ address: "a", reason: "b" }, 503, true],
     CALL_TIMEOUT: [{ ...late, executed: "maybe" }, 504, false],
     CANCELLED: [{ ...call, executed: "maybe" }, 504, false],
     CLUSTER_MISMATCH: [{ ours: "a", theirs: "b", address: "c" }, 500, false],

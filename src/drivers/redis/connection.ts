@@ -153,7 +153,8 @@ export class Connection {
     const facts = new Map(Array.from(lines, ([, name = "", value = ""]) => [name, value]));
     const version = facts.get("redis_version") ?? MINIMUM;
     if (version.localeCompare(MINIMUM, "en", { numeric: true }) < 0) {
-      throw new CatgaError("BROKER_TOO_OLD", { address, version, minimum: MINIMUM });
+      const broker = `Redis ${version} at ${address}`;
+      throw new CatgaError("BROKER_TOO_OLD", { broker, purpose: "join", minimum: MINIMUM });
     }
     if (facts.get("role") === "slave") throw new CatgaError("BROKER_READ_ONLY", { address });
     const evicts = !["noeviction", undefined].includes(facts.get("maxmemory_policy"));
