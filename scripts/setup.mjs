@@ -5,16 +5,23 @@
  * npm, and is done in a moment when nothing has changed since the last time: a stamp inside
  * `node_modules` holds the hash of the files that decide what is installed. It prints to stderr
  * alone, so that what follows owns stdout.
+ *
+ * With `--brokers`, for tests and benchmarks, it also sees that nats-server and redis-server are
+ * there: by apt-get, where it may, else it says what to install. It never fails over them.
  */
 import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { delimiter, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
 const NODE_MINIMUM = [20, 19];
 /** Each is an npm package with a script of its own that puts the binary in place. */
 const RUNTIMES = ["bun", "deno", "node"];
+/** Debian packages, named like their programs. */
+const BROKERS = ["nats-server", "redis-server"];
+/** Where Debian puts servers; not everybody's PATH leads there. */
+const SERVER_FOLDERS = ["/usr/sbin", "/usr/local/sbin"];
 
 const root = fileURLToPath(new URL("..", import.meta.url));
 const stampPath = join(root, "node_modules", ".setup-stamp");
@@ -22,6 +29,7 @@ const onWindows = process.platform === "win32";
 
 refuseOldNode();
 if (!isReady()) install();
+if (process.argv.includes("--brokers") && process.env.CATGA_SKIP_BROKERS !== "1") addBrokers();
 
 function refuseOldNode() {
   const [major = 0, minor = 0] = process.versions.node.split(".").map(Number);
@@ -75,6 +83,34 @@ function brokenRuntimes() {
     const run = spawnSync(binary(name), ["--version"], { shell: onWindows });
     return run.status !== 0;
   });
+}
+
+function addBrokers() {
+  const missing = missingBrokers();
+  if (missing.length === 0) return;
+  const asRoot = process.getuid?.() === 0 ? [] : ["sudo", "-n"];
+  const install = [...asRoot, "apt-get", "install", "-y", "--no-install-recommends", ...missing];
+  if (runs("apt-get", "--version") && runs(...asRoot, "true")) {
+    say(`Installing ${missing.join(" and ")} with apt-get, for tests and benchmarks …`);
+    // The list of packages may be old, or missing: then it is fetched.
+    if (!runs(...install) && runs(...asRoot, "apt-get", "update")) runs(...install);
+  }
+  const still = missingBrokers();
+  if (still.length === 0) return;
+  say(
+    `Cannot find ${still.join(" and ")}: run "apt-get install ${still.join(" ")}" as root, ` +
+      "or set CATGA_SKIP_BROKERS=1 to leave out the tests that need a broker",
+  );
+}
+
+function missingBrokers() {
+  const folders = [...(process.env.PATH ?? "").split(delimiter), ...SERVER_FOLDERS];
+  return BROKERS.filter((name) => !folders.some((folder) => existsSync(join(folder, name))));
+}
+
+function runs(command, ...args) {
+  const env = { ...process.env, DEBIAN_FRONTEND: "noninteractive" };
+  return spawnSync(command, args, { env, stdio: "ignore" }).status === 0;
 }
 
 function binary(name) {

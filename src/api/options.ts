@@ -2,6 +2,7 @@
  * The options of `Cluster.start`, and what becomes of them: everything checked, every default set.
  */
 import { type Duration, durationMs } from "../base/duration.ts";
+import { CatgaError } from "../base/errors.ts";
 import {
   HEARTBEATS,
   type HeartbeatTimes,
@@ -26,8 +27,11 @@ export interface Transport {
   readonly name: string;
 }
 
-/** Where the nodes meet: `tcp://127.0.0.1:<port>` for another port of this machine, or memory. */
-export type TransportUrl = `tcp://${string}` | "memory";
+/**
+ * Where the nodes meet: a NATS server with JetStream (`tls://` for one with TLS), a Redis server
+ * (`rediss://` with TLS), `tcp://127.0.0.1:<port>` for another port of this machine, or memory.
+ */
+export type TransportUrl = `${"nats" | "tls" | "redis" | "rediss" | "tcp"}://${string}` | "memory";
 
 /** See each option; all have defaults. */
 export interface ClusterOptions<E extends readonly AnyEntity[]> {
@@ -106,12 +110,43 @@ function driverOf(transport: TransportUrl | Transport | undefined): Driver {
     throw new TypeError(`Cannot use transport "${transport.name}": it is no driver of catga`);
   }
   if (transport === "memory") return memory();
+  if (/^(?:nats|tls|rediss?):/.test(transport)) return brokerAt(transport);
   const match = /^tcp:\/\/(?:127\.0\.0\.1|localhost):(\d{1,5})$/.exec(transport);
   const port = Number(match?.[1]);
   if (match !== null && port > 0 && port < 65_536) return embedded({ port });
   throw new TypeError(
-    `Cannot use transport "${transport}": write "tcp://127.0.0.1:<port>" or "memory"`,
+    `Cannot use transport "${transport}": write "nats://<host>:<port>", "redis://<host>:<port>", ` +
+      `"tcp://127.0.0.1:<port>" or "memory"`,
   );
+}
+
+/** The driver is loaded when it is needed: the client of its broker need not be installed. */
+function brokerAt(url: string): Driver {
+  const isRedis = /^rediss?:/.test(url);
+  const load = (): Promise<Driver> =>
+    isRedis
+      ? import("../drivers/redis/index.ts").then(({ redis }) => redis(url))
+      : import("../drivers/nats/index.ts").then(({ nats }) => nats(url));
+  const packages = isRedis ? "ioredis" : "@nats-io/transport-node @nats-io/jetstream";
+  return {
+    name: isRedis ? "redis" : "nats",
+    connect: async (context) => (await loaded(packages, load)).connect(context),
+  };
+}
+
+/**
+ * What `load` makes of packages that need not be installed.
+ *
+ * @throws {CatgaError} MISSING_PACKAGE
+ */
+export async function loaded<T>(packages: string, load: () => Promise<T>): Promise<T> {
+  try {
+    return await load();
+  } catch (error) {
+    if ((error as { code?: unknown }).code !== "ERR_MODULE_NOT_FOUND") throw error;
+    const details = { package: packages, purpose: "reach the broker" };
+    throw new CatgaError("MISSING_PACKAGE", details, { cause: error });
+  }
 }
 
 function timesOf(heartbeat: NonNullable<ClusterOptions<[]>["heartbeat"]>): HeartbeatTimes {

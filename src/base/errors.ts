@@ -14,6 +14,7 @@ export type Executed = "no" | "maybe" | "yes";
 /** What each code carries: plain JSON, because it crosses the wire. */
 export interface ErrorDetails {
   ACTIVATION_FAILED: { entity: string; name: string; text: string };
+  BROKER_LACKS: { address: string; what: string };
   BROKER_READ_ONLY: { address: string };
   BROKER_REFUSED: { address: string; reason: string };
   BROKER_TOO_OLD: { broker: string; purpose: string; minimum: string };
@@ -40,7 +41,7 @@ export interface ErrorDetails {
   REPLY_NOT_ENCODABLE: { entity: string; message: string; path: string; found: string };
   REPLY_TOO_LARGE: { entity: string; message: string; bytes: number; bytesMax: number };
   RUNTIME_TOO_OLD: { runtime: string; version: string; minimum: string };
-  SETTINGS_DIFFER: { setting: string; ours: number; theirs: number };
+  SETTINGS_DIFFER: { setting: string; ours: number | string; theirs: number | string };
   TOO_LARGE: { what: string; bytes: number; bytesMax: number };
   UNAVAILABLE: { reason: string };
   UNKNOWN_ENTITY: { entity: string };
@@ -55,6 +56,7 @@ export type ErrorCode = keyof ErrorDetails;
 /** Every code and its text; `{name}` stands for the detail of that name. */
 const CODES: { readonly [C in ErrorCode]: string } = {
   ACTIVATION_FAILED: 'Cannot activate "{entity}": {name}: {text}',
+  BROKER_LACKS: "Cannot use the broker at {address}: {what}",
   BROKER_READ_ONLY: "Cannot use the broker at {address}: it is a replica; name the primary",
   BROKER_REFUSED: "Cannot log in to the broker at {address}: {reason}",
   BROKER_TOO_OLD: "Cannot {purpose} with {broker}: needs {minimum}",

@@ -18,6 +18,11 @@ const EACH: { readonly [C in ErrorCode]: readonly [ErrorDetails[C], Executed, st
     "no",
     'Cannot activate "cart/42": TypeError: no',
   ],
+  BROKER_LACKS: [
+    { address: "host:1", what: "it has no streams" },
+    "no",
+    "Cannot use the broker at host:1: it has no streams",
+  ],
   BROKER_READ_ONLY: [
     { address: "host:1" },
     "no",

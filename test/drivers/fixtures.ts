@@ -4,6 +4,7 @@ import { silentLogger } from "../../src/base/logger.ts";
 import { systemRandom } from "../../src/base/random.ts";
 import { embedded } from "../../src/drivers/embedded/index.ts";
 import { memory } from "../../src/drivers/memory/index.ts";
+import { nats } from "../../src/drivers/nats/index.ts";
 import { redis, type RedisOptions } from "../../src/drivers/redis/index.ts";
 import type { Driver, Ports } from "../../src/ports/driver.ts";
 import { incarnationOf } from "../../src/protocol/ids.ts";
@@ -20,18 +21,21 @@ import type { RedisServer } from "./redis-server.ts";
 /** Says what is proved to be known; its text does not matter. */
 export const SECRET = "a secret of tests";
 const LEASE_MS = 3_000;
+/** A lease that nobody has to wait for. */
+const OPENING_MS = 10;
 
-type MakeDriver = () => Promise<Driver>;
+/** A driver for nodes of `cluster`. */
+type MakeDriver = (cluster: string) => Promise<Driver>;
 
 /** Ports of a new node of `cluster`, not opened yet. */
 export async function connectPorts(
   driver: Driver,
   cluster: string,
-  secret: string = SECRET,
+  { secret = SECRET, leaseMs = LEASE_MS }: { secret?: string; leaseMs?: number } = {},
 ): Promise<Ports & { readonly incarnation: string }> {
   const incarnation = incarnationOf("node", systemClock.wallMs(), systemRandom);
   const world = { clock: systemClock, random: systemRandom, log: silentLogger };
-  const ports = await driver.connect({ cluster, incarnation, secret, leaseMs: LEASE_MS, ...world });
+  const ports = await driver.connect({ cluster, incarnation, secret, leaseMs, ...world });
   return { ...ports, incarnation };
 }
 
@@ -43,6 +47,26 @@ export function memoryCases(): Case[] {
 /** All contracts over the embedded driver. */
 export function embeddedCases(): Case[] {
   return casesOfDriver("embedded", async () => embedded({ port: await freePort() }));
+}
+
+/** All contracts over the NATS driver and the server at `url`. */
+export function natsCases(url: () => string): Case[] {
+  return casesOfDriver("nats", async (cluster) => {
+    const driver = nats(url());
+    await openBucket(driver, cluster);
+    return driver;
+  });
+}
+
+/**
+ * Opens the bucket of `cluster` before its first node does, which would wait for as long as a node
+ * under a bucket before may act. Nobody has been there before.
+ */
+export async function openBucket(driver: Driver, cluster: string): Promise<void> {
+  const { authority, link } = await connectPorts(driver, cluster, { leaseMs: OPENING_MS });
+  await authority.open({ changed() {}, resynced() {}, lost() {} });
+  await authority.close();
+  await link.close();
 }
 
 /** All contracts over the Redis driver at `server`. */
@@ -100,8 +124,8 @@ async function linkFixture(make: MakeDriver): Promise<LinkFixture> {
 }
 
 async function clusterFixture(make: MakeDriver): Promise<ClusterFixture> {
-  const transport = await make();
   const name = uniqueName("contract");
+  const transport = await make(name);
   return {
     meeting: { transport, name, secret: SECRET, heartbeat: "normal" },
     close: async () => {},
@@ -112,8 +136,8 @@ async function network(make: MakeDriver): Promise<{
   join(): Promise<Ports & { readonly incarnation: string }>;
   close(): Promise<void>;
 }> {
-  const driver = await make();
   const cluster = uniqueName("contract");
+  const driver = await make(cluster);
   const all: Ports[] = [];
   return {
     async join() {

@@ -3,7 +3,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from "bun:test
 import { createServer, type Server } from "node:net";
 import { Redis } from "ioredis";
 import { redis, type RedisOptions } from "../../src/drivers/redis/index.ts";
-import { isCatgaError } from "../../src/index.ts";
+import { Cluster, isCatgaError } from "../../src/index.ts";
 import { settledRedis } from "./fixtures.ts";
 import { freePort, uniqueName } from "./port.ts";
 import {
@@ -71,6 +71,18 @@ describe.skipIf(SKIPS_BROKERS)("a server of Redis", () => {
     await refused({ url: `redis://:wrong@127.0.0.1:${port}` }, { code: "BROKER_REFUSED" });
   });
 
+  test("is reached by its URL alone", async () => {
+    const open = await RedisServer.start();
+    more.push(open);
+    const cluster = await Cluster.start(`redis://127.0.0.1:${open.port}`);
+    expect(cluster.nodes).toHaveLength(1);
+    await cluster.stop();
+    const refusing = Cluster.start(`redis://127.0.0.1:${server.port}`);
+    expect(await refusing.catch((error: unknown) => isCatgaError(error) && error.code)).toBe(
+      "BROKER_REFUSED",
+    );
+  });
+
   test("that is a replica is BROKER_READ_ONLY", async () => {
     const primary = await RedisServer.start();
     const replica = await RedisServer.start("--replicaof", `127.0.0.1 ${primary.port}`);
@@ -81,7 +93,8 @@ describe.skipIf(SKIPS_BROKERS)("a server of Redis", () => {
   test("that is older than 6.2 is BROKER_TOO_OLD", async () => {
     const port = await freePort();
     const old = await speaking(port, "redis_version:5.0.14\r\nrole:master\r\n");
-    const details = { broker: `Redis 5.0.14 at 127.0.0.1:${port}`, minimum: "6.2" };
+    const broker = `Redis 5.0.14 at 127.0.0.1:${port}`;
+    const details = { broker, purpose: "join", minimum: "6.2" };
     await refused({ port }, { code: "BROKER_TOO_OLD", details });
     old.close();
   });

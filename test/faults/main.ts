@@ -1,10 +1,12 @@
 /**
- * Faults of real processes: `npm run faults -- embedded [--minutes N] [--only text]`. Ends with 1
- * when a check fails. Every scenario has a cluster of its own under constant load.
+ * Faults of real processes: `npm run faults -- embedded [--minutes N] [--only text]`, or `-- nats`.
+ * Ends with 1 when a check fails. Every scenario has a cluster of its own under constant load; over
+ * a broker "the hub" is a node like all others, and the broker has scenarios of its own.
  */
 import process from "node:process";
 import { setTimeout as wait } from "node:timers/promises";
 import { parseArgs } from "node:util";
+import { NatsServer } from "../drivers/nats-server.ts";
 import { Rig } from "./rig.ts";
 import { judge } from "./verdict.ts";
 
@@ -15,9 +17,23 @@ interface Scenario {
   readonly run: (rig: Rig) => Promise<void>;
   /** Nothing dies in it: no node may be declared dead, no outcome be unknown. */
   readonly isPlanned?: boolean;
+  readonly isForBrokers?: boolean;
+  /** All nodes end and begin anew in it: calls are refused meanwhile, as not run. */
+  readonly mayRefuse?: boolean;
 }
 
 const LEASE_MS = 800;
+
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: { minutes: { type: "string", default: "0" }, only: { type: "string", default: "" } },
+});
+const [driver = "embedded", ...unknown] = positionals;
+if (unknown.length > 0 || !["embedded", "nats"].includes(driver)) {
+  console.error(`Cannot test "${positionals.join(" ")}": there are "embedded" and "nats"`);
+  process.exit(2);
+}
+const isOverNats = driver === "nats";
 
 /** n1 is the hub, too. */
 function stopped(node: "n1" | "n2", leases: number): Scenario {
@@ -26,7 +42,7 @@ function stopped(node: "n1" | "n2", leases: number): Scenario {
     heartbeat: "fast",
     nodes: 3,
     // The others could not renew either, and the hub reads first what they sent meanwhile.
-    isPlanned: node === "n1",
+    isPlanned: node === "n1" && !isOverNats,
     async run(rig) {
       for (let times = leases < 1 ? 5 : 1; times > 0; times--) {
         rig.signal(node, "SIGSTOP");
@@ -104,6 +120,46 @@ const SCENARIOS: readonly Scenario[] = [
       await wait(500);
     },
   },
+  ...(["SIGKILL", "SIGTERM"] as const).map((signal): Scenario => ({
+    name: `${signal} and restart of the broker`,
+    heartbeat: "fast",
+    nodes: 3,
+    isPlanned: true,
+    isForBrokers: true,
+    async run({ broker }) {
+      for (let times = 0; times < 5; times++) {
+        await broker!.kill(signal);
+        await broker!.resume();
+        await wait(700);
+      }
+    },
+  })),
+  {
+    name: "SIGSTOP of the broker for 3 leases",
+    heartbeat: "fast",
+    nodes: 3,
+    isPlanned: true,
+    isForBrokers: true,
+    async run({ broker }) {
+      await broker!.kill("SIGSTOP");
+      await wait(3 * LEASE_MS);
+      await broker!.kill("SIGCONT");
+      await wait(1_500);
+    },
+  },
+  {
+    name: "a broker that comes back without its data",
+    heartbeat: "fast",
+    nodes: 3,
+    isForBrokers: true,
+    mayRefuse: true,
+    async run({ broker }) {
+      await broker!.kill();
+      broker!.wipe();
+      await broker!.resume();
+      await wait(6_000);
+    },
+  },
   {
     name: "two first nodes at once",
     heartbeat: "normal",
@@ -117,17 +173,17 @@ const SCENARIOS: readonly Scenario[] = [
   },
 ];
 
-const { values, positionals } = parseArgs({
-  allowPositionals: true,
-  options: { minutes: { type: "string", default: "0" }, only: { type: "string", default: "" } },
-});
-if (positionals.some((driver) => driver !== "embedded")) {
-  console.error(`Cannot test "${positionals.join(" ")}": there is the driver "embedded"`);
-  process.exit(2);
+async function run(scenario: Scenario): Promise<boolean> {
+  const broker = isOverNats ? await NatsServer.start() : undefined;
+  try {
+    return await runAt(broker, scenario);
+  } finally {
+    await broker?.stop();
+  }
 }
 
-async function run(scenario: Scenario): Promise<boolean> {
-  await using rig = new Rig(scenario.heartbeat);
+async function runAt(broker: NatsServer | undefined, scenario: Scenario): Promise<boolean> {
+  await using rig = new Rig(scenario.heartbeat, broker);
   for (let n = 1; n <= scenario.nodes; n++) await rig.start(`n${n}`);
   if (scenario.nodes > 0) await rig.load();
   await scenario.run(rig);
@@ -138,7 +194,8 @@ async function run(scenario: Scenario): Promise<boolean> {
     if (rig.failed.length > 0) wrong.push(`declared dead: ${rig.failed.join(", ")}`);
     if (unknown > 0) wrong.push(`${unknown} outcomes are unknown`);
   }
-  const others = Object.entries(load.errors).filter(([code]) => code !== "OUTCOME_UNKNOWN");
+  const expected = ["OUTCOME_UNKNOWN", ...(scenario.mayRefuse === true ? ["UNAVAILABLE"] : [])];
+  const others = Object.entries(load.errors).filter(([code]) => !expected.includes(code));
   for (const [code, count] of others) wrong.push(`${count} calls failed with ${code}`);
   console.log(
     `${wrong.length === 0 ? "ok    " : "FAILED"} ${scenario.name.padEnd(40)} ${load.sent} sent, ` +
@@ -151,7 +208,9 @@ async function run(scenario: Scenario): Promise<boolean> {
 }
 
 let failed = 0;
-const chosen = SCENARIOS.filter(({ name }) => name.includes(values.only));
+const chosen = SCENARIOS.filter(
+  ({ name, isForBrokers = false }) => name.includes(values.only) && (isOverNats || !isForBrokers),
+);
 const endMs = performance.now() + Number(values.minutes) * 60_000;
 do for (const scenario of chosen) failed += (await run(scenario)) ? 0 : 1;
 while (performance.now() < endMs);

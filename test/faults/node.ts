@@ -1,6 +1,7 @@
 /**
- * A node of the fault tests: `node.ts <cluster> <id> <heartbeat> <log>`. It says `ready`, blocks
- * its event loop for as many milliseconds as a line on its stdin says, and leaves when that ends.
+ * A node of the fault tests: `node.ts <cluster> <id> <heartbeat> <log> [<broker>]`. It says
+ * `ready`, blocks its event loop for as many milliseconds as a line on its stdin says, and leaves
+ * when that ends.
  */
 import process from "node:process";
 import { createInterface } from "node:readline";
@@ -9,12 +10,13 @@ import { systemClock } from "../../src/base/clock.ts";
 import { systemRandom } from "../../src/base/random.ts";
 import { createProbe } from "./probe.ts";
 
-const [, , name = "", nodeId = "", heartbeat = "fast", log = ""] = process.argv;
+const [, , name = "", nodeId = "", heartbeat = "fast", log = "", broker = ""] = process.argv;
 const cluster: NodeCluster = await startNode(
   {
     name,
     nodeId,
     heartbeat: heartbeat as "fast",
+    ...(broker === "" ? {} : { transport: broker as "nats://" }),
     entities: [createProbe(log, () => cluster.leaseLeftMs)],
   },
   { clock: systemClock, random: systemRandom },

@@ -1,4 +1,4 @@
-/** Real processes on the embedded driver, under a constant load whose every message is known. */
+/** Real processes on a driver, under a constant load whose every message is known. */
 import { type ChildProcessWithoutNullStreams, spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
@@ -8,6 +8,7 @@ import process from "node:process";
 import { setTimeout as wait } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { Cluster, type ClusterOf, isCatgaError } from "../../src/index.ts";
+import type { NatsServer } from "../drivers/nats-server.ts";
 import { ProbeContract, type Turn } from "./probe.ts";
 
 const ENTITIES = 40;
@@ -29,6 +30,8 @@ export interface Load {
 export class Rig implements AsyncDisposable {
   readonly name: string = `faults-${randomBytes(6).toString("hex")}`;
   readonly heartbeat: "fast" | "normal";
+  /** The broker that the nodes meet at; undefined on the embedded driver. */
+  readonly broker: NatsServer | undefined;
   /** Nodes that others declared dead. */
   readonly failed: string[] = [];
   readonly #folder = mkdtempSync(join(tmpdir(), "catga-faults-"));
@@ -42,8 +45,9 @@ export class Rig implements AsyncDisposable {
   readonly #state = { isLoading: false };
   #lanes: Promise<void>[] = [];
 
-  constructor(heartbeat: "fast" | "normal") {
+  constructor(heartbeat: "fast" | "normal", broker: NatsServer | undefined) {
     this.heartbeat = heartbeat;
+    this.broker = broker;
     process.env["XDG_RUNTIME_DIR"] = this.#folder;
   }
 
@@ -51,7 +55,14 @@ export class Rig implements AsyncDisposable {
   async start(id: string): Promise<void> {
     const log = join(this.#folder, `${id}-${randomBytes(4).toString("hex")}.log`);
     this.#logs.add(log);
-    const child = spawn(NODE, [PROGRAM, this.name, id, this.heartbeat, log]);
+    const child = spawn(NODE, [
+      PROGRAM,
+      this.name,
+      id,
+      this.heartbeat,
+      log,
+      this.broker?.url ?? "",
+    ]);
     this.#nodes.set(id, child);
     child.stderr.pipe(process.stderr);
     child.stdin.on("error", () => {});
@@ -63,7 +74,12 @@ export class Rig implements AsyncDisposable {
 
   /** Joins as a node that only calls, and begins to send. */
   async load(): Promise<void> {
-    this.#caller = await Cluster.start({ name: this.name, nodeId: "caller", heartbeat: "normal" });
+    this.#caller = await Cluster.start({
+      name: this.name,
+      nodeId: "caller",
+      heartbeat: "normal",
+      ...(this.broker === undefined ? {} : { transport: this.broker.url }),
+    });
     this.#caller.on("node-left", ({ node, reason }) => {
       if (reason === "failed") this.failed.push(node);
     });

@@ -105,6 +105,7 @@ describe("the table of codes", () => {
   const late = { ...call, timeoutMs: 1 };
   const details: { readonly [C in ErrorCode]: readonly [ErrorDetails[C], number, boolean] } = {
     ACTIVATION_FAILED: [{ entity: "account/1", name: "Error", text: "no" }, 500, false],
+    BROKER_LACKS: [{ address: "a", what: "b" }, 500, false],
     BROKER_READ_ONLY: [{ address: "a" }, 500, false],
     BROKER_REFUSED: [{ address: "a", reason: "b" }, 500, false],
     BROKER_TOO_OLD: [{ broker: "a", purpose: "b", minimum: "2" }, 500, false],

@@ -6,16 +6,22 @@
 import process from "node:process";
 import { inspect } from "node:util";
 import { runtimeOf } from "../../src/base/runtime.ts";
-import { embeddedCases, memoryCases, redisCases } from "../drivers/fixtures.ts";
-import { RedisServer, SKIPS_BROKERS } from "../drivers/redis-server.ts";
+import { embeddedCases, memoryCases, natsCases, redisCases } from "../drivers/fixtures.ts";
+import { brokersAreWanted, NatsServer } from "../drivers/nats-server.ts";
+import { RedisServer } from "../drivers/redis-server.ts";
 
 const CHECK_MS_MAX = 30_000;
 
 const word = process.argv[2] ?? "";
-if (SKIPS_BROKERS) console.log("CATGA_SKIP_BROKERS=1: the contracts of Redis are skipped");
-const server = SKIPS_BROKERS ? undefined : await RedisServer.start();
-const brokerCases = server === undefined ? [] : redisCases(() => server);
-const all = [...memoryCases(), ...embeddedCases(), ...brokerCases];
+const servers = brokersAreWanted()
+  ? { nats: await NatsServer.start(), redis: await RedisServer.start() }
+  : undefined;
+const all = [
+  ...memoryCases(),
+  ...embeddedCases(),
+  ...(servers === undefined ? [] : natsCases(() => servers.nats.url)),
+  ...(servers === undefined ? [] : redisCases(() => servers.redis)),
+];
 const cases = all.filter(({ name }) => name.includes(word));
 let current = "the start";
 const failed = new Set<string>();
@@ -34,7 +40,8 @@ for (const { name, run } of cases) {
   }
 }
 
-await server?.stop();
+await servers?.nats.stop();
+await servers?.redis.stop();
 const { name, version } = runtimeOf();
 console.log(`on ${name} ${version}`);
 console.log(`${cases.length - failed.size} passed, ${failed.size} failed`);

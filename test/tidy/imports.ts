@@ -25,6 +25,8 @@ const TIGHTER: Readonly<Record<string, readonly string[]>> = {
 
 const HOMES: Readonly<Record<string, string>> = {
   "@hono/node-server": "http",
+  "@nats-io/jetstream": "drivers/nats",
+  "@nats-io/transport-node": "drivers/nats",
   hono: "http",
   "js-xxhash": "base",
   denque: "runtime",

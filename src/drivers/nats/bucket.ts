@@ -1,0 +1,220 @@
+/**
+ * The bucket of a cluster: a JetStream key-value bucket that keeps one value per key, in files, and
+ * tells every change on a core subject, with the number of the change.
+ *
+ * The client of `@nats-io/kv` is not used, because its `update` carries no message id, without
+ * which an operation cannot be asked about; and its `get` may answer from a replica that lags. The
+ * bucket is one that `nats kv` can read.
+ */
+import { DeliverPolicy, DiscardPolicy, jetstream, RetentionPolicy } from "@nats-io/jetstream";
+import { type JetStreamApiError, StorageType, type StreamInfo } from "@nats-io/jetstream";
+import type { JetStreamClient, JetStreamManager, StreamConfig } from "@nats-io/jetstream";
+import { nanos } from "@nats-io/transport-node";
+import { CatgaError } from "../../base/errors.ts";
+import { type CasResult, type Change, type Entry, isEntry } from "../../protocol/ledger.ts";
+import type { Connection } from "./connection.ts";
+import { bucketKey, type Names } from "./subject.ts";
+
+/** What a bucket is made with, and how it is reached. */
+export interface BucketOptions {
+  readonly connection: Connection;
+  readonly names: Names;
+  /** Undefined takes an existing bucket as it is, and makes a new one with 1. */
+  readonly replicas: number | undefined;
+}
+
+/** Which bucket it is, and how far it has come. */
+export interface BucketState {
+  /** When it was made, in milliseconds: one that was made again has another. */
+  readonly generation: number;
+  readonly revision: number;
+}
+
+const STREAM_NOT_FOUND = 10_059;
+const NAME_IN_USE = 10_058;
+/** The second is what newer servers say in a cluster. */
+const WRONG_LAST_SEQUENCE = [10_071, 10_164];
+/** A cluster of servers that looks for its leader. */
+const UNAVAILABLE = 10_008;
+/** Republished changes carry their number from here on. */
+const VERSION_MIN = "2.9.0";
+/**
+ * Before, a replicated stream compared revisions ahead of its consensus: of two who raced, both
+ * could win (nats-server#4320).
+ */
+const REPLICATED_VERSION_MIN = "2.9.21";
+/** The broker knows an operation's id for this long; the record remembers it for longer. */
+const DUPLICATE_WINDOW_MS = 10_000;
+const ADMIN_TIMEOUT_MS = 2_000;
+/** Records fetched in one go. */
+const WALK_MAX = 100_000;
+/** No record has this key. */
+const OPENED = "opened";
+
+/** See the file's header. */
+export class Bucket {
+  readonly #options: BucketOptions;
+  readonly #jetstream: JetStreamClient;
+  #manager: JetStreamManager | undefined;
+
+  constructor(options: BucketOptions) {
+    this.#options = options;
+    this.#jetstream = jetstream(options.connection.client, { timeout: ADMIN_TIMEOUT_MS });
+  }
+
+  /**
+   * Finds the bucket, or makes it.
+   *
+   * @throws {CatgaError} BROKER_LACKS, BROKER_TOO_OLD, SETTINGS_DIFFER; other errors may pass
+   */
+  async find(): Promise<BucketState> {
+    this.#manager ??= await this.#jetstream.jetstreamManager(false);
+    try {
+      const { created, config, state } = await this.#info(this.#manager);
+      this.#check(config);
+      return { generation: Date.parse(created), revision: state.last_seq };
+    } catch (error) {
+      const { name, message: what, code } = error as JetStreamApiError;
+      const isVerdict = name === "JetStreamApiError" && code !== UNAVAILABLE;
+      if (!isVerdict && name !== "JetStreamNotEnabled") throw error;
+      const { address } = this.#options.connection;
+      throw new CatgaError("BROKER_LACKS", { address, what }, { cause: error });
+    }
+  }
+
+  /** True when somebody has said that nobody acts under a bucket before this one. */
+  async isOpened(generation: number): Promise<boolean> {
+    return (await this.#read(bucketKey(generation, OPENED))) !== undefined;
+  }
+
+  /** Says so. */
+  async markOpened(generation: number): Promise<void> {
+    const subject = this.#subject(bucketKey(generation, OPENED));
+    await this.#jetstream.publish(subject, "{}", { timeout: ADMIN_TIMEOUT_MS });
+  }
+
+  /** Resolves once the outcome is known; rejects when it is not. */
+  async cas(
+    { expected, ...content }: Change,
+    generation: number,
+    timeoutMs: number,
+  ): Promise<CasResult> {
+    const key = bucketKey(generation, content.key);
+    try {
+      const { seq } = await this.#jetstream.publish(this.#subject(key), JSON.stringify(content), {
+        msgID: content.operation,
+        expect: { lastSubjectSequence: expected },
+        timeout: timeoutMs,
+      });
+      return { ok: true, revision: seq };
+    } catch (error) {
+      if (!WRONG_LAST_SEQUENCE.includes((error as JetStreamApiError).code)) throw error;
+    }
+    const message = await this.#read(key);
+    const current = message && entryOf(message.data, message.seq);
+    if (current?.operation !== content.operation) return { ok: false, current };
+    return { ok: true, revision: current.revision };
+  }
+
+  /** The records as they stand, each at the latest revision that this walk met. */
+  async records(generation: number): Promise<Entry[]> {
+    const consumer = await this.#jetstream.consumers.get(this.#options.names.stream, {
+      deliver_policy: DeliverPolicy.LastPerSubject,
+      filter_subjects: this.#subject(`${generation}.>`),
+    });
+    const messages = await consumer.consume({ max_messages: WALK_MAX });
+    const walk = async (): Promise<Entry[]> => {
+      const entries: Entry[] = [];
+      for await (const { data, seq, info } of messages) {
+        const entry = entryOf(data, seq);
+        if (entry !== undefined) entries.push(entry);
+        if (info.pending === 0) break;
+      }
+      return entries;
+    };
+    try {
+      return await this.#options.connection.within(ADMIN_TIMEOUT_MS, walk());
+    } finally {
+      messages.stop();
+      // It would go by itself, some time later.
+      consumer.delete().catch(() => {});
+    }
+  }
+
+  #subject(key: string): string {
+    return `$KV.${this.#options.names.bucket}.${key}`;
+  }
+
+  async #read(key: string): Promise<{ data: Uint8Array; seq: number } | undefined> {
+    const query = { last_by_subj: this.#subject(key) };
+    const stream = this.#options.names.stream;
+    return (await this.#manager!.streams.getMessage(stream, query)) ?? undefined;
+  }
+
+  async #info({ streams }: JetStreamManager): Promise<StreamInfo> {
+    const { names, replicas = 1 } = this.#options;
+    try {
+      return await streams.info(names.stream);
+    } catch (error) {
+      if ((error as JetStreamApiError).code !== STREAM_NOT_FOUND) throw error;
+    }
+    this.#checkVersion(replicas);
+    try {
+      return await streams.add({
+        ...this.#essentials(replicas),
+        name: names.stream,
+        discard: DiscardPolicy.New,
+        duplicate_window: nanos(DUPLICATE_WINDOW_MS),
+        allow_rollup_hdrs: true,
+        allow_direct: false,
+      });
+    } catch (error) {
+      // Somebody else has made it meanwhile, and not quite like this.
+      if ((error as JetStreamApiError).code !== NAME_IN_USE) throw error;
+      return streams.info(names.stream);
+    }
+  }
+
+  /** What a bucket must be like, whoever made it. */
+  #essentials(replicas: number): Partial<StreamConfig> {
+    return {
+      subjects: [this.#subject(">")],
+      retention: RetentionPolicy.Limits,
+      max_msgs_per_subject: 1,
+      max_age: 0,
+      storage: StorageType.File,
+      num_replicas: replicas,
+      republish: { src: this.#subject(">"), dest: `${this.#options.names.feed}>` },
+    };
+  }
+
+  #check(found: StreamConfig): void {
+    this.#checkVersion(found.num_replicas);
+    const wanted = this.#essentials(this.#options.replicas ?? found.num_replicas);
+    const theirs: Readonly<Record<string, unknown>> = { ...found };
+    for (const [name, value] of Object.entries(wanted)) {
+      const texts = { ours: JSON.stringify(value), theirs: JSON.stringify(theirs[name]) };
+      const details = { setting: `${name} of stream ${found.name}`, ...texts };
+      if (texts.ours !== texts.theirs) throw new CatgaError("SETTINGS_DIFFER", details);
+    }
+  }
+
+  #checkVersion(replicas: number): void {
+    const version = this.#options.connection.client.info?.version ?? "0";
+    const minimum = replicas > 1 ? REPLICATED_VERSION_MIN : VERSION_MIN;
+    if (version.localeCompare(minimum, "en", { numeric: true }) >= 0) return;
+    const purpose = `keep a bucket of ${replicas} replicas`;
+    throw new CatgaError("BROKER_TOO_OLD", { broker: `nats-server ${version}`, purpose, minimum });
+  }
+}
+
+/** The entry of a value of the bucket; `undefined` for what no node has written. */
+export function entryOf(value: Uint8Array, revision: number): Entry | undefined {
+  try {
+    const entry: unknown = { ...JSON.parse(new TextDecoder().decode(value)), revision };
+    return isEntry(entry) ? entry : undefined;
+  } catch {
+    // Somebody has written or deleted by hand: for a node there is no record there.
+    return undefined;
+  }
+}

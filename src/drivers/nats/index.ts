@@ -1,0 +1,62 @@
+/** The NATS driver: nodes of any machines that reach one broker, or one cluster of brokers. */
+import type { NatsConnection } from "@nats-io/transport-node";
+import { CatgaError } from "../../base/errors.ts";
+import type { Driver } from "../../ports/driver.ts";
+import { NatsAuthority } from "./authority.ts";
+import { Bucket } from "./bucket.ts";
+import { type Access, Connection, openConnection, serversOf } from "./connection.ts";
+import { NatsLink } from "./link.ts";
+import { namesOf } from "./subject.ts";
+
+/** See each option; all have defaults. */
+export interface NatsOptions extends Access {
+  /** A connection of one's own instead of `servers`; the driver never closes it. */
+  readonly connection?: NatsConnection;
+  /** Letters and digits. Clusters under different prefixes never meet. @default "catga" */
+  readonly prefix?: string;
+  /**
+   * How many servers of a NATS cluster keep the records; several need nats-server 2.9.21.
+   *
+   * @default 1 for a new bucket; one that is there is taken as it is
+   */
+  readonly replicas?: number;
+}
+
+const OPTIONS = "servers user pass token credentials tls connection prefix replicas".split(" ");
+
+/**
+ * Nodes meet at a NATS server with JetStream; `secret` has no say here, the broker's accounts have.
+ * Takes a URL, or options.
+ *
+ * @throws {TypeError} for an unknown option, an address that is none, a prefix that is not legal
+ */
+export function nats(given: string | NatsOptions = {}): Driver {
+  const options: NatsOptions = typeof given === "string" ? { servers: given } : given;
+  const extra = Object.keys(options).find((option) => !OPTIONS.includes(option));
+  if (extra !== undefined) throw new TypeError(`Cannot use NATS: no option "${extra}"`);
+  const { connection: ready, prefix = "catga", replicas } = options;
+  if (!/^[A-Za-z0-9]{1,32}$/.test(prefix)) {
+    throw new TypeError(`Cannot use prefix ${JSON.stringify(prefix)}: write letters and digits`);
+  }
+  if (replicas !== undefined && ![1, 2, 3, 4, 5].includes(replicas)) {
+    throw new RangeError(`Cannot use replicas ${replicas}: write 1 to 5`);
+  }
+  const servers = serversOf(options);
+  const address = ready ? "the given connection" : servers.map(({ host }) => host).join(", ");
+  return {
+    name: "nats",
+    async connect({ cluster, incarnation, leaseMs, clock }) {
+      if (ready?.isClosed()) {
+        throw new CatgaError("BROKER_UNREACHABLE", { address, reason: "it is closed" });
+      }
+      const client = ready ?? (await openConnection(options, servers, incarnation));
+      const connection = new Connection(client, { clock, address, isOwn: ready === undefined });
+      const names = namesOf(prefix, cluster);
+      const bucket = new Bucket({ connection, names, replicas });
+      return {
+        authority: new NatsAuthority({ connection, bucket, leaseMs, feed: names.feed }),
+        link: new NatsLink(connection, names.nodes),
+      };
+    },
+  };
+}

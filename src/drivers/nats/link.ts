@@ -1,0 +1,124 @@
+/**
+ * The link over core NATS: every incarnation has a subject of its own, so a process that starts
+ * again never receives its predecessor's mail. The sender's subject travels as the reply subject of
+ * each message, which costs no copy of the frame; a frame beyond the broker's limit travels in
+ * parts, whose number and count follow there: `<subject>.<frame>.<part>.<parts>`.
+ *
+ * Nothing waits here. What is sent while the broker is away is lost, and the streams above send it
+ * again: at once when `connected` tells them that the way is open.
+ */
+import { Buffer } from "node:buffer";
+import type { Msg, Subscription } from "@nats-io/transport-node";
+import { FRAME_BYTES_MAX } from "../../base/limits.ts";
+import type { Link, LinkListener, LinkPeer } from "../../ports/link.ts";
+import type { Connection, ConnectionListener } from "./connection.ts";
+import { textOf, token } from "./subject.ts";
+
+/** A frame of which not all parts have come. */
+interface Assembly {
+  readonly frame: string;
+  readonly parts: Uint8Array[];
+  bytes: number;
+}
+
+/** Its number in its frame, how many there are, and its bytes. */
+type Part = readonly [part: number, parts: number, data: Uint8Array];
+
+/** Says: this node's connection is there anew. */
+const HELLO = "hello";
+
+/** See the file's header. */
+export class NatsLink implements Link, ConnectionListener {
+  readonly #connection: Connection;
+  readonly #nodes: string;
+  #self = "";
+  #listener: LinkListener | undefined;
+  #subscription: Subscription | undefined;
+  #frames = 0;
+  /** The subjects of those this node has sent to, by incarnation. */
+  readonly #subjects = new Map<string, string>();
+  /** The frames under way, by sender; each of them sends one after the other. */
+  readonly #assemblies = new Map<string, Assembly>();
+
+  /** `nodes` is how the subjects of all nodes begin. */
+  constructor(connection: Connection, nodes: string) {
+    this.#connection = connection;
+    this.#nodes = nodes;
+    connection.listen(this);
+  }
+
+  async open(incarnation: string, listener: LinkListener): Promise<string> {
+    const { client } = this.#connection;
+    this.#listener = listener;
+    this.#self = this.#nodes + token(incarnation);
+    const callback = (error: Error | null, message: Msg): void => {
+      if (error === null) this.#receive(message);
+    };
+    this.#subscription = client.subscribe(this.#self, { callback });
+    // Others may be told of this node from now on: the broker must know of it first.
+    await client.flush();
+    return this.#self;
+  }
+
+  send({ incarnation }: LinkPeer, frame: Uint8Array): void {
+    const { client, isUp } = this.#connection;
+    const bytesMax = client.info?.max_payload;
+    const isOpen = this.#listener !== undefined && isUp && bytesMax !== undefined;
+    if (!isOpen || frame.length > FRAME_BYTES_MAX) return;
+    const subject = this.#subjects.get(incarnation) ?? this.#nodes + token(incarnation);
+    this.#subjects.set(incarnation, subject);
+    if (frame.length <= bytesMax) return client.publish(subject, frame, { reply: this.#self });
+    const parts = Math.ceil(frame.length / bytesMax);
+    const name = `${this.#self}.${++this.#frames}`;
+    for (let part = 0; part < parts; part++) {
+      const bytes = frame.subarray(part * bytesMax, (part + 1) * bytesMax);
+      client.publish(subject, bytes, { reply: `${name}.${part}.${parts}` });
+    }
+  }
+
+  forget(incarnation: string): void {
+    this.#subjects.delete(incarnation);
+    this.#assemblies.delete(incarnation);
+  }
+
+  async close(): Promise<void> {
+    this.#listener = undefined;
+    if (!this.#connection.client.isClosed()) this.#subscription?.unsubscribe();
+    await this.#connection.release(this);
+  }
+
+  up(): void {
+    this.#assemblies.clear();
+    for (const [incarnation, subject] of this.#subjects) {
+      const hello = { reply: `${this.#self}.${HELLO}` };
+      this.#connection.client.publish(subject, undefined, hello);
+      this.#listener?.connected(incarnation);
+    }
+  }
+
+  #receive({ reply = "", data, headers }: Msg): void {
+    // With headers comes the broker's word that nobody listens there: no frame, and no proof.
+    if (headers !== undefined || !reply.startsWith(this.#nodes)) return;
+    const [sender = "", frame, part, parts] = reply.slice(this.#nodes.length).split(".");
+    const from = textOf(sender);
+    if (frame === undefined) this.#listener?.received(from, data);
+    else if (frame === HELLO) this.#listener?.connected(from);
+    else {
+      const whole = this.#join(from, frame, [Number(part), Number(parts), data]);
+      if (whole !== undefined) this.#listener?.received(from, whole);
+    }
+  }
+
+  #join(from: string, frame: string, [part, parts, data]: Part): Uint8Array | undefined {
+    const begun = part === 0 ? { frame, parts: [], bytes: 0 } : this.#assemblies.get(from);
+    this.#assemblies.delete(from);
+    // A part is missing: the frame is lost, and so is what is left of it.
+    if (begun?.frame !== frame || begun.parts.length !== part) return undefined;
+    begun.parts.push(data);
+    begun.bytes += data.length;
+    if (begun.bytes > FRAME_BYTES_MAX) return undefined;
+    if (begun.parts.length === parts) return Buffer.concat(begun.parts);
+    this.#assemblies.set(from, begun);
+    return undefined;
+  }
+}

@@ -1,0 +1,127 @@
+/** What happens to nodes when their NATS server dies, hangs or forgets. */
+import { describe, expect, test } from "bun:test";
+import { jetstreamManager } from "@nats-io/jetstream";
+import { connect } from "@nats-io/transport-node";
+import { waitUntil } from "../contracts/wait-until.ts";
+import {
+  clusterAt,
+  countAll,
+  type CounterNode,
+  IDS,
+  join,
+  lives,
+  loadOf,
+  noCopyCameBack,
+  serve,
+} from "./nats-nodes.ts";
+import { brokersAreWanted } from "./nats-server.ts";
+import { uniqueName } from "./port.ts";
+
+describe.if(brokersAreWanted())("a server that is killed and comes back with its data", () => {
+  test.each(["SIGKILL", "SIGTERM"] as const)(
+    "by %s: memory is intact",
+    async (signal) => {
+      const server = await serve();
+      const [first, second] = (await clusterAt(server, 2)) as [CounterNode, CounterNode];
+      const before = await countAll(first);
+      await server.kill(signal);
+      await server.resume();
+      const after = await countAll(second);
+      expect(after.map(({ copy }) => copy)).toEqual(before.map(({ copy }) => copy));
+      expect(after.map(({ count }) => count)).toEqual(before.map(() => 2));
+    },
+    30_000,
+  );
+
+  test("after several leases: memory is intact, and nobody was declared dead", async () => {
+    const server = await serve();
+    const cluster = await clusterAt(server, 3);
+    const left: string[] = [];
+    for (const node of cluster) node.on("node-left", (event) => left.push(event.node));
+    const before = await countAll(cluster[0]!);
+    await server.kill();
+    const downMs = performance.now();
+    await waitUntil("several leases have passed", () => performance.now() - downMs > 2_500);
+    await server.resume();
+    const after = await countAll(cluster[1]!);
+    expect(after.map(({ copy }) => copy)).toEqual(before.map(({ copy }) => copy));
+    expect(left).toEqual([]);
+  }, 30_000);
+
+  test("after it hung: memory is intact", async () => {
+    const server = await serve();
+    const cluster = await clusterAt(server, 2);
+    const before = await countAll(cluster[0]!);
+    await server.kill("SIGSTOP");
+    const downMs = performance.now();
+    await waitUntil("a lease has passed", () => performance.now() - downMs > 1_500);
+    await server.kill("SIGCONT");
+    const after = await countAll(cluster[1]!);
+    expect(after.map(({ copy }) => copy)).toEqual(before.map(({ copy }) => copy));
+  }, 30_000);
+});
+
+describe.if(brokersAreWanted())("a server that comes back without its data", () => {
+  test("nodes join anew, entities begin anew, and never have two copies", async () => {
+    lives.clear();
+    const server = await serve();
+    const cluster = await clusterAt(server, 3);
+    await countAll(cluster[0]!);
+    const before = await countAll(cluster[0]!);
+    const load = loadOf(cluster);
+    await server.kill();
+    server.wipe();
+    await server.resume();
+    await waitUntil(
+      "all nodes see each other in the new bucket",
+      async () => {
+        const seen = cluster.map((node) => node.nodes.map((each) => each.node).join());
+        const after = await countAll(cluster[0]!).catch(() => []);
+        const isNew = IDS.every((_, i) => (after[i]?.copy ?? 0) > before[i]!.copy);
+        return isNew && seen.every((each) => each === "n1,n2,n3");
+      },
+      { timeoutMs: 20_000 },
+    );
+    await load.end();
+    noCopyCameBack();
+  }, 40_000);
+
+  test("a bucket that is deleted while all are connected is noticed", async () => {
+    const server = await serve();
+    const [first] = (await clusterAt(server, 2)) as [CounterNode, CounterNode];
+    const before = await countAll(first);
+    const client = await connect({ servers: server.url.slice(7) });
+    const manager = await jetstreamManager(client);
+    const { streams } = await manager.streams
+      .list()
+      .next()
+      .then((list) => ({ streams: list }));
+    await manager.streams.delete(streams[0]!.config.name);
+    await client.close();
+    await waitUntil(
+      "entities begin anew",
+      async () => {
+        const after = await countAll(first).catch(() => []);
+        return after.some(({ copy }, i) => copy !== before[i]!.copy);
+      },
+      { timeoutMs: 20_000 },
+    );
+    expect(await countAll(first)).toHaveLength(IDS.length);
+  }, 40_000);
+
+  test("a newcomer waits until nobody may act under the bucket before", async () => {
+    const server = await serve();
+    const name = uniqueName("newcomer");
+    const old = await join(server, name, "old");
+    await old.entity("counter", "one").send({ type: "count" });
+    lives.clear();
+    const load = loadOf([old]);
+    await server.kill();
+    server.wipe();
+    await server.resume();
+    const fresh = await join(server, name, "fresh");
+    await fresh.entity("counter", IDS[0]!).send({ type: "count" }, { timeout: "10s", retries: 20 });
+    await load.end();
+    noCopyCameBack();
+  }, 40_000);
+});

@@ -1,0 +1,182 @@
+/** NATS servers and options that cannot serve: each is refused by its code, and nothing hangs. */
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { execFileSync } from "node:child_process";
+import { mkdtempSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { jetstreamManager } from "@nats-io/jetstream";
+import { connect } from "@nats-io/transport-node";
+import { loaded } from "../../src/api/options.ts";
+import { nats } from "../../src/drivers/nats/index.ts";
+import { Cluster, command, defineEntity, type ErrorCode, isCatgaError } from "../../src/index.ts";
+import { Counter, countAll, type CounterNode, nodes, serve } from "./nats-nodes.ts";
+import { brokersAreWanted, NatsServer } from "./nats-server.ts";
+import { freePort, uniqueName } from "./port.ts";
+
+async function codeOf(starting: Promise<CounterNode>): Promise<ErrorCode | undefined> {
+  try {
+    nodes.push(await starting);
+  } catch (error) {
+    expect(String(error)).not.toContain("hunter2");
+    return isCatgaError(error) ? error.code : undefined;
+  }
+  return undefined;
+}
+
+/** A certificate for localhost that signs itself, and the configuration of a server that has it. */
+function certificate(): { readonly caFile: string; readonly config: string } {
+  const folder = mkdtempSync(join(tmpdir(), "catga-tls-"));
+  const [caFile, key] = [join(folder, "cert.pem"), join(folder, "key.pem")];
+  const names = "subjectAltName=DNS:localhost,IP:127.0.0.1";
+  const what = [
+    "-newkey",
+    "ec",
+    "-pkeyopt",
+    "ec_paramgen_curve:prime256v1",
+    "-nodes",
+    "-days",
+    "2",
+  ];
+  const whose = ["-subj", "/CN=localhost", "-addext", names, "-keyout", key, "-out", caFile];
+  execFileSync("openssl", ["req", "-x509", ...what, ...whose], { stdio: "ignore" });
+  return { caFile, config: `tls { cert_file: "${caFile}", key_file: "${key}" }` };
+}
+
+function start(transport: Parameters<typeof Cluster.start>[0]): Promise<CounterNode> {
+  return Cluster.start(transport) as Promise<CounterNode>;
+}
+
+describe.if(brokersAreWanted())("a server that cannot serve", () => {
+  let plain: NatsServer;
+  beforeAll(async () => {
+    plain = await NatsServer.start();
+  });
+  afterAll(() => plain.stop());
+
+  test("is not there: BROKER_UNREACHABLE", async () => {
+    const starting = start(`nats://a:hunter2@127.0.0.1:${await freePort()}`);
+    expect(await codeOf(starting)).toBe("BROKER_UNREACHABLE");
+  });
+
+  test("wants other credentials, or any: BROKER_REFUSED", async () => {
+    const server = await serve('authorization { user: "a", password: "right" }');
+    for (const login of ["a:hunter2@", "hunter2@", ""] as const) {
+      const starting = start(server.url.replace("//", `//${login}`) as `nats://${string}`);
+      expect(await codeOf(starting)).toBe("BROKER_REFUSED");
+    }
+    for (const options of [
+      { servers: server.url, user: "a", pass: "right" },
+      { servers: [server.url.replace("//", "//a:right@")] },
+    ]) {
+      nodes.push(await start({ transport: nats(options), name: "same" }));
+    }
+  });
+
+  test("wants a token: BROKER_REFUSED without it, welcome with it", async () => {
+    const server = await serve('authorization { token: "hunter2" }');
+    expect(await codeOf(start(server.url))).toBe("BROKER_REFUSED");
+    nodes.push(await start(server.url.replace("//", "//hunter2@") as `nats://${string}`));
+    nodes.push(await start({ transport: nats({ servers: server.url, token: "hunter2" }) }));
+  });
+
+  test("shows a certificate of nobody: BROKER_UNREACHABLE; with its CA, welcome", async () => {
+    const { caFile, config } = certificate();
+    const server = await serve(config);
+    const at = server.url.replace("nats://127.0.0.1", "tls://localhost") as `tls://${string}`;
+    expect(await codeOf(start(at))).toBe("BROKER_UNREACHABLE");
+    // A server that demands TLS gets it, and is checked, whatever the URL says.
+    expect(await codeOf(start(server.url))).toBe("BROKER_UNREACHABLE");
+    nodes.push(await start({ transport: nats({ servers: at, tls: { caFile } }), name: "sealed" }));
+    const plainly = nats({ servers: plain.url, tls: { caFile } });
+    expect(await codeOf(start({ transport: plainly }))).toBe("BROKER_UNREACHABLE");
+  });
+
+  test("has no JetStream: BROKER_LACKS", async () => {
+    const server = await serve("# no-jetstream");
+    expect(await codeOf(start(server.url))).toBe("BROKER_LACKS");
+  });
+
+  test("cannot keep replicas: BROKER_TOO_OLD before 2.9.21, else BROKER_LACKS", async () => {
+    const transport = nats({ servers: plain.url, replicas: 3 });
+    expect(["BROKER_TOO_OLD", "BROKER_LACKS"]).toContain(
+      (await codeOf(start({ transport, name: "replicated" }))) ?? "",
+    );
+  });
+
+  test("has a bucket of this name with other settings: SETTINGS_DIFFER", async () => {
+    const client = await connect({ servers: plain.url.slice(7) });
+    const manager = await jetstreamManager(client);
+    await manager.streams.add({ name: "KV_catga_taken", subjects: ["$KV.catga_taken.>"] });
+    expect(await codeOf(start({ transport: plain.url, name: "taken" }))).toBe("SETTINGS_DIFFER");
+    await client.close();
+  });
+
+  test("hangs: BROKER_UNREACHABLE", async () => {
+    const server = await serve();
+    await server.kill("SIGSTOP");
+    expect(await codeOf(start(server.url))).toBe("BROKER_UNREACHABLE");
+    await server.kill("SIGCONT");
+  }, 15_000);
+});
+
+test.if(brokersAreWanted())("a server of small messages carries large ones in parts", async () => {
+  const server = await serve("max_payload: 16384");
+  const Echo = defineEntity("echo", {
+    messages: { echo: command<{ text: string }, string>() },
+    state: () => ({}),
+    handlers: { echo: (_, { text }) => text },
+  });
+  const where = { transport: server.url, name: "small", shardCount: 8 } as const;
+  const host = await Cluster.start({ ...where, entities: [Echo] });
+  const caller = await Cluster.start(where);
+  const text = "\u{1f6eb}".repeat(100_000);
+  expect(await caller.entity(Echo, "one").send({ type: "echo", text })).toBe(text);
+  await Promise.all([caller.stop(), host.stop()]);
+});
+
+describe.if(brokersAreWanted())("a connection of one's own", () => {
+  test("serves several nodes, and is never closed", async () => {
+    const server = await serve();
+    const connection = await connect({ servers: server.url.slice(7) });
+    const name = uniqueName("own");
+    for (const nodeId of ["a", "b"]) {
+      const transport = nats({ connection });
+      nodes.push(await Cluster.start({ transport, name, nodeId, entities: [Counter] }));
+    }
+    await countAll(nodes[1]!);
+    for (const node of nodes.splice(0)) await node.stop();
+    expect(connection.isClosed()).toBe(false);
+    await connection.close();
+    const again = nats({ connection });
+    expect(await codeOf(Cluster.start({ transport: again, name }) as never)).toBe(
+      "BROKER_UNREACHABLE",
+    );
+  }, 20_000);
+});
+
+test("options that make no sense are refused", () => {
+  const wrong: readonly [unknown, string][] = [
+    [{ server: "nats://a" }, "server"],
+    [{ prefix: "a.b" }, "prefix"],
+    [{ prefix: "a b\r\nPUB x 0" }, "prefix"],
+    [{ replicas: 0 }, "replicas"],
+    [{ servers: [] }, "empty"],
+    ["http://hunter2@a", "nats://host:port"],
+  ];
+  for (const [options, said] of wrong) {
+    expect(() => nats(options as never)).toThrow(said);
+    expect(() => nats(options as never)).not.toThrow("hunter2");
+  }
+});
+
+test("a client package that is not installed is named, with the command", async () => {
+  const missing = "no-such-package";
+  const error: unknown = await loaded("a b", () => import(missing)).catch((each: unknown) => each);
+  expect(isCatgaError(error, "MISSING_PACKAGE")).toBe(true);
+  expect(String(error)).toContain('run "npm install a b"');
+  const broken = new Error("broken");
+  const failure: unknown = await loaded("a", () => Promise.reject(broken)).catch(
+    (each: unknown) => each,
+  );
+  expect(failure).toBe(broken);
+});
