@@ -1,10 +1,12 @@
 /** What foreign bytes do to a node: they lose their connection, it loses nothing. */
 import { Buffer } from "node:buffer";
-import { afterAll, beforeAll, describe, test } from "bun:test";
+import { afterEach, afterAll, beforeAll, describe, test } from "bun:test";
 import { randomBytes } from "./chance.ts";
-import { serves } from "./nodes.ts";
+import { serves, stopAll } from "./nodes.ts";
 import { frameOf, RawConnection } from "./raw.ts";
 import { Target } from "./target.ts";
+
+afterEach(stopAll);
 
 let target: Target;
 

@@ -1,14 +1,16 @@
 /** How the life of an embedded node ends: in time, leaving nothing behind, and for good. */
-import { describe, expect, test } from "bun:test";
+import { afterEach, describe, expect, test } from "bun:test";
 import { embedded } from "../../src/drivers/embedded/index.ts";
 import type { Snapshot } from "../../src/ports/authority.ts";
 import type { SessionRecord } from "../../src/protocol/records.ts";
 import { waitUntil } from "../contracts/wait-until.ts";
 import { connectPorts } from "./fixtures.ts";
-import { meeting, sees, serves, spread, start } from "./nodes.ts";
+import { meeting, sees, serves, spread, start, stopAll } from "./nodes.ts";
 import { isFree } from "./port.ts";
 import { RawConnection } from "./raw.ts";
 import { Target } from "./target.ts";
+
+afterEach(stopAll);
 
 describe("stop()", () => {
   test("ends in time although callers do not hang up", async () => {

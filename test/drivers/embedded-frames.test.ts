@@ -1,11 +1,13 @@
 /** What broken frames of a node that knows the secret do to another: at most end the connection. */
 import { Buffer } from "node:buffer";
-import { afterAll, beforeAll, describe, test } from "bun:test";
+import { afterEach, afterAll, beforeAll, describe, test } from "bun:test";
 import { FRAME_BYTES_MAX } from "../../src/base/limits.ts";
 import { mutated } from "./chance.ts";
-import { serves } from "./nodes.ts";
+import { serves, stopAll } from "./nodes.ts";
 import { frameOf } from "./raw.ts";
 import { Target } from "./target.ts";
+
+afterEach(stopAll);
 
 let target: Target;
 

@@ -1,13 +1,15 @@
 /** The hub of an embedded cluster leaves, and another node takes its place. */
-import { describe, expect, test } from "bun:test";
+import { afterEach, describe, expect, test } from "bun:test";
 import { embedded } from "../../src/drivers/embedded/index.ts";
 import type { Snapshot } from "../../src/ports/authority.ts";
 import type { Entry } from "../../src/protocol/ledger.ts";
 import type { SessionRecord } from "../../src/protocol/records.ts";
 import { waitUntil } from "../contracts/wait-until.ts";
 import { connectPorts } from "./fixtures.ts";
-import { type CounterNode, meeting, sees, serves, spread, start } from "./nodes.ts";
+import { type CounterNode, meeting, sees, serves, spread, start, stopAll } from "./nodes.ts";
 import { isFree } from "./port.ts";
+
+afterEach(stopAll);
 
 describe("when the node with the hub stops", () => {
   test("calls between the others are answered, each once and in order", async () => {

@@ -1,11 +1,13 @@
 /** Who may join an embedded cluster, and what those are told who may not. */
-import { describe, expect, test } from "bun:test";
+import { afterEach, describe, expect, test } from "bun:test";
 import type { Socket } from "node:net";
 import { PROTOCOL } from "../../src/base/limits.ts";
 import { Cluster, command, defineEntity, type ErrorCode } from "../../src/index.ts";
-import { Counter, type Meeting, meeting, sees, serves, start } from "./nodes.ts";
+import { Counter, type Meeting, meeting, sees, serves, start, stopAll } from "./nodes.ts";
 import { uniqueName } from "./port.ts";
 import { foreignServer, frameOf, RawConnection } from "./raw.ts";
+
+afterEach(stopAll);
 
 async function refusal(starting: Promise<unknown>): Promise<unknown> {
   const outcome = await starting.then(

@@ -1,8 +1,10 @@
 /** Records that make no sense, from a node that knows the secret: who is told of them goes on. */
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
-import { serves } from "./nodes.ts";
+import { serves, stopAll } from "./nodes.ts";
 import { frameOf } from "./raw.ts";
 import { Target } from "./target.ts";
+
+afterEach(stopAll);
 
 let target: Target;
 

@@ -1,5 +1,5 @@
 /** A way to the hub that is cut at a bad moment: nobody hangs, nobody dies of it. */
-import { expect, test } from "bun:test";
+import { afterEach, expect, test } from "bun:test";
 import { rejects } from "node:assert/strict";
 import { existsSync, writeFileSync } from "node:fs";
 import { createConnection, createServer, type Socket } from "node:net";
@@ -14,9 +14,11 @@ import type { Snapshot } from "../../src/ports/authority.ts";
 import { FakeClock } from "../base/fake-clock.ts";
 import { waitUntil } from "../contracts/wait-until.ts";
 import { connectPorts, SECRET } from "./fixtures.ts";
-import { type Meeting, meeting, sees, serves, start } from "./nodes.ts";
+import { type Meeting, meeting, sees, serves, start, stopAll } from "./nodes.ts";
 import { isFree } from "./port.ts";
 import { foreignServer } from "./raw.ts";
+
+afterEach(stopAll);
 
 const DEAF = { changed() {}, resynced() {}, lost() {} };
 

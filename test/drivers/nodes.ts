@@ -1,5 +1,4 @@
 /** Nodes of embedded clusters, with what a test does not care about, stopped after it. */
-import { afterEach } from "bun:test";
 import {
   Cluster,
   type ClusterOf,
@@ -36,9 +35,10 @@ export interface Meeting {
 
 const started: ClusterOf<never>[] = [];
 
-afterEach(async () => {
+/** Stops the nodes that a test has started: every file that starts some says `afterEach`. */
+export async function stopAll(): Promise<void> {
   await Promise.all(started.splice(0).map((node) => node.stop({ deadline: "2s" })));
-});
+}
 
 /** A place where no other test meets. */
 export async function meeting(): Promise<Meeting> {
