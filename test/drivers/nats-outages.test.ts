@@ -16,6 +16,7 @@ import {
 } from "./nats-nodes.ts";
 import { brokersAreWanted } from "./nats-server.ts";
 import { uniqueName } from "./port.ts";
+import { Proxy } from "./proxy.ts";
 
 describe.if(brokersAreWanted())("a server that is killed and comes back with its data", () => {
   test.each(["SIGKILL", "SIGTERM"] as const)(
@@ -111,17 +112,26 @@ describe.if(brokersAreWanted())("a server that comes back without its data", () 
 
   test("a newcomer waits until nobody may act under the bucket before", async () => {
     const server = await serve();
+    const proxy = await Proxy.to(server.port);
     const name = uniqueName("newcomer");
-    const old = await join(server, name, "old");
-    await old.entity("counter", "one").send({ type: "count" });
+    const old = await join(`nats://127.0.0.1:${proxy.port}`, name, "old");
+    await countAll(old);
     lives.clear();
     const load = loadOf([old]);
+    // It learns nothing, and may act until its lease is over.
+    proxy.block();
     await server.kill();
     server.wipe();
     await server.resume();
-    const fresh = await join(server, name, "fresh");
-    await fresh.entity("counter", IDS[0]!).send({ type: "count" }, { timeout: "10s", retries: 20 });
+    const fresh = await join(server.url, name, "fresh");
+    await countAll(fresh);
+    proxy.unblock();
+    const sees = (): string => old.nodes.map((each) => each.node).join();
+    await waitUntil("the old one has joined anew", () => sees() === "fresh,old", {
+      timeoutMs: 15_000,
+    });
     await load.end();
+    proxy.close();
     noCopyCameBack();
   }, 40_000);
 });
