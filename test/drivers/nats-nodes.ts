@@ -51,11 +51,16 @@ export async function clusterAt(server: NatsServer, count: number): Promise<Coun
   const started: CounterNode[] = [];
   while (started.length < count)
     started.push(await join(server.url, name, `n${started.length + 1}`));
-  await waitUntil("all own some", () => {
-    const owners = started.map((node) => IDS.map((id) => node.owner("counter", id)?.node).join());
-    return new Set(owners).size === 1 && new Set(owners[0]!.split(",")).size === count;
-  });
+  await allOwnSome(started);
   return started;
+}
+
+/** Resolves when all agree who owns what, and each of them owns something. */
+export async function allOwnSome(all: readonly CounterNode[]): Promise<void> {
+  await waitUntil("all own some", () => {
+    const owners = all.map((node) => IDS.map((id) => node.owner("counter", id)?.node).join());
+    return new Set(owners).size === 1 && new Set(owners[0]!.split(",")).size === all.length;
+  });
 }
 
 /** One node. */

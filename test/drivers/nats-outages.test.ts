@@ -4,6 +4,7 @@ import { jetstreamManager } from "@nats-io/jetstream";
 import { connect } from "@nats-io/transport-node";
 import { waitUntil } from "../contracts/wait-until.ts";
 import {
+  allOwnSome,
   clusterAt,
   countAll,
   type CounterNode,
@@ -17,6 +18,10 @@ import {
 import { brokersAreWanted } from "./nats-server.ts";
 import { uniqueName } from "./port.ts";
 import { Proxy } from "./proxy.ts";
+
+function seenBy(node: CounterNode): string {
+  return node.nodes.map((each) => each.node).join();
+}
 
 describe.if(brokersAreWanted())("a server that is killed and comes back with its data", () => {
   test.each(["SIGKILL", "SIGTERM"] as const)(
@@ -76,7 +81,7 @@ describe.if(brokersAreWanted())("a server that comes back without its data", () 
     await waitUntil(
       "all nodes see each other in the new bucket",
       async () => {
-        const seen = cluster.map((node) => node.nodes.map((each) => each.node).join());
+        const seen = cluster.map(seenBy);
         const after = await countAll(cluster[0]!).catch(() => []);
         const isNew = IDS.every((_, i) => (after[i]?.copy ?? 0) > before[i]!.copy);
         return isNew && seen.every((each) => each === "n1,n2,n3");
@@ -126,10 +131,53 @@ describe.if(brokersAreWanted())("a server that comes back without its data", () 
     const fresh = await join(server.url, name, "fresh");
     await countAll(fresh);
     proxy.unblock();
-    const sees = (): string => old.nodes.map((each) => each.node).join();
-    await waitUntil("the old one has joined anew", () => sees() === "fresh,old", {
+    await waitUntil("the old one has joined anew", () => seenBy(old) === "fresh,old", {
       timeoutMs: 15_000,
     });
+    await load.end();
+    proxy.close();
+    noCopyCameBack();
+  }, 40_000);
+});
+
+describe.if(brokersAreWanted())("one node's way to the server", () => {
+  test("is cut again and again: every message is answered once", async () => {
+    const server = await serve();
+    const proxy = await Proxy.to(server.port);
+    const name = uniqueName("cut");
+    const first = await join(server.url, name, "n1");
+    const second = await join(`nats://127.0.0.1:${proxy.port}`, name, "n2");
+    await allOwnSome([first, second]);
+    await countAll(first);
+    for (let cut = 1; cut <= 5; cut++) {
+      const counting = [countAll(first), countAll(second)];
+      proxy.unblock();
+      for (const counts of await Promise.all(counting)) {
+        for (const { count } of counts) expect([cut * 2, cut * 2 + 1]).toContain(count);
+      }
+    }
+    proxy.close();
+  }, 30_000);
+
+  test("is blocked for longer than its lease: others take over, and it joins anew", async () => {
+    const server = await serve();
+    const proxy = await Proxy.to(server.port);
+    const name = uniqueName("cut");
+    const first = await join(server.url, name, "n1");
+    const second = await join(`nats://127.0.0.1:${proxy.port}`, name, "n2");
+    await allOwnSome([first, second]);
+    await countAll(second);
+    lives.clear();
+    const load = loadOf([first, second]);
+    proxy.block();
+    await waitUntil("it is taken for dead", () => seenBy(first) === "n1");
+    await countAll(first);
+    proxy.unblock();
+    const limit = { timeoutMs: 15_000 };
+    for (const node of [first, second]) {
+      await waitUntil("it has joined anew", () => seenBy(node) === "n1,n2", limit);
+    }
+    await allOwnSome([first, second]);
     await load.end();
     proxy.close();
     noCopyCameBack();
