@@ -98,19 +98,20 @@ describe.if(brokersAreWanted())("a server that comes back without its data", () 
     const before = await countAll(first);
     const client = await connect({ servers: server.url.slice(7) });
     const manager = await jetstreamManager(client);
-    const { streams } = await manager.streams
-      .list()
-      .next()
-      .then((list) => ({ streams: list }));
-    await manager.streams.delete(streams[0]!.config.name);
+    const [bucket] = await manager.streams.list().next();
+    await manager.streams.delete(bucket!.config.name);
     await client.close();
+    let last = "";
     await waitUntil(
       "entities begin anew",
       async () => {
-        const after = await countAll(first).catch(() => []);
+        const after = await countAll(first).catch((error: unknown) => {
+          last = String(error);
+          return [];
+        });
         return after.some(({ copy }, i) => copy !== before[i]!.copy);
       },
-      { timeoutMs: 20_000 },
+      { timeoutMs: 20_000, describe: () => last },
     );
     expect(await countAll(first)).toHaveLength(IDS.length);
   }, 40_000);
