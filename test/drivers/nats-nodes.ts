@@ -49,17 +49,27 @@ export async function clusterAt(server: NatsServer, count: number): Promise<Coun
   const name = uniqueName("faults");
   await openBucket(nats(server.url), name);
   const started: CounterNode[] = [];
-  while (started.length < count) started.push(await join(server, name, `n${started.length + 1}`));
-  await waitUntil("all own some", () => {
-    const owners = started.map((node) => IDS.map((id) => node.owner("counter", id)?.node).join());
-    return new Set(owners).size === 1 && new Set(owners[0]!.split(",")).size === count;
-  });
+  while (started.length < count)
+    started.push(await join(server.url, name, `n${started.length + 1}`));
+  await allOwnSome(started);
   return started;
 }
 
+/** Resolves when all agree who owns what, and each of them owns something. */
+export async function allOwnSome(all: readonly CounterNode[]): Promise<void> {
+  await waitUntil("all own some", () => {
+    const owners = all.map((node) => IDS.map((id) => node.owner("counter", id)?.node).join());
+    return new Set(owners).size === 1 && new Set(owners[0]!.split(",")).size === all.length;
+  });
+}
+
 /** One node. */
-export async function join(server: NatsServer, name: string, nodeId: string): Promise<CounterNode> {
-  const where = { transport: server.url, name, nodeId, shardCount: 32 } as const;
+export async function join(
+  url: `nats://${string}`,
+  name: string,
+  nodeId: string,
+): Promise<CounterNode> {
+  const where = { transport: url, name, nodeId, shardCount: 32 } as const;
   const node = await Cluster.start({ ...where, entities: [Counter] });
   nodes.push(node);
   return node;

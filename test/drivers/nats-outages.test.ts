@@ -4,6 +4,7 @@ import { jetstreamManager } from "@nats-io/jetstream";
 import { connect } from "@nats-io/transport-node";
 import { waitUntil } from "../contracts/wait-until.ts";
 import {
+  allOwnSome,
   clusterAt,
   countAll,
   type CounterNode,
@@ -16,6 +17,11 @@ import {
 } from "./nats-nodes.ts";
 import { brokersAreWanted } from "./nats-server.ts";
 import { uniqueName } from "./port.ts";
+import { Proxy } from "./proxy.ts";
+
+function seenBy(node: CounterNode): string {
+  return node.nodes.map((each) => each.node).join();
+}
 
 describe.if(brokersAreWanted())("a server that is killed and comes back with its data", () => {
   test.each(["SIGKILL", "SIGTERM"] as const)(
@@ -75,7 +81,7 @@ describe.if(brokersAreWanted())("a server that comes back without its data", () 
     await waitUntil(
       "all nodes see each other in the new bucket",
       async () => {
-        const seen = cluster.map((node) => node.nodes.map((each) => each.node).join());
+        const seen = cluster.map(seenBy);
         const after = await countAll(cluster[0]!).catch(() => []);
         const isNew = IDS.every((_, i) => (after[i]?.copy ?? 0) > before[i]!.copy);
         return isNew && seen.every((each) => each === "n1,n2,n3");
@@ -92,36 +98,89 @@ describe.if(brokersAreWanted())("a server that comes back without its data", () 
     const before = await countAll(first);
     const client = await connect({ servers: server.url.slice(7) });
     const manager = await jetstreamManager(client);
-    const { streams } = await manager.streams
-      .list()
-      .next()
-      .then((list) => ({ streams: list }));
-    await manager.streams.delete(streams[0]!.config.name);
+    const [bucket] = await manager.streams.list().next();
+    await manager.streams.delete(bucket!.config.name);
     await client.close();
+    let last = "";
     await waitUntil(
       "entities begin anew",
       async () => {
-        const after = await countAll(first).catch(() => []);
+        const after = await countAll(first).catch((error: unknown) => {
+          last = String(error);
+          return [];
+        });
         return after.some(({ copy }, i) => copy !== before[i]!.copy);
       },
-      { timeoutMs: 20_000 },
+      { timeoutMs: 20_000, describe: () => last },
     );
     expect(await countAll(first)).toHaveLength(IDS.length);
   }, 40_000);
 
   test("a newcomer waits until nobody may act under the bucket before", async () => {
     const server = await serve();
+    const proxy = await Proxy.to(server.port);
     const name = uniqueName("newcomer");
-    const old = await join(server, name, "old");
-    await old.entity("counter", "one").send({ type: "count" });
+    const old = await join(`nats://127.0.0.1:${proxy.port}`, name, "old");
+    await countAll(old);
     lives.clear();
     const load = loadOf([old]);
+    // It learns nothing, and may act until its lease is over.
+    proxy.block();
     await server.kill();
     server.wipe();
     await server.resume();
-    const fresh = await join(server, name, "fresh");
-    await fresh.entity("counter", IDS[0]!).send({ type: "count" }, { timeout: "10s", retries: 20 });
+    const fresh = await join(server.url, name, "fresh");
+    await countAll(fresh);
+    proxy.unblock();
+    await waitUntil("the old one has joined anew", () => seenBy(old) === "fresh,old", {
+      timeoutMs: 15_000,
+    });
     await load.end();
+    proxy.close();
+    noCopyCameBack();
+  }, 40_000);
+});
+
+describe.if(brokersAreWanted())("one node's way to the server", () => {
+  test("is cut again and again: every message is answered once", async () => {
+    const server = await serve();
+    const proxy = await Proxy.to(server.port);
+    const name = uniqueName("cut");
+    const first = await join(server.url, name, "n1");
+    const second = await join(`nats://127.0.0.1:${proxy.port}`, name, "n2");
+    await allOwnSome([first, second]);
+    await countAll(first);
+    for (let cut = 1; cut <= 5; cut++) {
+      const counting = [countAll(first), countAll(second)];
+      proxy.unblock();
+      for (const counts of await Promise.all(counting)) {
+        for (const { count } of counts) expect([cut * 2, cut * 2 + 1]).toContain(count);
+      }
+    }
+    proxy.close();
+  }, 30_000);
+
+  test("is blocked for longer than its lease: others take over, and it joins anew", async () => {
+    const server = await serve();
+    const proxy = await Proxy.to(server.port);
+    const name = uniqueName("cut");
+    const first = await join(server.url, name, "n1");
+    const second = await join(`nats://127.0.0.1:${proxy.port}`, name, "n2");
+    await allOwnSome([first, second]);
+    await countAll(second);
+    lives.clear();
+    const load = loadOf([first, second]);
+    proxy.block();
+    await waitUntil("it is taken for dead", () => seenBy(first) === "n1");
+    await countAll(first);
+    proxy.unblock();
+    const limit = { timeoutMs: 15_000 };
+    for (const node of [first, second]) {
+      await waitUntil("it has joined anew", () => seenBy(node) === "n1,n2", limit);
+    }
+    await allOwnSome([first, second]);
+    await load.end();
+    proxy.close();
     noCopyCameBack();
   }, 40_000);
 });

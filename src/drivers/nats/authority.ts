@@ -35,6 +35,7 @@ const CHANGE_MS = 1;
 const RETRY_MS = 50;
 /** What the broker has stored it tells at once; not told by then, it never will be. */
 const FEED_TIMEOUT_MS = 2_000;
+const NOTHING = { generation: 0, revision: 0 };
 const UNKNOWN = "the broker did not confirm the change";
 
 /** See the file's header. */
@@ -137,11 +138,11 @@ export class NatsAuthority implements Authority, ConnectionListener {
   /** Waits until nobody acts under a bucket that was there before this one. */
   async #quarantine(): Promise<void> {
     const { bucket, leaseMs } = this.#parts;
-    const { generation } = await bucket.find();
+    const generation = (await bucket.find("make"))?.generation ?? 0;
     if (await bucket.isOpened(generation)) return;
     await this.#pause(leaseMs * (1 + 2 * CLOCK_DRIFT_MAX) + LEASE_GUARD_MS);
     this.#throwIfClosed();
-    if ((await bucket.find()).generation === generation) await bucket.markOpened(generation);
+    if ((await bucket.find())?.generation === generation) await bucket.markOpened(generation);
     else throw new Error("the bucket was made anew meanwhile");
   }
 
@@ -151,8 +152,9 @@ export class NatsAuthority implements Authority, ConnectionListener {
     const interruptions = this.#interruptions;
     const before = this.#generation;
     this.#feed.hold();
-    const { generation, revision: least } = await bucket.find();
-    if (generation === before && least < this.#feed.revision) {
+    const { generation, revision: least } = (await bucket.find()) ?? NOTHING;
+    // It is not made anew here: a server that is still deleting the old one would mix them up.
+    if (generation === 0 || (generation === before && least < this.#feed.revision)) {
       const reason = "the broker has lost records that it had confirmed";
       throw new CatgaError("UNAVAILABLE", { reason });
     }

@@ -3,13 +3,15 @@
  * tells every change on a core subject, with the number of the change.
  *
  * The client of `@nats-io/kv` is not used, because its `update` carries no message id, without
- * which an operation cannot be asked about; and its `get` may answer from a replica that lags. The
- * bucket is one that `nats kv` can read.
+ * which an operation cannot be asked about; and its `get` may answer from a replica that lags. Nor
+ * are the client's own consumers, which mend themselves for longer than a lease, unseen. The bucket
+ * is one that `nats kv` can read.
  */
-import { DeliverPolicy, DiscardPolicy, jetstream, RetentionPolicy } from "@nats-io/jetstream";
-import { type JetStreamApiError, StorageType, type StreamInfo } from "@nats-io/jetstream";
-import type { JetStreamClient, JetStreamManager, StreamConfig } from "@nats-io/jetstream";
-import { nanos } from "@nats-io/transport-node";
+import { AckPolicy, DeliverPolicy, DiscardPolicy, jetstream } from "@nats-io/jetstream";
+import { RetentionPolicy, StorageType } from "@nats-io/jetstream";
+import type { JetStreamApiError, JetStreamClient, JetStreamManager } from "@nats-io/jetstream";
+import type { StreamConfig, StreamInfo } from "@nats-io/jetstream";
+import { createInbox, type Msg, nanos } from "@nats-io/transport-node";
 import { CatgaError } from "../../base/errors.ts";
 import { type CasResult, type Change, type Entry, isEntry } from "../../protocol/ledger.ts";
 import type { Connection } from "./connection.ts";
@@ -46,8 +48,8 @@ const REPLICATED_VERSION_MIN = "2.9.21";
 /** The broker knows an operation's id for this long; the record remembers it for longer. */
 const DUPLICATE_WINDOW_MS = 10_000;
 const ADMIN_TIMEOUT_MS = 2_000;
-/** Records fetched in one go. */
-const WALK_MAX = 100_000;
+/** A consumer that nobody reads any more goes by itself. */
+const CONSUMER_IDLE_MS = 2_000;
 /** No record has this key. */
 const OPENED = "opened";
 
@@ -63,14 +65,17 @@ export class Bucket {
   }
 
   /**
-   * Finds the bucket, or makes it.
+   * Finds the bucket; `undefined` when there is none, unless `orMake` says to make it then.
    *
    * @throws {CatgaError} BROKER_LACKS, BROKER_TOO_OLD, SETTINGS_DIFFER; other errors may pass
    */
-  async find(): Promise<BucketState> {
+  async find(orMake?: "make"): Promise<BucketState | undefined> {
     this.#manager ??= await this.#jetstream.jetstreamManager(false);
     try {
-      const { created, config, state } = await this.#info(this.#manager);
+      const info =
+        (await this.#info(this.#manager)) ?? (orMake && (await this.#make(this.#manager)));
+      if (info === undefined) return undefined;
+      const { created, config, state } = info;
       this.#check(config);
       return { generation: Date.parse(created), revision: state.last_seq };
     } catch (error) {
@@ -118,26 +123,22 @@ export class Bucket {
 
   /** The records as they stand, each at the latest revision that this walk met. */
   async records(generation: number): Promise<Entry[]> {
-    const consumer = await this.#jetstream.consumers.get(this.#options.names.stream, {
+    const { connection, names } = this.#options;
+    const inbox = createInbox();
+    const subscription = connection.client.subscribe(inbox);
+    const consumer = this.#manager!.consumers.add(names.stream, {
+      deliver_subject: inbox,
       deliver_policy: DeliverPolicy.LastPerSubject,
-      filter_subjects: this.#subject(`${generation}.>`),
+      ack_policy: AckPolicy.None,
+      filter_subject: this.#subject(`${generation}.>`),
+      inactive_threshold: nanos(CONSUMER_IDLE_MS),
+      mem_storage: true,
     });
-    const messages = await consumer.consume({ max_messages: WALK_MAX });
-    const walk = async (): Promise<Entry[]> => {
-      const entries: Entry[] = [];
-      for await (const { data, seq, info } of messages) {
-        const entry = entryOf(data, seq);
-        if (entry !== undefined) entries.push(entry);
-        if (info.pending === 0) break;
-      }
-      return entries;
-    };
+    const walk = Promise.all([entriesOf(subscription), consumer]);
     try {
-      return await this.#options.connection.within(ADMIN_TIMEOUT_MS, walk());
+      return (await connection.within(ADMIN_TIMEOUT_MS, walk))[0];
     } finally {
-      messages.stop();
-      // It would go by itself, some time later.
-      consumer.delete().catch(() => {});
+      subscription.unsubscribe();
     }
   }
 
@@ -151,13 +152,17 @@ export class Bucket {
     return (await this.#manager!.streams.getMessage(stream, query)) ?? undefined;
   }
 
-  async #info({ streams }: JetStreamManager): Promise<StreamInfo> {
-    const { names, replicas = 1 } = this.#options;
+  async #info({ streams }: JetStreamManager): Promise<StreamInfo | undefined> {
     try {
-      return await streams.info(names.stream);
+      return await streams.info(this.#options.names.stream);
     } catch (error) {
       if ((error as JetStreamApiError).code !== STREAM_NOT_FOUND) throw error;
+      return undefined;
     }
+  }
+
+  async #make({ streams }: JetStreamManager): Promise<StreamInfo> {
+    const { names, replicas = 1 } = this.#options;
     this.#checkVersion(replicas);
     try {
       return await streams.add({
@@ -217,4 +222,19 @@ export function entryOf(value: Uint8Array, revision: number): Entry | undefined 
     // Somebody has written or deleted by hand: for a node there is no record there.
     return undefined;
   }
+}
+
+/** What a consumer delivers, up to the last that was there. */
+async function entriesOf(messages: AsyncIterable<Msg>): Promise<Entry[]> {
+  const entries: Entry[] = [];
+  for await (const { reply = "", data } of messages) {
+    // The revision and how many come after it stand in the reply subject, before the time and
+    // after it, in a form with 9 tokens and one with more (ADR-15 of NATS).
+    const tokens = reply.split(".");
+    const at = tokens.length === 9 ? 5 : 7;
+    const entry = entryOf(data, Number(tokens[at]));
+    if (entry !== undefined) entries.push(entry);
+    if (tokens[at + 3] === "0") break;
+  }
+  return entries;
 }
