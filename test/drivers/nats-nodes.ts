@@ -1,5 +1,5 @@
 /** Nodes over NATS servers of one test, and what they saw; all are stopped after it. */
-import { afterEach, expect } from "bun:test";
+import { expect } from "bun:test";
 import { nats } from "../../src/drivers/nats/index.ts";
 import { Cluster, type ClusterOf, command, defineEntity } from "../../src/index.ts";
 import { waitUntil } from "../contracts/wait-until.ts";
@@ -32,10 +32,11 @@ const servers: NatsServer[] = [];
 /** Nodes to stop after the test. */
 export const nodes: CounterNode[] = [];
 
-afterEach(async () => {
+/** For `afterEach` of every file: a hook here would run for the first one that imports this. */
+export async function stopAll(): Promise<void> {
   await Promise.all(nodes.splice(0).map((node) => node.stop({ deadline: "1s" })));
   await Promise.all(servers.splice(0).map((server) => server.stop()));
-});
+}
 
 /** A server; `more` is configuration. */
 export async function serve(more = ""): Promise<NatsServer> {

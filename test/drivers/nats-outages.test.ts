@@ -1,5 +1,5 @@
 /** What happens to nodes when their NATS server dies, hangs or forgets. */
-import { describe, expect, test } from "bun:test";
+import { afterEach, describe, expect, test } from "bun:test";
 import { jetstreamManager } from "@nats-io/jetstream";
 import { connect } from "@nats-io/transport-node";
 import { waitUntil } from "../contracts/wait-until.ts";
@@ -14,10 +14,13 @@ import {
   loadOf,
   noCopyCameBack,
   serve,
+  stopAll,
 } from "./nats-nodes.ts";
 import { brokersAreWanted } from "./nats-server.ts";
 import { uniqueName } from "./port.ts";
 import { Proxy } from "./proxy.ts";
+
+afterEach(stopAll);
 
 function seenBy(node: CounterNode): string {
   return node.nodes.map((each) => each.node).join();

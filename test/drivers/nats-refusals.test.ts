@@ -1,5 +1,5 @@
 /** NATS servers and options that cannot serve: each is refused by its code, and nothing hangs. */
-import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { afterAll, afterEach, beforeAll, describe, expect, test } from "bun:test";
 import { execFileSync } from "node:child_process";
 import { mkdtempSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -9,9 +9,11 @@ import { connect } from "@nats-io/transport-node";
 import { loaded } from "../../src/api/options.ts";
 import { nats } from "../../src/drivers/nats/index.ts";
 import { Cluster, command, defineEntity, type ErrorCode, isCatgaError } from "../../src/index.ts";
-import { Counter, countAll, type CounterNode, nodes, serve } from "./nats-nodes.ts";
+import { Counter, countAll, type CounterNode, nodes, serve, stopAll } from "./nats-nodes.ts";
 import { brokersAreWanted, NatsServer } from "./nats-server.ts";
 import { freePort, uniqueName } from "./port.ts";
+
+afterEach(stopAll);
 
 async function codeOf(starting: Promise<CounterNode>): Promise<ErrorCode | undefined> {
   try {
