@@ -2,7 +2,6 @@
  * The options of `Cluster.start`, and what becomes of them: everything checked, every default set.
  */
 import { type Duration, durationMs } from "../base/duration.ts";
-import { CatgaError } from "../base/errors.ts";
 import {
   HEARTBEATS,
   type HeartbeatTimes,
@@ -12,6 +11,7 @@ import {
   WEIGHT_MIN,
 } from "../base/limits.ts";
 import { type Logger, silentLogger } from "../base/logger.ts";
+import { loadOptional } from "../base/optional.ts";
 import { hostName } from "../base/runtime.ts";
 import type { Random } from "../base/random.ts";
 import { embedded } from "../drivers/embedded/index.ts";
@@ -123,30 +123,15 @@ function driverOf(transport: TransportUrl | Transport | undefined): Driver {
 /** The driver is loaded when it is needed: the client of its broker need not be installed. */
 function brokerAt(url: string): Driver {
   const isRedis = /^rediss?:/.test(url);
-  const load = (): Promise<Driver> =>
+  const load = async (): Promise<Driver> =>
     isRedis
-      ? import("../drivers/redis/index.ts").then(({ redis }) => redis(url))
-      : import("../drivers/nats/index.ts").then(({ nats }) => nats(url));
+      ? (await import("../drivers/redis/index.ts")).redis(url)
+      : (await import("../drivers/nats/index.ts")).nats(url);
   const packages = isRedis ? "ioredis" : "@nats-io/transport-node @nats-io/jetstream";
   return {
     name: isRedis ? "redis" : "nats",
-    connect: async (context) => (await loaded(packages, load)).connect(context),
+    connect: async (context) => (await loadOptional(packages, load)).connect(context),
   };
-}
-
-/**
- * What `load` makes of packages that need not be installed.
- *
- * @throws {CatgaError} MISSING_PACKAGE
- */
-export async function loaded<T>(packages: string, load: () => Promise<T>): Promise<T> {
-  try {
-    return await load();
-  } catch (error) {
-    if ((error as { code?: unknown }).code !== "ERR_MODULE_NOT_FOUND") throw error;
-    const details = { package: packages, purpose: "reach the broker" };
-    throw new CatgaError("MISSING_PACKAGE", details, { cause: error });
-  }
 }
 
 function timesOf(heartbeat: NonNullable<ClusterOptions<[]>["heartbeat"]>): HeartbeatTimes {

@@ -1,6 +1,7 @@
 /**
  * Every default and every limit of catga, each with its reason. Units stand last in the names.
  */
+import type { Backoff } from "./backoff.ts";
 
 /** Fixed slices of the key space. 1,024 keep a move below 0.1 s and suffice for some 25 nodes. */
 export const SHARD_COUNT = 1024;
@@ -70,10 +71,8 @@ export const DEDUP_CHARS_MAX: number = 4 * 1_048_576;
 export const KEY_CHARS_MAX = 256;
 /** Tries beyond these are a loop that nobody watches. */
 export const RETRIES_MAX = 100;
-/** First wait before a call is tried again; doubles up to the second figure, with jitter. */
-export const RETRY_MS = 50;
-/** See {@link RETRY_MS}. */
-export const RETRY_MS_MAX = 2_000;
+/** Waits before a call, or joining, is tried again. */
+export const RETRY: Backoff = { firstMs: 50, longestMs: 2_000 };
 
 /** Membership changes within this time cause one rebalance, not several. */
 export const SETTLE_MS = 50;
@@ -116,9 +115,20 @@ export const HEARTBEATS: { readonly [K in "fast" | "normal" | "relaxed"]: Heartb
 };
 
 /** How far the rate of a clock may be off: real ones are off by a twentieth of it. */
-export const CLOCK_DRIFT_MAX = 0.01;
+const CLOCK_DRIFT_MAX = 0.01;
 /** What others wait beyond a lease, for good measure. */
-export const LEASE_GUARD_MS = 40;
+const LEASE_GUARD_MS = 40;
+
+/**
+ * L5: silence of a session after which others may declare it dead, counted from when they received
+ * its last renewal. Its owner counts from before it sent that, so it has suspended by then, if the
+ * rates of both clocks are less than one percent off. So long also waits whoever cannot ask those
+ * that may still act.
+ */
+export function silenceMsMax(leaseMs: number): number {
+  return leaseMs * (1 + 2 * CLOCK_DRIFT_MAX) + LEASE_GUARD_MS;
+}
+
 /** Up to so many nodes all watch all; beyond, each watches {@link WATCHED_NODES}. */
 export const WATCH_ALL_MAX = 32;
 /** See {@link WATCH_ALL_MAX}. */

@@ -8,7 +8,7 @@
  * can have taken over. A record that says `dead` fences for good. Pure: time comes in with the
  * events. Source: Gray and Cheriton, "Leases", 1989; the rules L1 to L6 stand in CONTRIBUTING.md.
  */
-import { CLOCK_DRIFT_MAX, type HeartbeatTimes, LEASE_GUARD_MS } from "../base/limits.ts";
+import type { HeartbeatTimes } from "../base/limits.ts";
 
 /** What the node knows of its lease. */
 export type Lease =
@@ -31,15 +31,6 @@ export type LeaseEvent =
 export type LeaseEffect =
   /** Named by when it is sent. */
   { readonly kind: "renew"; readonly operation: number } | { readonly kind: "fence" };
-
-/**
- * L5: silence of a session after which others may declare it dead, counted from when they received
- * its last renewal. Its owner counts from before it sent that, so it has suspended by then, if the
- * rates of both clocks are less than one percent off.
- */
-export function silenceMsMax(leaseMs: number): number {
-  return leaseMs * (1 + 2 * CLOCK_DRIFT_MAX) + LEASE_GUARD_MS;
-}
 
 /** The lease of a session whose record was created by an operation sent at `sentMs`. */
 export function grantedLease(sentMs: number, { timeoutMs, everyMs }: HeartbeatTimes): Lease {

@@ -6,15 +6,9 @@
  * the first node of a group the record that makes it the owner of every shard.
  */
 import { CatgaError } from "../base/errors.ts";
-import { VIRTUAL_NODES, WATCH_ALL_MAX, WATCHED_NODES } from "../base/limits.ts";
+import { silenceMsMax, VIRTUAL_NODES, WATCH_ALL_MAX, WATCHED_NODES } from "../base/limits.ts";
 import { runtimeOf } from "../base/runtime.ts";
-import {
-  grantedLease,
-  type Lease,
-  type LeaseEvent,
-  silenceMsMax,
-  stepLease,
-} from "../ownership/lease.ts";
+import { grantedLease, type Lease, type LeaseEvent, stepLease } from "../ownership/lease.ts";
 import type { CasResult, Entry } from "../protocol/ledger.ts";
 import {
   type GroupsRecord,

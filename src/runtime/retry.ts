@@ -2,11 +2,10 @@
  * Calls that are sent again when they fail. A command goes under a key, so that the dedup window of
  * its entity makes it run once; a query may run as often as it likes. After the death of an owner
  * nobody remembers what it ran: a command that may have run there is never sent again blindly.
- *
- * Waits double, with equal jitter. Source: Brooker, "Exponential Backoff And Jitter", 2015.
  */
+import { backoffMs } from "../base/backoff.ts";
 import { CatgaError, type ErrorCode } from "../base/errors.ts";
-import { RETRY_MS, RETRY_MS_MAX } from "../base/limits.ts";
+import { RETRY } from "../base/limits.ts";
 import type { Sending } from "./call.ts";
 import type { MessageKind } from "./definition.ts";
 import type { Router } from "./router.ts";
@@ -44,7 +43,7 @@ export async function sendRetrying(
     } catch (error) {
       const isPassing = error instanceof CatgaError && mayPass(error, kind);
       const isOver = sending.signal?.aborted === true;
-      const waitMs = Math.min(RETRY_MS_MAX, RETRY_MS * 2 ** tries) * (0.5 + random.fraction() / 2);
+      const waitMs = backoffMs(tries, RETRY, random);
       const isLate = clock.nowMs() + waitMs >= sending.boundMs;
       if (tries === retries || !isPassing || isOver || isLate) throw error;
       // From here on the key must still be known where it may have run.

@@ -3,8 +3,8 @@
  * its lease, or the authority lost what it knew) ends with everything it had in memory; another one
  * takes its seat, so that the program goes on as a member.
  */
-import { RETRY_MS, RETRY_MS_MAX } from "../base/limits.ts";
-import { silenceMsMax } from "../ownership/lease.ts";
+import { backoffMs } from "../base/backoff.ts";
+import { RETRY, silenceMsMax } from "../base/limits.ts";
 import { type FenceReason, Node, type RefFactory } from "./node.ts";
 import type { NodeOptions } from "./node-context.ts";
 import type { Router } from "./router.ts";
@@ -34,7 +34,11 @@ export class Seat {
 
   /** Resolves when the node has joined. */
   async take(): Promise<void> {
-    const fenced = (reason: FenceReason): void => void this.#takeAgain(reason);
+    const fenced = (reason: FenceReason): void => {
+      this.#takeAgain(reason).catch((error: unknown) => {
+        this.#options.log.error({ error }, "cannot join anew, and will not try again");
+      });
+    };
     const node = await Node.start(this.#options, this.#refTo, fenced);
     // Stopped meanwhile: nobody will ask this one to leave.
     if (this.#stopped !== undefined) return node.stop(0);
@@ -60,24 +64,21 @@ export class Seat {
         return this.#tell(before);
       } catch (error) {
         log.error({ error }, "cannot join anew, this is tried again");
-        waitMs = Math.min(RETRY_MS_MAX, RETRY_MS * 2 ** tries) * (0.5 + random.fraction() / 2);
+        waitMs = backoffMs(tries, RETRY, random);
       }
     }
   }
 
   /** What happened to the cluster in the meantime. */
   #tell(before: readonly NodeInfo[]): void {
+    const { events } = this.#options;
     const after = nodesOf(this.node.context);
-    for (const { node } of missing(after, before)) {
-      this.#options.events.emit("node-left", { node, reason: "failed" });
+    const [were, are] = [before, after].map((nodes) => new Set(nodes.map(({ node }) => node)));
+    for (const { node } of before) {
+      if (!are!.has(node)) events.emit("node-left", { node, reason: "failed" });
     }
-    for (const { node, endpoint } of missing(before, after)) {
-      this.#options.events.emit("node-joined", { node, endpoint });
+    for (const { node, endpoint } of after) {
+      if (!were!.has(node)) events.emit("node-joined", { node, endpoint });
     }
   }
-}
-
-/** Those of `nodes` that are not among `others`. */
-function missing(others: readonly NodeInfo[], nodes: readonly NodeInfo[]): NodeInfo[] {
-  return nodes.filter(({ node }) => !others.some((other) => other.node === node));
 }

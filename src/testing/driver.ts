@@ -5,7 +5,7 @@
 import type { AuthorityListener, Snapshot } from "../ports/authority.ts";
 import type { Driver, Ports } from "../ports/driver.ts";
 import type { LinkListener } from "../ports/link.ts";
-import { silenceMsMax } from "../ownership/lease.ts";
+import { silenceMsMax } from "../base/limits.ts";
 import { type CasResult, type Change, type Entry, Ledger } from "../protocol/ledger.ts";
 import { TrafficMeter } from "./traffic.ts";
 import type { SessionRecord } from "../protocol/records.ts";

@@ -6,7 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { jetstreamManager } from "@nats-io/jetstream";
 import { connect } from "@nats-io/transport-node";
-import { loaded } from "../../src/api/options.ts";
+import { loadOptional } from "../../src/base/optional.ts";
 import { nats } from "../../src/drivers/nats/index.ts";
 import { Cluster, command, defineEntity, type ErrorCode, isCatgaError } from "../../src/index.ts";
 import { Counter, countAll, type CounterNode, nodes, serve, stopAll } from "./nats-nodes.ts";
@@ -173,11 +173,13 @@ test("options that make no sense are refused", () => {
 
 test("a client package that is not installed is named, with the command", async () => {
   const missing = "no-such-package";
-  const error: unknown = await loaded("a b", () => import(missing)).catch((each: unknown) => each);
+  const error: unknown = await loadOptional("a b", () => import(missing)).catch(
+    (each: unknown) => each,
+  );
   expect(isCatgaError(error, "MISSING_PACKAGE")).toBe(true);
   expect(String(error)).toContain('run "npm install a b"');
   const broken = new Error("broken");
-  const failure: unknown = await loaded("a", () => Promise.reject(broken)).catch(
+  const failure: unknown = await loadOptional("a", () => Promise.reject(broken)).catch(
     (each: unknown) => each,
   );
   expect(failure).toBe(broken);

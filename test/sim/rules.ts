@@ -45,7 +45,7 @@ export const MUTATIONS: readonly Mutation[] = [
   },
   {
     rule: "L5 observers wait for the whole lease",
-    file: "ownership/lease.ts",
+    file: "base/limits.ts",
     from: "return leaseMs * (1 + 2 * CLOCK_DRIFT_MAX) + LEASE_GUARD_MS;",
     to: "return leaseMs * 0.6 + 0 * (CLOCK_DRIFT_MAX + LEASE_GUARD_MS);",
     kind: "chaos",

@@ -9,7 +9,7 @@
  * the kernel closes the sockets of the dead at once, and a node never closes this one itself.
  */
 import type { Clock } from "../../base/clock.ts";
-import { CLOCK_DRIFT_MAX, LEASE_GUARD_MS } from "../../base/limits.ts";
+import { silenceMsMax } from "../../base/limits.ts";
 import { type Change, type Entry, isChange, isEntry, Ledger } from "../../protocol/ledger.ts";
 import { sessionKey, type SessionRecord } from "../../protocol/records.ts";
 import { type Door, type Identity, openDoor } from "./handshake.ts";
@@ -96,8 +96,7 @@ export class Hub {
     const others = register.others();
     const silent = [self, ...others.keys()].filter((each) => !heard.has(each));
     const longestMs = Math.max(leaseMs, ...silent.map((each) => others.get(each) ?? 0));
-    const waitMs = longestMs * (1 + 2 * CLOCK_DRIFT_MAX) + LEASE_GUARD_MS;
-    if (silent.length > 0 && clock.nowMs() < this.#beganMs + waitMs) {
+    if (silent.length > 0 && clock.nowMs() < this.#beganMs + silenceMsMax(longestMs)) {
       this.#cancelCheck = clock.after(RECHECK_MS, () => this.#checkOpen(heard));
       return;
     }

@@ -12,7 +12,7 @@
  */
 import type { Msg, Subscription } from "@nats-io/transport-node";
 import { CatgaError, describeError, isCatgaError } from "../../base/errors.ts";
-import { CLOCK_DRIFT_MAX, JOIN_TIMEOUT_MS, LEASE_GUARD_MS } from "../../base/limits.ts";
+import { JOIN_TIMEOUT_MS, silenceMsMax } from "../../base/limits.ts";
 import type { Authority, AuthorityListener, Snapshot } from "../../ports/authority.ts";
 import type { CasResult, Change, Entry } from "../../protocol/ledger.ts";
 import type { Bucket } from "./bucket.ts";
@@ -140,7 +140,7 @@ export class NatsAuthority implements Authority, ConnectionListener {
     const { bucket, leaseMs } = this.#parts;
     const generation = (await bucket.find("make"))?.generation ?? 0;
     if (await bucket.isOpened(generation)) return;
-    await this.#pause(leaseMs * (1 + 2 * CLOCK_DRIFT_MAX) + LEASE_GUARD_MS);
+    await this.#pause(silenceMsMax(leaseMs));
     this.#throwIfClosed();
     if ((await bucket.find())?.generation === generation) await bucket.markOpened(generation);
     else throw new Error("the bucket was made anew meanwhile");

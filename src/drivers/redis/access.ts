@@ -8,6 +8,7 @@
 import type { Redis, RedisOptions as ClientOptions } from "ioredis";
 import { CatgaError, isCatgaError } from "../../base/errors.ts";
 import { HANDSHAKE_TIMEOUT_MS } from "../../base/limits.ts";
+import { loadOptional } from "../../base/optional.ts";
 
 /** Where the server is, who asks, and what it is asked under. */
 export interface RedisOptions {
@@ -75,11 +76,7 @@ export function accessOf(options: RedisOptions): Access {
     isReadable: !isLocal && (tls === undefined || (password ?? "") === ""),
     async makeClient() {
       if (client !== undefined) return client.duplicate(ONE_CONNECTION);
-      const library = await import("ioredis").catch((cause: unknown) => {
-        if ((cause as { readonly code?: string }).code !== "ERR_MODULE_NOT_FOUND") throw cause;
-        const details = { package: "ioredis", purpose: "talk to Redis" };
-        throw new CatgaError("MISSING_PACKAGE", details, { cause });
-      });
+      const library = await loadOptional("ioredis", () => import("ioredis"));
       return new library.Redis({ ...settings, ...ONE_CONNECTION });
     },
   };

@@ -6,7 +6,7 @@
  * given another generation, in which nothing is known, and whose gate stays closed as long as
  * anybody may still act under the one before.
  */
-import { AUTHORITY_TIMEOUT_MS, CLOCK_DRIFT_MAX, LEASE_GUARD_MS } from "../../base/limits.ts";
+import { AUTHORITY_TIMEOUT_MS, silenceMsMax } from "../../base/limits.ts";
 import type { Authority, AuthorityListener, Snapshot } from "../../ports/authority.ts";
 import type { CasResult, Change, Entry } from "../../protocol/ledger.ts";
 import { refusalOf } from "./access.ts";
@@ -124,7 +124,7 @@ export class RedisAuthority implements Authority {
     const { clock, gates, leaseMs } = this.#parts;
     const seenMs = gates.get(gate) ?? clock.nowMs();
     gates.set(gate, seenMs);
-    const endMs = seenMs + leaseMs * (1 + 2 * CLOCK_DRIFT_MAX) + LEASE_GUARD_MS;
+    const endMs = seenMs + silenceMsMax(leaseMs);
     const open = async (): Promise<scripts.Booted> => {
       await new Promise<void>((done) => void clock.after(Math.max(0, endMs - clock.nowMs()), done));
       const opened = await this.#boot(connection, -1, gate);

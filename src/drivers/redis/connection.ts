@@ -5,6 +5,7 @@
  * away without a word is not waited for.
  */
 import type { Redis } from "ioredis";
+import { type Backoff, backoffMs } from "../../base/backoff.ts";
 import type { Clock } from "../../base/clock.ts";
 import type { Logger } from "../../base/logger.ts";
 import type { Random } from "../../base/random.ts";
@@ -28,9 +29,8 @@ const FORGETS =
   "set appendonly yes";
 const EVICTS = "Redis may drop records when its memory is short: set maxmemory-policy noeviction";
 const READABLE = "Redis is used over a network without a password or without TLS";
-/** Longest wait before a connection is opened anew. */
-const REOPEN_MS_MAX = 500;
-const REOPEN_MS = 40;
+/** Waits before a connection is opened anew: a server that comes back has much to do. */
+const REOPEN: Backoff = { firstMs: 40, longestMs: 500 };
 /** One failure of so many is said: one in some ten seconds. */
 const SAID_TRIES = 25;
 
@@ -119,9 +119,7 @@ export class Connection {
   /** Once this one has ended, calls `open` until it succeeds, as long as that is wanted. */
   follow({ access, clock, log, random }: Dialer, isWanted: () => boolean, open: Open): void {
     const attempt = (tries: number): void => {
-      // Not all at the same moment: a server that comes back has much to do.
-      const waitMs = Math.min(REOPEN_MS_MAX, REOPEN_MS * 2 ** tries);
-      clock.after(waitMs * (0.5 + random.fraction() / 2), () => {
+      clock.after(backoffMs(tries, REOPEN, random), () => {
         if (!isWanted()) return;
         open().catch((failure: unknown) => {
           const error = refusalOf(failure, access.address);

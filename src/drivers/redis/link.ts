@@ -6,6 +6,7 @@
  * A published frame that nobody listens for is lost. When a node's connection was away, it greets
  * everybody it knows: both sides then send again what was lost meanwhile.
  */
+import { Buffer } from "node:buffer";
 import { AUTHORITY_TIMEOUT_MS, FRAME_BYTES_MAX } from "../../base/limits.ts";
 import type { Link, LinkListener, LinkPeer } from "../../ports/link.ts";
 import { refusalOf } from "./access.ts";
