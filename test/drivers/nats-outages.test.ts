@@ -4,25 +4,40 @@ import { jetstreamManager } from "@nats-io/jetstream";
 import { connect } from "@nats-io/transport-node";
 import { waitUntil } from "../contracts/wait-until.ts";
 import {
-  allOwnSome,
-  clusterAt,
-  countAll,
-  type CounterNode,
+  allOwn,
+  askAll,
+  forgetTurns,
   IDS,
   join,
-  lives,
   loadOf,
-  noCopyCameBack,
-  serve,
-  stopAll,
-} from "./nats-nodes.ts";
-import { brokersAreWanted } from "./nats-server.ts";
-import { uniqueName } from "./port.ts";
+  neverTwoCopies,
+  type Place,
+  placeAt,
+  type WitnessNode,
+} from "./broker-nodes.ts";
+import { brokersAreWanted } from "./broker-process.ts";
+import { clusterAt, serve, stopAll } from "./nats-nodes.ts";
 import { Proxy } from "./proxy.ts";
 
 afterEach(stopAll);
 
-function seenBy(node: CounterNode): string {
+/** The same place, by way of a proxy. */
+function through({ port }: Proxy, place: Place): Place {
+  return { ...place, transport: `nats://127.0.0.1:${port}` };
+}
+
+/** Two nodes, one of which reaches the server through a proxy. */
+async function pair(): Promise<{ first: WitnessNode; second: WitnessNode; proxy: Proxy }> {
+  const server = await serve();
+  const proxy = await Proxy.to(server.port);
+  const place = placeAt(server.url);
+  const first = await join(place, "n1");
+  const second = await join(through(proxy, place), "n2");
+  await allOwn([first, second]);
+  return { first, second, proxy };
+}
+
+function seenBy(node: WitnessNode): string {
   return node.nodes.map((each) => each.node).join();
 }
 
@@ -31,11 +46,11 @@ describe.if(brokersAreWanted())("a server that is killed and comes back with its
     "by %s: memory is intact",
     async (signal) => {
       const server = await serve();
-      const [first, second] = (await clusterAt(server, 2)) as [CounterNode, CounterNode];
-      const before = await countAll(first);
+      const [first, second] = (await clusterAt(server, 2)) as [WitnessNode, WitnessNode];
+      const before = await askAll(first);
       await server.kill(signal);
       await server.resume();
-      const after = await countAll(second);
+      const after = await askAll(second);
       expect(after.map(({ copy }) => copy)).toEqual(before.map(({ copy }) => copy));
       expect(after.map(({ count }) => count)).toEqual(before.map(() => 2));
     },
@@ -47,12 +62,12 @@ describe.if(brokersAreWanted())("a server that is killed and comes back with its
     const cluster = await clusterAt(server, 3);
     const left: string[] = [];
     for (const node of cluster) node.on("node-left", (event) => left.push(event.node));
-    const before = await countAll(cluster[0]!);
+    const before = await askAll(cluster[0]!);
     await server.kill();
     const downMs = performance.now();
     await waitUntil("several leases have passed", () => performance.now() - downMs > 2_500);
     await server.resume();
-    const after = await countAll(cluster[1]!);
+    const after = await askAll(cluster[1]!);
     expect(after.map(({ copy }) => copy)).toEqual(before.map(({ copy }) => copy));
     expect(left).toEqual([]);
   }, 30_000);
@@ -60,23 +75,23 @@ describe.if(brokersAreWanted())("a server that is killed and comes back with its
   test("after it hung: memory is intact", async () => {
     const server = await serve();
     const cluster = await clusterAt(server, 2);
-    const before = await countAll(cluster[0]!);
+    const before = await askAll(cluster[0]!);
     await server.kill("SIGSTOP");
     const downMs = performance.now();
     await waitUntil("a lease has passed", () => performance.now() - downMs > 1_500);
     await server.kill("SIGCONT");
-    const after = await countAll(cluster[1]!);
+    const after = await askAll(cluster[1]!);
     expect(after.map(({ copy }) => copy)).toEqual(before.map(({ copy }) => copy));
   }, 30_000);
 });
 
 describe.if(brokersAreWanted())("a server that comes back without its data", () => {
   test("nodes join anew, entities begin anew, and never have two copies", async () => {
-    lives.clear();
+    forgetTurns();
     const server = await serve();
     const cluster = await clusterAt(server, 3);
-    await countAll(cluster[0]!);
-    const before = await countAll(cluster[0]!);
+    await askAll(cluster[0]!);
+    const before = await askAll(cluster[0]!);
     const load = loadOf(cluster);
     await server.kill();
     server.wipe();
@@ -85,20 +100,20 @@ describe.if(brokersAreWanted())("a server that comes back without its data", () 
       "all nodes see each other in the new bucket",
       async () => {
         const seen = cluster.map(seenBy);
-        const after = await countAll(cluster[0]!).catch(() => []);
+        const after = await askAll(cluster[0]!).catch(() => []);
         const isNew = IDS.every((_, i) => (after[i]?.copy ?? 0) > before[i]!.copy);
         return isNew && seen.every((each) => each === "n1,n2,n3");
       },
       { timeoutMs: 20_000 },
     );
     await load.end();
-    noCopyCameBack();
+    neverTwoCopies();
   }, 40_000);
 
   test("a bucket that is deleted while all are connected is noticed", async () => {
     const server = await serve();
-    const [first] = (await clusterAt(server, 2)) as [CounterNode, CounterNode];
-    const before = await countAll(first);
+    const [first] = (await clusterAt(server, 2)) as [WitnessNode, WitnessNode];
+    const before = await askAll(first);
     const client = await connect({ servers: server.url.slice(7) });
     const manager = await jetstreamManager(client);
     const [bucket] = await manager.streams.list().next();
@@ -108,7 +123,7 @@ describe.if(brokersAreWanted())("a server that comes back without its data", () 
     await waitUntil(
       "entities begin anew",
       async () => {
-        const after = await countAll(first).catch((error: unknown) => {
+        const after = await askAll(first).catch((error: unknown) => {
           last = String(error);
           return [];
         });
@@ -116,45 +131,40 @@ describe.if(brokersAreWanted())("a server that comes back without its data", () 
       },
       { timeoutMs: 20_000, describe: () => last },
     );
-    expect(await countAll(first)).toHaveLength(IDS.length);
+    expect(await askAll(first)).toHaveLength(IDS.length);
   }, 40_000);
 
   test("a newcomer waits until nobody may act under the bucket before", async () => {
     const server = await serve();
     const proxy = await Proxy.to(server.port);
-    const name = uniqueName("newcomer");
-    const old = await join(`nats://127.0.0.1:${proxy.port}`, name, "old");
-    await countAll(old);
-    lives.clear();
+    const place = placeAt(server.url);
+    const old = await join(through(proxy, place), "old");
+    await askAll(old);
+    forgetTurns();
     const load = loadOf([old]);
     // It learns nothing, and may act until its lease is over.
     proxy.block();
     await server.kill();
     server.wipe();
     await server.resume();
-    const fresh = await join(server.url, name, "fresh");
-    await countAll(fresh);
+    const fresh = await join(place, "fresh");
+    await askAll(fresh);
     proxy.unblock();
     await waitUntil("the old one has joined anew", () => seenBy(old) === "fresh,old", {
       timeoutMs: 15_000,
     });
     await load.end();
     proxy.close();
-    noCopyCameBack();
+    neverTwoCopies();
   }, 40_000);
 });
 
 describe.if(brokersAreWanted())("one node's way to the server", () => {
   test("is cut again and again: every message is answered once", async () => {
-    const server = await serve();
-    const proxy = await Proxy.to(server.port);
-    const name = uniqueName("cut");
-    const first = await join(server.url, name, "n1");
-    const second = await join(`nats://127.0.0.1:${proxy.port}`, name, "n2");
-    await allOwnSome([first, second]);
-    await countAll(first);
+    const { first, second, proxy } = await pair();
+    await askAll(first);
     for (let cut = 1; cut <= 5; cut++) {
-      const counting = [countAll(first), countAll(second)];
+      const counting = [askAll(first), askAll(second)];
       proxy.unblock();
       for (const counts of await Promise.all(counting)) {
         for (const { count } of counts) expect([cut * 2, cut * 2 + 1]).toContain(count);
@@ -164,26 +174,21 @@ describe.if(brokersAreWanted())("one node's way to the server", () => {
   }, 30_000);
 
   test("is blocked for longer than its lease: others take over, and it joins anew", async () => {
-    const server = await serve();
-    const proxy = await Proxy.to(server.port);
-    const name = uniqueName("cut");
-    const first = await join(server.url, name, "n1");
-    const second = await join(`nats://127.0.0.1:${proxy.port}`, name, "n2");
-    await allOwnSome([first, second]);
-    await countAll(second);
-    lives.clear();
+    const { first, second, proxy } = await pair();
+    await askAll(second);
+    forgetTurns();
     const load = loadOf([first, second]);
     proxy.block();
     await waitUntil("it is taken for dead", () => seenBy(first) === "n1");
-    await countAll(first);
+    await askAll(first);
     proxy.unblock();
     const limit = { timeoutMs: 15_000 };
     for (const node of [first, second]) {
       await waitUntil("it has joined anew", () => seenBy(node) === "n1,n2", limit);
     }
-    await allOwnSome([first, second]);
+    await allOwn([first, second]);
     await load.end();
     proxy.close();
-    noCopyCameBack();
+    neverTwoCopies();
   }, 40_000);
 });

@@ -9,15 +9,23 @@ import { connect } from "@nats-io/transport-node";
 import { loadOptional } from "../../src/base/optional.ts";
 import { nats } from "../../src/drivers/nats/index.ts";
 import { Cluster, command, defineEntity, type ErrorCode, isCatgaError } from "../../src/index.ts";
-import { Counter, countAll, type CounterNode, nodes, serve, stopAll } from "./nats-nodes.ts";
-import { brokersAreWanted, NatsServer } from "./nats-server.ts";
+import {
+  adopt,
+  askAll,
+  join as joinAt,
+  stopAll as stopNodes,
+  type WitnessNode,
+} from "./broker-nodes.ts";
+import { brokersAreWanted } from "./broker-process.ts";
+import { serve, stopAll } from "./nats-nodes.ts";
+import { NatsServer } from "./nats-server.ts";
 import { freePort, uniqueName } from "./port.ts";
 
 afterEach(stopAll);
 
-async function codeOf(starting: Promise<CounterNode>): Promise<ErrorCode | undefined> {
+async function codeOf(starting: Promise<WitnessNode>): Promise<ErrorCode | undefined> {
   try {
-    nodes.push(await starting);
+    adopt(await starting);
   } catch (error) {
     expect(String(error)).not.toContain("hunter2");
     return isCatgaError(error) ? error.code : undefined;
@@ -44,8 +52,8 @@ function certificate(): { readonly caFile: string; readonly config: string } {
   return { caFile, config: `tls { cert_file: "${caFile}", key_file: "${key}" }` };
 }
 
-function start(transport: Parameters<typeof Cluster.start>[0]): Promise<CounterNode> {
-  return Cluster.start(transport) as Promise<CounterNode>;
+function start(transport: Parameters<typeof Cluster.start>[0]): Promise<WitnessNode> {
+  return Cluster.start(transport) as Promise<WitnessNode>;
 }
 
 describe.if(brokersAreWanted())("a server that cannot serve", () => {
@@ -70,15 +78,15 @@ describe.if(brokersAreWanted())("a server that cannot serve", () => {
       { servers: server.url, user: "a", pass: "right" },
       { servers: [server.url.replace("//", "//a:right@")] },
     ]) {
-      nodes.push(await start({ transport: nats(options), name: "same" }));
+      adopt(await start({ transport: nats(options), name: "same" }));
     }
   });
 
   test("wants a token: BROKER_REFUSED without it, welcome with it", async () => {
     const server = await serve('authorization { token: "hunter2" }');
     expect(await codeOf(start(server.url))).toBe("BROKER_REFUSED");
-    nodes.push(await start(server.url.replace("//", "//hunter2@") as `nats://${string}`));
-    nodes.push(await start({ transport: nats({ servers: server.url, token: "hunter2" }) }));
+    adopt(await start(server.url.replace("//", "//hunter2@") as `nats://${string}`));
+    adopt(await start({ transport: nats({ servers: server.url, token: "hunter2" }) }));
   });
 
   test("shows a certificate of nobody: BROKER_UNREACHABLE; with its CA, welcome", async () => {
@@ -88,7 +96,7 @@ describe.if(brokersAreWanted())("a server that cannot serve", () => {
     expect(await codeOf(start(at))).toBe("BROKER_UNREACHABLE");
     // A server that demands TLS gets it, and is checked, whatever the URL says.
     expect(await codeOf(start(server.url))).toBe("BROKER_UNREACHABLE");
-    nodes.push(await start({ transport: nats({ servers: at, tls: { caFile } }), name: "sealed" }));
+    adopt(await start({ transport: nats({ servers: at, tls: { caFile } }), name: "sealed" }));
     const plainly = nats({ servers: plain.url, tls: { caFile } });
     expect(await codeOf(start({ transport: plainly }))).toBe("BROKER_UNREACHABLE");
   });
@@ -141,12 +149,13 @@ describe.if(brokersAreWanted())("a connection of one's own", () => {
     const server = await serve();
     const connection = await connect({ servers: server.url.slice(7) });
     const name = uniqueName("own");
+    const nodes: WitnessNode[] = [];
     for (const nodeId of ["a", "b"]) {
-      const transport = nats({ connection });
-      nodes.push(await Cluster.start({ transport, name, nodeId, entities: [Counter] }));
+      const place = { transport: nats({ connection }), name };
+      nodes.push(await joinAt(place, nodeId));
     }
-    await countAll(nodes[1]!);
-    for (const node of nodes.splice(0)) await node.stop();
+    await askAll(nodes[1]!);
+    await stopNodes();
     expect(connection.isClosed()).toBe(false);
     await connection.close();
     const again = nats({ connection });

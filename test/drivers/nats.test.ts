@@ -1,7 +1,8 @@
 /** The NATS driver passes the contracts. */
 import { afterAll, beforeAll, describe, test } from "bun:test";
 import { natsCases } from "./fixtures.ts";
-import { brokersAreWanted, NatsServer } from "./nats-server.ts";
+import { brokersAreWanted } from "./broker-process.ts";
+import { NatsServer } from "./nats-server.ts";
 
 describe.if(brokersAreWanted())("over one server", () => {
   let server: NatsServer;

@@ -1,91 +1,63 @@
-/** A real redis-server of a test's own: on a free port, its data in a folder that goes away. */
-import { type ChildProcess, spawn } from "node:child_process";
-import { once } from "node:events";
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
+/** A redis-server of one test: on a free port of loopback, its data in a folder that goes away. */
+import { mkdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
-import process from "node:process";
 import { Redis } from "ioredis";
-import { waitUntil } from "../contracts/wait-until.ts";
+import { BrokerProcess } from "./broker-process.ts";
 import { freePort } from "./port.ts";
-
-/** True where brokers are left out on purpose; what is left out is said. */
-export const SKIPS_BROKERS: boolean = process.env["CATGA_SKIP_BROKERS"] === "1";
 
 /** A server that can be killed and started again, with its data or without. */
 export class RedisServer {
   readonly port: number;
   readonly #options: readonly string[];
-  #folder = "";
-  #process: ChildProcess | undefined;
+  readonly #process = new BrokerProcess("redis-server");
   #admin: Redis | undefined;
-  /** Stands in the arguments of the client of {@link ask}. */
-  readonly #password: string | undefined;
 
   private constructor(port: number, options: readonly string[]) {
     this.port = port;
     this.#options = options;
-    const at = options.indexOf("--requirepass");
-    this.#password = at === -1 ? undefined : options[at + 1];
   }
 
   /** Starts one; `options` are those of its command line. */
   static async start(...options: readonly string[]): Promise<RedisServer> {
     const server = new RedisServer(await freePort(), options);
-    await server.restart();
+    await server.resume();
     return server;
   }
 
   /** Where it is. */
-  get url(): string {
+  get url(): `redis://${string}` {
     return `redis://127.0.0.1:${this.port}`;
   }
 
-  /** Starts it, with what its folder holds. */
-  async restart(): Promise<void> {
-    if (this.#folder === "") this.#folder = mkdtempSync(join(tmpdir(), "catga-redis-"));
-    const data = ["--dir", this.#folder, "--appendonly", "yes", "--save", ""];
+  get #data(): string {
+    return join(this.#process.folder, "data");
+  }
+
+  /** Starts the server, again after {@link kill}, with what its folder holds. */
+  async resume(): Promise<void> {
+    mkdirSync(this.#data, { recursive: true });
+    const data = ["--dir", this.#data, "--appendonly", "yes", "--save", ""];
     const place = ["--port", `${this.port}`, "--bind", "127.0.0.1"];
-    const child = spawn("redis-server", [...place, ...data, ...this.#options], { stdio: "ignore" });
-    this.#process = child;
-    let failure: Error | undefined;
-    child.on("error", (error) => {
-      const install = 'Cannot start redis-server: run "apt-get install redis-server"';
-      failure = new Error(`${install}, or set CATGA_SKIP_BROKERS=1`, { cause: error });
-    });
-    await waitUntil("redis-server answers", async () => {
-      if (failure !== undefined) throw failure;
+    await this.#process.start([...place, ...data, ...this.#options], async () => {
       return (await this.ask("PING").catch(() => undefined)) === "PONG";
     });
   }
 
-  /** Ends it as a crash would. */
-  async kill(): Promise<void> {
-    this.#admin?.disconnect();
-    this.#admin = undefined;
-    const child = this.#process;
-    this.#process = undefined;
-    if (child === undefined || child.exitCode !== null || child.pid === undefined) return;
-    const ended = once(child, "exit");
-    child.kill("SIGKILL");
-    await ended;
+  /** Sends it a signal: SIGSTOP and SIGCONT, or one that ends it, which is waited for. */
+  async kill(signal?: NodeJS.Signals): Promise<void> {
+    await this.#process.kill(signal);
   }
 
-  /** Stops it in its tracks, or lets it go on. */
-  signal(signal: "SIGSTOP" | "SIGCONT"): void {
-    this.#process?.kill(signal);
-  }
-
-  /** Throws its data away; only while it does not run. */
+  /** What it has kept is gone; only while it does not run. */
   wipe(): void {
-    if (this.#folder !== "") rmSync(this.#folder, { recursive: true, force: true });
-    this.#folder = "";
+    rmSync(this.#data, { recursive: true, force: true });
   }
 
   /** Ends it and removes its data. */
   async stop(): Promise<void> {
-    await this.kill();
-    this.wipe();
+    this.#admin?.disconnect();
+    this.#admin = undefined;
+    await this.#process.stop();
   }
 
   /** A command by a connection of the test's own. */
@@ -96,13 +68,10 @@ export class RedisServer {
 
   #connect(): Redis {
     const { port } = this;
-    const password = this.#password === undefined ? {} : { password: this.#password };
-    const admin = new Redis({
-      port,
-      ...password,
-      maxRetriesPerRequest: 1,
-      retryStrategy: () => 20,
-    });
+    const at = this.#options.indexOf("--requirepass");
+    const password = at === -1 ? {} : { password: this.#options[at + 1]! };
+    const manners = { maxRetriesPerRequest: 1, retryStrategy: () => 20 };
+    const admin = new Redis({ port, ...password, ...manners });
     admin.on("error", () => {});
     return admin;
   }

@@ -54,35 +54,23 @@ function stopped(node: "n1" | "n2", leases: number): Scenario {
   };
 }
 
-const SCENARIOS: readonly Scenario[] = [
-  {
-    name: "SIGKILL of an owner",
+/** Ends `nodes` without a word; what they are stands in the name. */
+function killed(what: string, nodes: readonly string[]): Scenario {
+  return {
+    name: `SIGKILL of ${what}`,
     heartbeat: "fast",
-    nodes: 3,
+    nodes: 2 + nodes.length,
     async run(rig) {
-      rig.signal("n2", "SIGKILL");
-      await wait(1_500);
-    },
-  },
-  {
-    name: "SIGKILL of the hub",
-    heartbeat: "fast",
-    nodes: 3,
-    async run(rig) {
-      rig.signal("n1", "SIGKILL");
-      await wait(1_500);
-    },
-  },
-  {
-    name: "SIGKILL of the hub and an owner",
-    heartbeat: "fast",
-    nodes: 4,
-    async run(rig) {
-      rig.signal("n1", "SIGKILL");
-      rig.signal("n3", "SIGKILL");
+      for (const node of nodes) rig.signal(node, "SIGKILL");
       await wait(2_000);
     },
-  },
+  };
+}
+
+const SCENARIOS: readonly Scenario[] = [
+  killed("an owner", ["n2"]),
+  killed("the hub", ["n1"]),
+  killed("the hub and an owner", ["n1", "n3"]),
   ...[0.1, 0.6, 1.2, 3].map((leases) => stopped("n2", leases)),
   ...[0.87, 2].map((leases) => stopped("n1", leases)),
   {

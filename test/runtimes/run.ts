@@ -7,7 +7,8 @@ import process from "node:process";
 import { inspect } from "node:util";
 import { runtimeOf } from "../../src/base/runtime.ts";
 import { embeddedCases, memoryCases, natsCases, redisCases } from "../drivers/fixtures.ts";
-import { brokersAreWanted, NatsServer } from "../drivers/nats-server.ts";
+import { brokersAreWanted } from "../drivers/broker-process.ts";
+import { NatsServer } from "../drivers/nats-server.ts";
 import { RedisServer } from "../drivers/redis-server.ts";
 
 const CHECK_MS_MAX = 30_000;
