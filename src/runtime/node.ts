@@ -66,8 +66,8 @@ export class Node implements AuthorityListener {
     const shards = new Shards(context, {
       writer: this.#writer,
       local,
-      send: (to, note) => {
-        if (context.view.isAlive(to)) this.#mesh.peer(to).outbox().notes.push(note);
+      send: (to, note, chars) => {
+        if (context.view.isAlive(to)) this.#mesh.peer(to).outbox(chars).notes.push(note);
       },
     });
     this.#local = local;

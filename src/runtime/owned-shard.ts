@@ -36,7 +36,8 @@ export interface ShardHome {
   /** True when everything has to go, also what cannot travel. */
   readonly isLeaving: boolean;
   happened(shard: OwnedShard, event: ShardEvent): void;
-  send(to: string, note: HandoffNote): void;
+  /** `chars` is about the length of the note, if that matters. */
+  send(to: string, note: HandoffNote, chars?: number): void;
   /** Lets the entities in `shard.packets` go on here, and takes messages for the shard. */
   accept(shard: OwnedShard): void;
 }
@@ -136,9 +137,9 @@ export class OwnedShard {
     const { number: shard, epoch } = this;
     const all = [...this.#counters];
     const counters = all.map(([sender, { channel, last }]) => [sender, channel, last] as const);
-    for (const [chunk, isLast] of chunksOf(rows)) {
+    for (const [chunk, chars, isLast] of chunksOf(rows)) {
       const content = { epoch, counters: isLast ? counters : [], rows: chunk, isLast };
-      this.#home.send(to, { kind: "transfer", group, shard, handoff, ...content });
+      this.#home.send(to, { kind: "transfer", group, shard, handoff, ...content }, chars);
     }
     context.after(STAGE_TIMEOUT_MS, timeout);
   }

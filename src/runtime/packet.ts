@@ -74,7 +74,7 @@ export function rowsOf(
 }
 
 /** Puts rows together to messages that a frame can carry; the last one is marked. */
-export function* chunksOf(rows: readonly Row[]): Iterable<readonly [Row[], isLast: boolean]> {
+export function* chunksOf(rows: readonly Row[]): Iterable<[Row[], chars: number, isLast: boolean]> {
   let chunk: Row[] = [];
   let chars = 0;
   for (const row of rows) {
@@ -82,14 +82,14 @@ export function* chunksOf(rows: readonly Row[]): Iterable<readonly [Row[], isLas
     const state = row[3];
     const length = row[0] === "entity" ? String(state).length + 100 : JSON.stringify(row).length;
     if (chars > 0 && chars + length > TRANSFER_CHARS_MAX) {
-      yield [chunk, false];
+      yield [chunk, chars, false];
       chunk = [];
       chars = 0;
     }
     chunk.push(row);
     chars += length;
   }
-  yield [chunk, true];
+  yield [chunk, chars, true];
 }
 
 /** Takes rows apart; `readMessage` makes a message of its row, if its entity knows it. */

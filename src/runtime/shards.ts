@@ -21,8 +21,7 @@ import type { RecordWriter } from "./record-writer.ts";
 export interface ShardParts {
   readonly writer: RecordWriter;
   readonly local: LocalDelivery;
-  /** Sends a note to a node. */
-  readonly send: (to: string, note: HandoffNote) => void;
+  readonly send: ShardHome["send"];
 }
 
 type Transfer = Extract<HandoffNote, { kind: "transfer" }>;

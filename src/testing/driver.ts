@@ -5,7 +5,7 @@
 import type { AuthorityListener, Snapshot } from "../ports/authority.ts";
 import type { Driver, Ports } from "../ports/driver.ts";
 import type { LinkListener } from "../ports/link.ts";
-import { silenceMsMax } from "../base/limits.ts";
+import { FRAME_BYTES_MAX, silenceMsMax } from "../base/limits.ts";
 import { type CasResult, type Change, type Entry, Ledger } from "../protocol/ledger.ts";
 import { TrafficMeter } from "./traffic.ts";
 import type { SessionRecord } from "../protocol/records.ts";
@@ -142,7 +142,7 @@ export class Simulation implements Driver {
   #send(from: string, to: string, frame: Uint8Array): void {
     const [here, there] = [nodeOf(from), nodeOf(to)];
     this.meter.sent(frame);
-    if (this.#isCut(here, there)) return;
+    if (this.#isCut(here, there) || frame.length > FRAME_BYTES_MAX) return;
     for (let copies = this.#copies(this.network); copies > 0; copies--) {
       const bytes = frame.slice();
       const delayMs = this.#world.aheadMs(here) + this.#delay(this.network);

@@ -106,6 +106,23 @@ describe("an entity that moves", () => {
     expect(seen.filter((line) => line.includes("out")).length).toBe(moved.length);
   });
 
+  test("is one of many, which together are more than a frame may hold", async () => {
+    const Heavy = defineEntity("heavy", {
+      messages: { look: query<void, number>() },
+      state: () => "x".repeat(1_000_000),
+      handlers: { look: (ctx) => ctx.state.length },
+    });
+    await using cluster = await TestCluster.start({ nodes: 1, entities: [Heavy], shardCount: 2 });
+    const looks = (): Promise<number[]> =>
+      Promise.all(IDS.map((id) => cluster.node("n1").entity(Heavy, id).send({ type: "look" })));
+    await cluster.run(looks());
+    await cluster.join("n2");
+    await cluster.advance("5s");
+    const owners = IDS.map((id) => cluster.node("n1").owner("heavy", id)?.node);
+    expect(owners.filter((owner) => owner === "n2").length).toBeGreaterThan(9);
+    expect(await cluster.run(looks())).toEqual(IDS.map(() => 1_000_000));
+  });
+
   test("brings its timers", async () => {
     await using cluster = await start();
     const first = cluster.node("n1");
