@@ -1,13 +1,19 @@
-/** The entities of this node, and what comes to them from elsewhere than its own callers. */
+/**
+ * The entities of this node, and what comes to them from elsewhere than its own callers: messages
+ * of other nodes, entities that move here, messages that had waited to leave this node.
+ */
 import { CatgaError } from "../base/errors.ts";
+import { admit, isStale } from "../ownership/channel.ts";
+import type { MessageItem } from "../protocol/frame.ts";
 import type { Row } from "../protocol/note.ts";
 import type { MessageSpec, Work } from "./definition.ts";
 import { EntityHost } from "./entity-host.ts";
-import { workOf } from "./inbound-work.ts";
+import { answerFailure, InboundWork, typeOf, workOf } from "./inbound-work.ts";
 import { LocalTell } from "./local-call.ts";
 import type { NodeContext } from "./node-context.ts";
 import type { OwnedShard } from "./owned-shard.ts";
 import { type Packet, packetsOf } from "./packet.ts";
+import type { Peer } from "./peer.ts";
 import type { RemoteCall } from "./remote-call.ts";
 import { type Exits, startTimer } from "./turn-context.ts";
 
@@ -30,6 +36,31 @@ export class LocalDelivery {
         this.#context.events.emit("stuck", { what, sinceMs });
       }
     }
+  }
+
+  /**
+   * Takes in a message of another node, if `shard` is served here and it is the next one of its
+   * channel; `false` when it belongs elsewhere, or comes too early. What is refused for good is
+   * answered and consumes its number.
+   */
+  receive(peer: Peer, item: MessageItem, shard: OwnedShard | undefined): boolean {
+    const host = this.hosts.get(item.entity);
+    if (host === undefined || shard === undefined) return false;
+    if (isStale(item.epoch, shard.cleanSince)) return false;
+    const counter = shard.counter(peer.incarnation, item.channel);
+    const admission = counter === undefined ? "duplicate" : admit(counter.last, item.sequence);
+    if (counter === undefined || admission !== "accept") return admission === "duplicate";
+    counter.last = item.sequence;
+    const type = typeOf(item.message);
+    const spec = host.definition.messages.get(type);
+    if (spec === undefined) {
+      const details = { entity: item.entity, message: type };
+      answerFailure(peer, item.call, new CatgaError("UNKNOWN_MESSAGE", details));
+    } else {
+      const { nowMs } = this.#context.slices;
+      host.deliver(item.id, shard, new InboundWork(peer, item, { spec, nowMs }));
+    }
+    return true;
   }
 
   /** A message that waited to leave this node, and whose shard has come here. */

@@ -4,14 +4,15 @@
  * Everything that is sent during one burst of work leaves together at its end, one frame for each
  * node; that is where the throughput across processes comes from.
  */
+import { HOLD_MS } from "../base/limits.ts";
 import { type ChannelCounter, isStale } from "../ownership/channel.ts";
 import type { Link, LinkListener, LinkPeer } from "../ports/link.ts";
-import { decodeFrame, type Frame, readItems } from "../protocol/frame.ts";
+import { decodeFrame, type Frame, type MessageItem, readItems } from "../protocol/frame.ts";
 import { type Entry, isEntry } from "../protocol/ledger.ts";
 import type { Note } from "../protocol/note.ts";
+import { shardKey } from "../protocol/records.ts";
 import { Channel, type ChannelOwner, type Route } from "./channel.ts";
 import type { Work } from "./definition.ts";
-import type { Inbound } from "./inbound.ts";
 import type { LocalDelivery } from "./local-delivery.ts";
 import type { NodeContext } from "./node-context.ts";
 import { Peer, type PeerOwner } from "./peer.ts";
@@ -24,7 +25,6 @@ export interface MeshParts {
   readonly link: Link;
   readonly shards: Shards;
   readonly local: LocalDelivery;
-  readonly inbound: Inbound;
   /** Takes in a record that another node knows. */
   readonly learn: (entry: Entry) => void;
 }
@@ -131,7 +131,7 @@ export class Mesh implements LinkListener, PeerOwner, ChannelOwner {
     const { calls, slices } = this.context;
     slices.read();
     return readItems(frame, {
-      message: (item) => this.parts.inbound.receive(peer, frame.number, item),
+      message: (item) => this.#receive(peer, item, frame.number),
       reply: (call, value) => calls.replied(call, value),
       note: (note) => this.#noted(peer, note),
     });
@@ -188,6 +188,18 @@ export class Mesh implements LinkListener, PeerOwner, ChannelOwner {
       this.pumpAll();
     };
     slices.later({ resume });
+  }
+
+  /** Brings a message to its entity, or tells its sender what this node knows of the shard. */
+  #receive(peer: Peer, item: MessageItem, frame: number): void {
+    const { shard, channel, sequence, entity } = item;
+    const { local, shards } = this.parts;
+    if (local.receive(peer, item, shards.serving(shard))) return;
+    const { view } = this.context;
+    const group = view.groupOf(entity) ?? entity;
+    const entry = view.entry(shardKey(group, shard));
+    const message = { group, shard, channel, sequence, frame };
+    peer.outbox().notes.push({ kind: "redirect", ...message, retryMs: HOLD_MS, entry });
   }
 
   #noted(peer: Peer, note: Note): void {

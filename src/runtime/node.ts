@@ -12,7 +12,6 @@ import type { Ports } from "../ports/driver.ts";
 import { incarnationOf } from "../protocol/ids.ts";
 import type { Entry } from "../protocol/ledger.ts";
 import type { SessionRecord } from "../protocol/records.ts";
-import { Inbound } from "./inbound.ts";
 import { LocalDelivery } from "./local-delivery.ts";
 import { Membership } from "./membership.ts";
 import { Mesh } from "./mesh.ts";
@@ -76,7 +75,6 @@ export class Node implements AuthorityListener {
       link: ports.link,
       shards,
       local,
-      inbound: new Inbound(shards, local),
       learn: (entry) => this.changed([entry]),
     });
     this.router = new Router(this.#mesh);

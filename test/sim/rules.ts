@@ -243,9 +243,9 @@ export const MUTATIONS: readonly Mutation[] = [
   },
   {
     rule: "M2 a message from before a claim is refused",
-    file: "runtime/inbound.ts",
-    from: " || isStale(item.epoch, shard.cleanSince)",
-    to: " || isStale(0, 0)",
+    file: "runtime/local-delivery.ts",
+    from: "if (isStale(item.epoch, shard.cleanSince)) return false;",
+    to: "if (isStale(0, 0)) return false;",
     kind: "late message",
     seed: 1,
   },
