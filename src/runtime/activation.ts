@@ -12,12 +12,12 @@ import { CatgaError, describeError } from "../base/errors.ts";
 import { isThenable } from "../base/thenable.ts";
 import { WheelEntry } from "../base/timer-wheel.ts";
 import { KeyedWork } from "./dedup-window.ts";
-import type { PassivationReason, Posted, Work } from "./definition.ts";
-import { Luggage } from "./luggage.ts";
+import type { PassivationReason } from "./definition.ts";
 import type { OwnedShard, Resident } from "./owned-shard.ts";
 import { answer, failureOf, type HookEnd, runHook } from "./outcome.ts";
 import type { Packet } from "./packet.ts";
-import { TurnContext, type TurnEntity, type TurnHome } from "./turn-context.ts";
+import { Luggage, TurnContext, type TurnEntity, type TurnHome } from "./turn-context.ts";
+import type { Work } from "./work.ts";
 
 /** What an activation needs of the entity type around it. */
 export interface ActivationHost extends TurnHome {
@@ -28,7 +28,7 @@ export interface ActivationHost extends TurnHome {
 }
 
 /** Where an activation comes from. */
-export type Origin = Pick<Packet, "state"> & { readonly shard: OwnedShard };
+type Origin = Pick<Packet, "state"> & { readonly shard: OwnedShard };
 
 type Phase = "opening" | "live" | "closing" | "closed";
 
@@ -91,34 +91,30 @@ export class Activation extends WheelEntry implements TurnEntity, Resident {
     );
   }
 
-  /** Takes a message in: runs it now or lets it wait. */
-  post(work: Work): Posted {
-    if (this.#openError !== undefined) {
-      work.fail(this.#openError);
-      return "accepted";
-    }
+  /** Takes a message in, and runs it now or lets it wait; or says why there is no room for it. */
+  post(work: Work): CatgaError | undefined {
+    if (this.#openError !== undefined) return void work.fail(this.#openError);
     const { definition, context } = this.host;
     const { waitingCount } = this;
-    if (waitingCount >= definition.mailboxCapacity) return "full";
+    const { mailboxCapacity: capacity } = definition;
+    if (waitingCount >= capacity) {
+      return new CatgaError("MAILBOX_FULL", { entity: this.host.keyOf(this.id), capacity });
+    }
     if (work.dedup !== undefined && work.spec.kind === "command") {
-      const { nowMs } = context.wheel;
-      const arrival = {
-        entity: this.host.keyOf(this.id),
-        nowMs,
-        cleanSince: this.shard.cleanSince,
-      };
+      const { cleanSince } = this.shard;
+      const arrival = { entity: this.host.keyOf(this.id), nowMs: context.wheel.nowMs, cleanSince };
       const admitted = this.luggage.dedup.admit(work, arrival);
-      if (admitted === undefined) return "accepted";
+      if (admitted === undefined) return undefined;
       work = admitted;
     }
     if (waitingCount === 0 && this.#mayStart(work) && context.slices.enter()) {
       this.#start(work);
-      return "accepted";
+      return undefined;
     }
     this.#waiting ??= new Denque();
     this.#waiting.push(work);
     if (this.#running === 0) this.#wait();
-    return "accepted";
+    return undefined;
   }
 
   /** Starts what waits, as far as it may start now. */
@@ -261,8 +257,9 @@ export class Activation extends WheelEntry implements TurnEntity, Resident {
     if (shard.isPacking) {
       const moves = this.#closing === "moved";
       const state = moves ? { value: this.state } : undefined;
-      const timers = moves ? [...(this.#luggage?.timers ?? [])] : [];
-      const answers = moves ? (this.#luggage?.dedup.answers() ?? []) : [];
+      const luggage = moves ? this.#luggage : undefined;
+      const timers = [...(luggage?.timers ?? [])];
+      const answers = luggage?.dedup.answers() ?? [];
       const { name: entity } = host.definition;
       shard.packets.push({ entity, id, state, works: travelling, timers, answers });
     }

@@ -36,7 +36,13 @@ export function detailsOf({ entity, id, type }: Subject): { entity: string; mess
 /** See the file's header. Settles once; what comes later is dropped. */
 export class Call extends WheelEntry {
   readonly subject: Sending;
+  /** A copy that belongs to whoever gets it. */
+  readonly message: unknown;
+  readonly oneWay: boolean;
+  readonly dedup: Dedup | undefined;
   readonly timeoutMs: number;
+  /** When it ends at the latest. */
+  deadlineMs: number;
   /** Whether the handler may have run by now: what a caller is told when the call fails. */
   executed: Executed = "no";
   /** True from the first outcome on. */
@@ -47,10 +53,14 @@ export class Call extends WheelEntry {
   #reject: ((error: Error) => void) | undefined;
   #cleanUp: (() => void) | undefined;
 
-  constructor(subject: Sending, timeoutMs: number) {
+  constructor(subject: Sending, message: unknown, timeoutMs: number) {
     super();
     this.subject = subject;
+    this.message = message;
+    this.oneWay = subject.oneWay;
+    this.dedup = subject.dedup;
     this.timeoutMs = timeoutMs;
+    this.deadlineMs = subject.boundMs;
   }
 
   /** Answers the call. */

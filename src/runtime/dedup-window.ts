@@ -12,8 +12,7 @@ import { CatgaError } from "../base/errors.ts";
 import { DEDUP_CHARS_MAX, DEDUP_ENTRIES_MAX, DEDUP_MS } from "../base/limits.ts";
 import { charsMaxOfLastCopy, copyPlain } from "../base/plain.ts";
 import { isStale } from "../ownership/channel.ts";
-import type { Dedup } from "../protocol/frame.ts";
-import type { MessageSpec, Work } from "./definition.ts";
+import { Work } from "./work.ts";
 
 /** How a command ended. */
 export type Outcome = { readonly value: unknown } | { readonly error: CatgaError };
@@ -93,23 +92,14 @@ export class DedupWindow {
 }
 
 /** A command with a key, in the mailbox: it runs for all that came with the same. */
-export class KeyedWork implements Work {
-  readonly spec: MessageSpec;
-  readonly message: unknown;
-  readonly oneWay: boolean;
-  readonly deadlineMs: number;
-  readonly dedup: Dedup | undefined = undefined;
+export class KeyedWork extends Work {
   readonly #settled: (outcome: Outcome | undefined) => void;
   #works: Work[];
   #hasBegun = false;
 
   /** `settled` hears the outcome, or nothing when the command did not run. */
   constructor(work: Work, settled: (outcome: Outcome | undefined) => void) {
-    const { spec, message, oneWay, deadlineMs } = work;
-    this.spec = spec;
-    this.message = message;
-    this.oneWay = oneWay;
-    this.deadlineMs = deadlineMs;
+    super(work);
     this.#works = [work];
     this.#settled = settled;
   }
@@ -124,18 +114,18 @@ export class KeyedWork implements Work {
     if (!this.#hasBegun || work.begin(nowMs)) this.#works.push(work);
   }
 
-  begin(nowMs: number): boolean {
+  override begin(nowMs: number): boolean {
     this.#hasBegun = true;
     this.#works = this.#works.filter((work) => work.begin(nowMs));
     if (this.#works.length === 0) this.#settled(undefined);
     return this.#works.length > 0;
   }
 
-  succeed(value: unknown): void {
+  override succeed(value: unknown): void {
     this.#settle({ value });
   }
 
-  fail(error: CatgaError): void {
+  override fail(error: CatgaError): void {
     this.#settle({ error });
   }
 

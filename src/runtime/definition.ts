@@ -1,11 +1,7 @@
 /**
  * An entity type as the runtime runs it: its messages with their handlers, its limits, its hooks.
  */
-
 import type { CatgaError } from "../base/errors.ts";
-import type { Row } from "../protocol/note.ts";
-import type { Dedup } from "../protocol/frame.ts";
-import type { Calls, RemoteCall } from "./remote-call.ts";
 
 /** Whether a message may change the state. */
 export type MessageKind = "command" | "query";
@@ -46,30 +42,3 @@ export class Refused extends Error {
     this.error = error;
   }
 }
-
-/**
- * A message on its way through a mailbox, whoever sent it. Exactly one of its ends is called:
- * `begin` that says no, `succeed`, or `fail`.
- */
-export interface Work {
-  readonly spec: MessageSpec;
-  readonly message: unknown;
-  /** True when nobody waits for an answer: then none is copied. */
-  readonly oneWay: boolean;
-  /** When nobody waits for the answer any more; calls of the turn end by then too. */
-  readonly deadlineMs: number;
-  /** Of a command that is not to run twice. */
-  readonly dedup: Dedup | undefined;
-  /** The handler is about to run; `false` when nobody wants the answer any more. */
-  begin(nowMs: number): boolean;
-  /** `value` is a copy that belongs to the caller. */
-  succeed(value: unknown): void;
-  fail(error: CatgaError): void;
-  /** The message as it travels with its entity, if its sender lives on another node. */
-  row?(nowMs: number): Row;
-  /** Sends the message anew, for one of this node: its entity goes elsewhere. */
-  depart?(calls: Calls): RemoteCall | undefined;
-}
-
-/** What became of a message that was brought to a mailbox. */
-export type Posted = "accepted" | "full";

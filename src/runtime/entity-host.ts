@@ -1,12 +1,13 @@
 /** One entity type at this node: its activations, and what they need of the house. */
 import { CatgaError, describeError } from "../base/errors.ts";
 import { entityKey } from "../protocol/ids.ts";
-import { Activation, type ActivationHost, type Origin } from "./activation.ts";
-import type { EntityDefinition, PassivationReason, Work } from "./definition.ts";
+import { Activation, type ActivationHost } from "./activation.ts";
+import type { EntityDefinition, PassivationReason } from "./definition.ts";
 import type { NodeContext } from "./node-context.ts";
 import type { OwnedShard } from "./owned-shard.ts";
 import type { Packet } from "./packet.ts";
 import type { Exits } from "./turn-context.ts";
+import type { Work } from "./work.ts";
 
 /** See the file's header. */
 export class EntityHost implements ActivationHost {
@@ -21,10 +22,6 @@ export class EntityHost implements ActivationHost {
     this.exits = exits;
   }
 
-  fenceOf({ epoch }: OwnedShard): string {
-    return `${padded(this.context.generation)}.${padded(epoch)}`;
-  }
-
   /** The entity in errors and logs: `account/42`. */
   keyOf(id: string): string {
     return entityKey(this.definition.name, id);
@@ -37,9 +34,14 @@ export class EntityHost implements ActivationHost {
    * @throws {CatgaError} ACTIVATION_FAILED when the state factory throws.
    */
   activate(id: string, shard: OwnedShard, state?: Packet["state"]): Activation {
-    const known = this.activations.get(id);
-    if (known !== undefined) return known;
-    const activation = this.#create(id, { shard, state });
+    let activation = this.activations.get(id);
+    if (activation !== undefined) return activation;
+    try {
+      activation = new Activation(id, this, { shard, state });
+    } catch (error) {
+      const details = { entity: this.keyOf(id), ...describeError(error) };
+      throw new CatgaError("ACTIVATION_FAILED", details, { cause: error });
+    }
     this.activations.set(id, activation);
     shard.activations.add(activation);
     this.context.events.emit("entity-activated", { name: this.definition.name, id });
@@ -70,41 +72,23 @@ export class EntityHost implements ActivationHost {
   /** Brings `work` to its mailbox, or fails it. */
   deliver(id: string, shard: OwnedShard, work: Work): void {
     try {
-      if (this.activate(id, shard).post(work) === "full") work.fail(this.mailboxFull(id));
+      const refusal = this.activate(id, shard).post(work);
+      if (refusal !== undefined) work.fail(refusal);
     } catch (error) {
       if (!(error instanceof CatgaError)) throw error;
       work.fail(error);
     }
   }
 
-  /** The error for one message too many. */
-  mailboxFull(id: string): CatgaError {
-    const { mailboxCapacity: capacity } = this.definition;
-    return new CatgaError("MAILBOX_FULL", { entity: this.keyOf(id), capacity });
-  }
-
-  /** Tells turns that run to give up; returns the ids of their entities. */
+  /** Tells turns that run to give up; returns their entities. */
   abortRunning(): string[] {
     const running = [...this.activations.values()].filter(({ isQuiet }) => !isQuiet);
     for (const activation of running) activation.abort();
-    return running.map(({ id }) => id);
+    return running.map(({ id }) => this.keyOf(id));
   }
 
   /** The node closes: nothing here is waited for any more. */
   abandon(): void {
     for (const activation of this.activations.values()) activation.abort();
   }
-
-  #create(id: string, origin: Origin): Activation {
-    try {
-      return new Activation(id, this, origin);
-    } catch (error) {
-      const details = { entity: this.keyOf(id), ...describeError(error) };
-      throw new CatgaError("ACTIVATION_FAILED", details, { cause: error });
-    }
-  }
-}
-
-function padded(number: number): string {
-  return String(number).padStart(16, "0");
 }

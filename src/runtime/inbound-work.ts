@@ -3,12 +3,13 @@ import { CatgaError } from "../base/errors.ts";
 import { ERROR_TEXT_CHARS_MAX } from "../base/limits.ts";
 import { charsMaxOfLastCopy } from "../base/plain.ts";
 import { isWhole } from "../base/shape.ts";
-import { type Dedup, dedupValue, type MessageItem, readDedup } from "../protocol/frame.ts";
+import { dedupValue, type MessageItem, readDedup } from "../protocol/frame.ts";
 import type { Row } from "../protocol/note.ts";
 import { detailsOf } from "./call.ts";
-import type { MessageSpec, Work } from "./definition.ts";
+import type { MessageSpec } from "./definition.ts";
 import type { EntityHost } from "./entity-host.ts";
 import type { Peer } from "./peer.ts";
+import { typeOf, Work } from "./work.ts";
 
 /** What the texts of an error may add to a batch at most, in escaped JSON. */
 const FAILURE_CHARS_MAX = 6 * 2 * ERROR_TEXT_CHARS_MAX;
@@ -16,12 +17,7 @@ const FAILURE_CHARS_MAX = 6 * 2 * ERROR_TEXT_CHARS_MAX;
 type Item = Pick<MessageItem, "call" | "leftMs" | "entity" | "id" | "message" | "dedup">;
 
 /** See the file's header. */
-export class InboundWork implements Work {
-  readonly spec: MessageSpec;
-  readonly message: unknown;
-  readonly deadlineMs: number;
-  readonly oneWay: boolean;
-  readonly dedup: Dedup | undefined;
+export class InboundWork extends Work {
   readonly #peer: Peer;
   readonly #item: Item;
   #hasBegun = false;
@@ -31,16 +27,14 @@ export class InboundWork implements Work {
     item: Item,
     { spec, nowMs }: { readonly spec: MessageSpec; readonly nowMs: number },
   ) {
+    const { message, dedup, leftMs } = item;
+    const deadlineMs = leftMs < 0 ? Number.POSITIVE_INFINITY : nowMs + leftMs;
+    super({ spec, message, oneWay: leftMs < 0, deadlineMs, dedup });
     this.#peer = peer;
     this.#item = item;
-    this.spec = spec;
-    this.message = item.message;
-    this.dedup = item.dedup;
-    this.oneWay = item.leftMs < 0;
-    this.deadlineMs = this.oneWay ? Number.POSITIVE_INFINITY : nowMs + item.leftMs;
   }
 
-  begin(nowMs: number): boolean {
+  override begin(nowMs: number): boolean {
     this.#hasBegun = nowMs < this.deadlineMs;
     if (this.#hasBegun) return true;
     const { entity, id, leftMs: timeoutMs } = this.#item;
@@ -50,18 +44,18 @@ export class InboundWork implements Work {
     return false;
   }
 
-  row(nowMs: number): Row {
+  override row(nowMs: number): Row {
     const leftMs = this.oneWay ? -1 : Math.max(0, this.deadlineMs - nowMs);
     const dedup = dedupValue(this.dedup);
     return ["message", this.#peer.incarnation, this.#item.call, leftMs, this.message, dedup];
   }
 
-  succeed(value: unknown): void {
+  override succeed(value: unknown): void {
     if (this.oneWay) return;
     this.#peer.outbox(charsMaxOfLastCopy()).addReply(this.#item.call, value);
   }
 
-  fail(error: CatgaError): void {
+  override fail(error: CatgaError): void {
     // A one-way message is answered at the door only; how it ended the activation has logged.
     if (this.oneWay && this.#hasBegun) return;
     answerFailure(this.#peer, this.#item.call, error);
@@ -84,11 +78,6 @@ export function workOf(row: Row, { host, id, nowMs }: Arrival): Work | undefined
   if (spec === undefined || dedup === "malformed") return undefined;
   const item = { call, leftMs, entity: host.definition.name, id, message, dedup };
   return new InboundWork(host.exits.peerOf(sender), item, { spec, nowMs });
-}
-
-/** What a message says it is. */
-export function typeOf(message: unknown): string {
-  return String((message as { type?: unknown } | null)?.type);
 }
 
 /** Tells a caller of another node why there is no answer. */

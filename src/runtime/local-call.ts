@@ -4,30 +4,22 @@ import { CALL_TIMEOUT_MS } from "../base/limits.ts";
 import type { TimerWheel } from "../base/timer-wheel.ts";
 import { Call, copyPayload, detailsOf, type Sending } from "./call.ts";
 import type { CatgaError } from "../base/errors.ts";
-import type { Dedup } from "../protocol/frame.ts";
-import type { MessageSpec, Work } from "./definition.ts";
+import type { MessageSpec } from "./definition.ts";
 import { type Calls, RemoteCall } from "./remote-call.ts";
+import { Work } from "./work.ts";
 
-/** A message that is for a mailbox of this node. */
+/** A message for a mailbox of this node: a copy that belongs to the handler. */
 type Local = Pick<Work, "spec" | "message">;
 
 /** A call within this process. */
 export class LocalCall extends Call implements Work {
-  readonly oneWay: boolean = false;
   readonly spec: MessageSpec;
-  /** A copy that belongs to the handler. */
-  readonly message: unknown;
-  readonly dedup: Dedup | undefined;
-  deadlineMs: number;
   readonly #wheel: TimerWheel;
   #isTimed = false;
 
-  constructor(sending: Sending, local: Local, wheel: TimerWheel) {
-    super(sending, sending.timeoutMs ?? local.spec.timeoutMs ?? CALL_TIMEOUT_MS);
-    this.spec = local.spec;
-    this.message = local.message;
-    this.dedup = sending.dedup;
-    this.deadlineMs = sending.boundMs;
+  constructor(sending: Sending, { spec, message }: Local, wheel: TimerWheel) {
+    super(sending, message, sending.timeoutMs ?? spec.timeoutMs ?? CALL_TIMEOUT_MS);
+    this.spec = spec;
     this.#wheel = wheel;
   }
 
@@ -64,35 +56,29 @@ export class LocalCall extends Call implements Work {
 }
 
 /** A one-way message within this process: nobody hears how it ended, but the log. */
-export class LocalTell implements Work {
-  readonly oneWay: boolean = true;
-  // A deadline is for the mailbox to take the message; what was taken is run.
-  readonly deadlineMs: number = Number.POSITIVE_INFINITY;
-  readonly spec: MessageSpec;
-  readonly message: unknown;
-  readonly dedup: Dedup | undefined;
+export class LocalTell extends Work {
   readonly #sending: Sending;
   readonly #log: Logger;
 
-  constructor(sending: Sending, local: Local, log: Logger) {
-    this.spec = local.spec;
-    this.message = local.message;
-    this.dedup = sending.dedup;
+  constructor(sending: Sending, { spec, message }: Local, log: Logger) {
+    // A deadline is for the mailbox to take the message; what was taken is run.
+    const deadlineMs = Number.POSITIVE_INFINITY;
+    super({ spec, message, oneWay: true, deadlineMs, dedup: sending.dedup });
     this.#sending = sending;
     this.#log = log;
   }
 
-  begin(): boolean {
+  override begin(): boolean {
     return true;
   }
 
-  succeed(): void {}
+  override succeed(): void {}
 
-  fail(error: CatgaError): void {
+  override fail(error: CatgaError): void {
     this.#log.warn({ ...detailsOf(this.#sending), error }, "a one-way message failed");
   }
 
-  depart(calls: Calls): RemoteCall {
+  override depart(calls: Calls): RemoteCall {
     const call = departing(this.#sending, this.message, calls);
     call.promise().catch((error: CatgaError) => this.fail(error));
     return call;

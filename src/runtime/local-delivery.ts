@@ -6,9 +6,8 @@ import { CatgaError } from "../base/errors.ts";
 import { admit, isStale } from "../ownership/channel.ts";
 import type { MessageItem } from "../protocol/frame.ts";
 import type { Row } from "../protocol/note.ts";
-import type { MessageSpec, Work } from "./definition.ts";
 import { EntityHost } from "./entity-host.ts";
-import { answerFailure, InboundWork, typeOf, workOf } from "./inbound-work.ts";
+import { answerFailure, InboundWork, workOf } from "./inbound-work.ts";
 import { LocalTell } from "./local-call.ts";
 import type { NodeContext } from "./node-context.ts";
 import type { OwnedShard } from "./owned-shard.ts";
@@ -16,6 +15,7 @@ import { type Packet, packetsOf } from "./packet.ts";
 import type { Peer } from "./peer.ts";
 import type { RemoteCall } from "./remote-call.ts";
 import { type Exits, startTimer } from "./turn-context.ts";
+import { typeOf } from "./work.ts";
 
 /** See the file's header. */
 export class LocalDelivery {
@@ -31,8 +31,8 @@ export class LocalDelivery {
   /** Turns that have run for `sinceMs` keep this node from leaving: they are told to give up. */
   hurry(sinceMs: number): void {
     for (const host of this.hosts.values()) {
-      for (const id of host.abortRunning()) {
-        const what = `a turn of ${host.keyOf(id)}, which keeps this node from leaving`;
+      for (const entity of host.abortRunning()) {
+        const what = `a turn of ${entity}, which keeps this node from leaving`;
         this.#context.events.emit("stuck", { what, sinceMs });
       }
     }
@@ -71,7 +71,8 @@ export class LocalDelivery {
     if (spec === undefined) {
       return call.fail(new CatgaError("UNKNOWN_MESSAGE", { entity, message: type }));
     }
-    if (!call.oneWay) return host.deliver(id, shard, homebound(call, spec));
+    call.spec = spec;
+    if (!call.oneWay) return host.deliver(id, shard, call);
     const { message } = call;
     host.deliver(id, shard, new LocalTell(call.subject, { spec, message }, this.#context.log));
     call.succeed(undefined);
@@ -104,23 +105,4 @@ export class LocalDelivery {
       for (const work of works) this.hosts.get(entity)!.deliver(id, shard, work);
     }
   }
-}
-
-/** A call that was meant for another node, for a mailbox of this one. */
-function homebound(call: RemoteCall, spec: MessageSpec): Work {
-  const { message, deadlineMs, dedup } = call;
-  return {
-    spec,
-    message,
-    dedup,
-    oneWay: false,
-    deadlineMs,
-    begin() {
-      call.executed = "maybe";
-      return !call.isSettled;
-    },
-    succeed: (value) => call.succeed(value),
-    fail: (error) => call.fail(error),
-    depart: () => call,
-  };
 }

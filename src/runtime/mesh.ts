@@ -12,13 +12,13 @@ import { type Entry, isEntry } from "../protocol/ledger.ts";
 import type { Note } from "../protocol/note.ts";
 import { shardKey } from "../protocol/records.ts";
 import { Channel, type ChannelOwner, type Route } from "./channel.ts";
-import type { Work } from "./definition.ts";
 import type { LocalDelivery } from "./local-delivery.ts";
 import type { NodeContext } from "./node-context.ts";
 import { Peer, type PeerOwner } from "./peer.ts";
 import { outcomeUnknown } from "./call.ts";
 import type { RemoteCall } from "./remote-call.ts";
 import type { Shards } from "./shards.ts";
+import type { Work } from "./work.ts";
 
 /** What lies behind the streams. */
 export interface MeshParts {

@@ -3,8 +3,9 @@ import { CatgaError, describeError } from "../base/errors.ts";
 import { isThenable } from "../base/thenable.ts";
 import { copyPlain } from "../base/plain.ts";
 import { replyError } from "./call.ts";
-import { Refused, type Work } from "./definition.ts";
+import { Refused } from "./definition.ts";
 import type { TurnEntity } from "./turn-context.ts";
+import type { Work } from "./work.ts";
 
 /** Answers `work` with a copy of `value`, or says why there is none. */
 export function answer({ host, id }: TurnEntity, work: Work, value: unknown): void {

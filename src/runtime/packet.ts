@@ -18,8 +18,7 @@ import { STATE_CHARS_MAX, TRANSFER_CHARS_MAX } from "../base/limits.ts";
 import { hasShape } from "../base/shape.ts";
 import type { Row } from "../protocol/note.ts";
 import type { KeptAnswer, Outcome } from "./dedup-window.ts";
-import type { Work } from "./definition.ts";
-import type { TimerRow } from "./luggage.ts";
+import type { Work } from "./work.ts";
 
 /** See the file's header. */
 export interface Packet {
@@ -31,6 +30,12 @@ export interface Packet {
   readonly timers: readonly TimerRow[];
   /** Of commands with a key. */
   readonly answers: readonly KeptAnswer[];
+}
+
+/** A timer of an entity: when it is due, by this node's clock, and what it sends. */
+export interface TimerRow {
+  readonly dueMs: number;
+  readonly message: unknown;
 }
 
 const ESCAPED = 6;

@@ -3,8 +3,9 @@ import { CatgaError, isErrorCode } from "../base/errors.ts";
 import { CALL_TIMEOUT_MS } from "../base/limits.ts";
 import { charsMaxOfLastCopy } from "../base/plain.ts";
 import type { TimerWheel } from "../base/timer-wheel.ts";
-import type { Dedup, MessageItem } from "../protocol/frame.ts";
+import type { MessageItem } from "../protocol/frame.ts";
 import { Call, detailsOf, type Sending } from "./call.ts";
+import type { MessageSpec } from "./definition.ts";
 
 /** Where a numbered message belongs. */
 export interface Lane {
@@ -23,14 +24,9 @@ export interface Lane {
 export class RemoteCall extends Call implements MessageItem {
   readonly entity: string;
   readonly id: string;
-  /** A copy that belongs to the call. */
-  readonly message: unknown;
   /** An upper bound for its length as JSON. */
   readonly charsMax: number = charsMaxOfLastCopy();
-  readonly oneWay: boolean;
-  readonly dedup: Dedup | undefined;
   readonly createdMs: number;
-  readonly deadlineMs: number;
   /** Its number in the table, which the answer names. */
   readonly call: number;
   shard = 0;
@@ -47,17 +43,16 @@ export class RemoteCall extends Call implements MessageItem {
   /** True when the message is in its entity's mailbox, and moves with it. */
   isAccepted = false;
   lane: Lane | undefined;
+  /** Known when its shard has come to this node, and it is to run here. */
+  spec!: MessageSpec;
   readonly #calls: Calls;
 
   constructor(sending: Sending, message: unknown, calls: Calls) {
-    super(sending, sending.timeoutMs ?? CALL_TIMEOUT_MS);
+    super(sending, message, sending.timeoutMs ?? CALL_TIMEOUT_MS);
     this.entity = sending.entity;
     this.id = sending.id;
-    this.message = message;
-    this.oneWay = sending.oneWay;
-    this.dedup = sending.dedup;
     this.createdMs = calls.nowMs;
-    this.deadlineMs = Math.min(sending.boundMs, this.createdMs + this.timeoutMs);
+    this.deadlineMs = Math.min(this.deadlineMs, this.createdMs + this.timeoutMs);
     this.#calls = calls;
     this.call = calls.add(this);
   }
@@ -70,6 +65,17 @@ export class RemoteCall extends Call implements MessageItem {
     this.shard = lane.shard;
     this.channel = lane.number;
     this.sequence = sequence;
+  }
+
+  /** It has come home, and is about to run. */
+  begin(): boolean {
+    this.executed = "maybe";
+    return !this.isSettled;
+  }
+
+  /** It had come home, and leaves again. */
+  depart(): RemoteCall {
+    return this;
   }
 
   /** The node at the other end has it in its mailbox. */

@@ -76,12 +76,14 @@ export class Router {
     const message = copyPayload(sending, sending.message);
     if (sending.oneWay) {
       const tell = new LocalTell(sending, { spec, message }, this.context.log);
-      if (activation.post(tell) === "full") throw host.mailboxFull(sending.id);
+      const refusal = activation.post(tell);
+      if (refusal !== undefined) throw refusal;
       return this.context.slices.pause() ?? ACCEPTED;
     }
     const call = new LocalCall(sending, { spec, message }, this.context.wheel);
     if (sending.signal !== undefined) call.cancelWith(sending.signal);
-    if (activation.post(call) === "full") call.fail(host.mailboxFull(sending.id));
+    const refusal = activation.post(call);
+    if (refusal !== undefined) call.fail(refusal);
     call.wait();
     return call.promise();
   }

@@ -8,17 +8,13 @@ import { type Duration, durationMs } from "../base/duration.ts";
 import { CatgaError } from "../base/errors.ts";
 import type { Row } from "../protocol/note.ts";
 import { WheelEntry } from "../base/timer-wheel.ts";
-import type {
-  EntityDefinition,
-  MessageSpec,
-  PassivationReason,
-  Posted,
-  Work,
-} from "./definition.ts";
-import type { Luggage, TimerRow } from "./luggage.ts";
+import { DedupWindow } from "./dedup-window.ts";
+import type { EntityDefinition, MessageSpec, PassivationReason } from "./definition.ts";
 import type { NodeContext } from "./node-context.ts";
 import type { OwnedShard } from "./owned-shard.ts";
+import type { TimerRow } from "./packet.ts";
 import type { Peer } from "./peer.ts";
+import { typeOf, type Work } from "./work.ts";
 
 /** The entity whose turn it is. */
 export interface TurnEntity {
@@ -27,7 +23,7 @@ export interface TurnEntity {
   state: unknown;
   readonly signal: AbortSignal;
   readonly shard: OwnedShard;
-  post(work: Work): Posted;
+  post(work: Work): CatgaError | undefined;
   passivate(reason: PassivationReason): void;
   readonly luggage: Luggage;
 }
@@ -37,9 +33,6 @@ export interface TurnHome {
   readonly context: NodeContext;
   readonly definition: EntityDefinition;
   keyOf(id: string): string;
-  /** Fixed-width text, generation then epoch, that rises with every ownership of a shard. */
-  fenceOf(shard: OwnedShard): string;
-  mailboxFull(id: string): CatgaError;
   readonly exits: Exits;
 }
 
@@ -92,8 +85,10 @@ export class TurnContext {
     return this.#entity.signal;
   }
 
+  /** Fixed-width text, generation then epoch, that rises with every ownership of the shard. */
   get fence(): string {
-    return this.#entity.host.fenceOf(this.#entity.shard);
+    const { host, shard } = this.#entity;
+    return [host.context.generation, shard.epoch].map((n) => `${n}`.padStart(16, "0")).join(".");
   }
 
   get log(): Logger {
@@ -128,10 +123,22 @@ export class TurnContext {
   }
 }
 
+/** What an entity has beside its state, and brings to another node; most never have any. */
+export class Luggage {
+  readonly timers: Set<EntityTimer> = new Set();
+  /** What commands with a key were answered. */
+  readonly dedup: DedupWindow = new DedupWindow();
+
+  /** True when the entity may leave memory for want of use. */
+  isEmpty(nowMs: number): boolean {
+    return this.timers.size === 0 && this.dedup.isEmpty(nowMs);
+  }
+}
+
 /** Starts a timer of `entity`, unless it has no such message. */
 export function startTimer(entity: TurnEntity, row: TimerRow): EntityTimer | undefined {
   const { definition, context } = entity.host;
-  const spec = definition.messages.get(String((row.message as { type?: unknown } | null)?.type));
+  const spec = definition.messages.get(typeOf(row.message));
   if (spec === undefined) return undefined;
   const timer = new EntityTimer(entity, spec, row);
   entity.luggage.timers.add(timer);
@@ -164,10 +171,8 @@ export class EntityTimer extends WheelEntry implements Work, TimerRow {
 
   override expire(): void {
     this.#entity.luggage.timers.delete(this);
-    if (this.#entity.post(this) === "full") {
-      const { host, id } = this.#entity;
-      this.fail(host.mailboxFull(id));
-    }
+    const refusal = this.#entity.post(this);
+    if (refusal !== undefined) this.fail(refusal);
   }
 
   cancel(): void {
