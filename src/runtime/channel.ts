@@ -5,12 +5,10 @@
 import Denque from "denque";
 import { CatgaError } from "../base/errors.ts";
 import { CHANNEL_WINDOW, WAITING_SENDS_MAX } from "../base/limits.ts";
-import { recover } from "../ownership/channel.ts";
-import type { Versioned } from "../ownership/view.ts";
+import { type ChannelCounter, recover } from "../ownership/channel.ts";
 import type { RedirectNote } from "../protocol/note.ts";
 import type { ShardRecord } from "../protocol/records.ts";
 import type { NodeContext } from "./node-context.ts";
-import type { ChannelCounter } from "../ownership/channel.ts";
 import type { Peer } from "./peer.ts";
 import { outcomeUnknown } from "./call.ts";
 import type { Lane, RemoteCall } from "./remote-call.ts";
@@ -18,8 +16,8 @@ import type { Lane, RemoteCall } from "./remote-call.ts";
 /** What surrounds a channel. */
 export interface ChannelOwner {
   readonly context: NodeContext;
-  /** The shard as this node knows it, with its owner's stream if the owner lives elsewhere. */
-  route(group: string, shard: number): Route;
+  /** Where the shard is, as far as this node knows; nothing while nobody serves it. */
+  route(group: string, shard: number): Route | undefined;
   /** Runs a message here, whose shard has come to this node while the message waited. */
   deliverHere(call: RemoteCall, shard: number): void;
   /** How far this node's channel has come at the shard, which is here now. */
@@ -29,10 +27,10 @@ export interface ChannelOwner {
 }
 
 /** Where messages to a shard go. */
-export type Route =
-  | { readonly kind: "elsewhere"; readonly peer: Peer; readonly owned: Versioned<ShardRecord> }
-  | { readonly kind: "here"; readonly owned: Versioned<ShardRecord> }
-  | { readonly kind: "nowhere" };
+export interface Route {
+  readonly to: Peer | "here";
+  readonly record: ShardRecord;
+}
 
 /** See the file's header. */
 export class Channel implements Lane {
@@ -89,13 +87,14 @@ export class Channel implements Lane {
   pump(): void {
     this.#peer = undefined;
     const route = this.#owner.route(this.group, this.shard);
-    if (route.kind === "nowhere") return;
-    this.#learn(route.owned.record);
+    if (route === undefined) return;
+    const { to, record } = route;
+    this.#learn(record);
     if (this.#isHeld) return;
-    if (route.kind === "here") return this.#deliverHere();
-    this.#peer = route.peer;
-    if (this.#mustResend) this.#resend(route.peer);
-    this.#sendTo(route.peer);
+    if (to === "here") return this.#deliverHere();
+    this.#peer = to;
+    if (this.#mustResend) this.#resend(to);
+    this.#sendTo(to);
   }
 
   /** `peer` did not accept the message `item` names, nor what followed it up to the same frame. */
@@ -170,8 +169,8 @@ export class Channel implements Lane {
     this.#mustResend = false;
     for (let i = 0; i < this.#numbered.length; i++) {
       const message = this.#numbered.peekAt(i)!;
-      if (message.sentTo === undefined && !message.isAccepted)
-        this.#send(message, peer, this.#owner.context.clock.nowMs());
+      if (message.sentTo !== undefined || message.isAccepted) continue;
+      this.#send(message, peer, this.#owner.context.clock.nowMs());
     }
   }
 
@@ -180,7 +179,7 @@ export class Channel implements Lane {
     call.epoch = this.#epoch;
     call.executed = "maybe";
     if (!call.oneWay) call.leftMs = Math.max(0, Math.ceil(call.deadlineMs - nowMs));
-    peer.addMessage(call, call.charsMax);
+    peer.addMessage(call);
   }
 
   /**

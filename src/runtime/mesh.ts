@@ -6,7 +6,7 @@
  */
 import { HOLD_MS } from "../base/limits.ts";
 import { type ChannelCounter, isStale } from "../ownership/channel.ts";
-import type { Link, LinkListener, LinkPeer } from "../ports/link.ts";
+import type { Link, LinkListener } from "../ports/link.ts";
 import { decodeFrame, type Frame, type MessageItem, readItems } from "../protocol/frame.ts";
 import { type Entry, isEntry } from "../protocol/ledger.ts";
 import type { Note } from "../protocol/note.ts";
@@ -34,7 +34,7 @@ export class Mesh implements LinkListener, PeerOwner, ChannelOwner {
   readonly context: NodeContext;
   readonly parts: MeshParts;
   readonly #peers = new Map<string, Peer>();
-  readonly #channels = new Map<string, Channel[]>();
+  readonly #channels = new Map<string, (Channel | undefined)[]>();
   /** Some channel waits until a stream has room. */
   #isStarved = false;
   /** Some channel waits until the lease holds again. */
@@ -68,13 +68,7 @@ export class Mesh implements LinkListener, PeerOwner, ChannelOwner {
   /** The stream to a node. */
   peer(incarnation: string): Peer {
     let peer = this.#peers.get(incarnation);
-    const address = this.context.view.sessions.get(incarnation)?.record.address ?? "";
-    if (peer === undefined) {
-      peer = new Peer(incarnation, address, this);
-      this.#peers.set(incarnation, peer);
-    }
-    // A frame may come before the news of its sender's session, and then without an address.
-    if (peer.address === "") peer.address = address;
+    if (peer === undefined) this.#peers.set(incarnation, (peer = new Peer(incarnation, this)));
     return peer;
   }
 
@@ -104,7 +98,9 @@ export class Mesh implements LinkListener, PeerOwner, ChannelOwner {
 
   /** Owners changed in bulk. */
   pumpAll(): void {
-    for (const channel of this.#allChannels()) channel.pump();
+    for (const channels of this.#channels.values()) {
+      for (const channel of channels) channel?.pump();
+    }
   }
 
   /** Closes all streams. */
@@ -137,8 +133,10 @@ export class Mesh implements LinkListener, PeerOwner, ChannelOwner {
     });
   }
 
-  sendFrame(to: LinkPeer, frame: Uint8Array): void {
-    this.parts.link.send(to, frame);
+  sendFrame(incarnation: string, frame: Uint8Array): void {
+    // A frame may come before the news of its sender's session, and then without an address.
+    const address = this.context.view.sessions.get(incarnation)?.record.address ?? "";
+    this.parts.link.send({ incarnation, address }, frame);
   }
 
   atEndOfBurst(run: () => void): void {
@@ -156,18 +154,15 @@ export class Mesh implements LinkListener, PeerOwner, ChannelOwner {
     this.pumpAll();
   }
 
-  route(group: string, shard: number): Route {
+  route(group: string, shard: number): Route | undefined {
     const { view, self } = this.context;
-    const owned = view.shard(group, shard);
-    const owner = owned?.record.owner;
-    if (owned === undefined || owner === null || owner === undefined) return { kind: "nowhere" };
-    if (owner === self) {
-      if (this.parts.shards.serving(shard) !== undefined) return { kind: "here", owned };
-      this.#resumeWithLease();
-      return { kind: "nowhere" };
-    }
-    if (!view.isAlive(owner)) return { kind: "nowhere" };
-    return { kind: "elsewhere", peer: this.peer(owner), owned };
+    const record = view.shard(group, shard)?.record;
+    const owner = record?.owner ?? "";
+    if (record === undefined || !(owner === self || view.isAlive(owner))) return undefined;
+    if (owner !== self) return { to: this.peer(owner), record };
+    if (this.parts.shards.serving(shard) !== undefined) return { to: "here", record };
+    this.#resumeWithLease();
+    return undefined;
   }
 
   deliverHere(call: RemoteCall, shard: number): void {
@@ -216,12 +211,6 @@ export class Mesh implements LinkListener, PeerOwner, ChannelOwner {
     const record = this.context.view.shard(lane.group, lane.shard)?.record;
     const isLost = record?.owner === incarnation || isStale(epoch, record?.cleanSince ?? 0);
     return isLost ? outcomeUnknown(call, "the owner's node died") : undefined;
-  }
-
-  *#allChannels(): Iterable<Channel> {
-    for (const channels of this.#channels.values()) {
-      for (const channel of channels) if (channel !== undefined) yield channel;
-    }
   }
 
   #endBurst(): void {

@@ -16,23 +16,16 @@ import {
   RETRANSMIT_MS_MAX,
 } from "../base/limits.ts";
 import { WheelEntry } from "../base/timer-wheel.ts";
-import type { LinkPeer } from "../ports/link.ts";
-import { Batch, encodeFrame, type Frame, type MessageItem } from "../protocol/frame.ts";
+import { Batch, encodeFrame, type Frame } from "../protocol/frame.ts";
 import type { NodeContext } from "./node-context.ts";
-
-/** A message that wants to know when the other side has accepted it. */
-export interface Acknowledged {
-  /** The frame that carries it. */
-  frame: number;
-  accepted(by: object): void;
-}
+import type { RemoteCall } from "./remote-call.ts";
 
 /** What surrounds a stream. */
 export interface PeerOwner {
   readonly context: NodeContext;
   /** Calls `run` at the end of the current burst of work. */
   atEndOfBurst(run: () => void): void;
-  sendFrame(to: LinkPeer, frame: Uint8Array): void;
+  sendFrame(to: string, frame: Uint8Array): void;
   /** Deals with the items of a frame; `false` when one makes no sense. */
   receiveItems(peer: Peer, frame: Frame): boolean;
   /** There is room in the window again. */
@@ -44,16 +37,15 @@ interface SentFrame {
   /** What was processed when it was made, and still is said when it is sent again. */
   readonly acknowledged: number;
   readonly items: string;
-  readonly messages: readonly Acknowledged[];
+  readonly messages: readonly RemoteCall[];
 }
 
 /** See the file's header. */
-export class Peer extends WheelEntry implements LinkPeer {
+export class Peer extends WheelEntry {
   readonly incarnation: string;
-  address: string;
   readonly #owner: PeerOwner;
   #batch = new Batch();
-  #messages: Acknowledged[] = [];
+  #messages: RemoteCall[] = [];
   readonly #unacknowledged = new Denque<SentFrame>();
   #unacknowledgedChars = 0;
   #nextFrame = 1;
@@ -65,10 +57,9 @@ export class Peer extends WheelEntry implements LinkPeer {
   #retransmitMs = RETRANSMIT_MS;
   #isClosed = false;
 
-  constructor(incarnation: string, address: string, owner: PeerOwner) {
+  constructor(incarnation: string, owner: PeerOwner) {
     super();
     this.incarnation = incarnation;
-    this.address = address;
     this.#owner = owner;
   }
 
@@ -83,11 +74,11 @@ export class Peer extends WheelEntry implements LinkPeer {
   }
 
   /** Sends a message at the end of the burst, at once when the batch has grown large. */
-  addMessage(message: MessageItem & Acknowledged, charsMax: number): void {
-    const batch = this.outbox(charsMax);
-    message.frame = this.#nextFrame;
-    this.#messages.push(message);
-    batch.addMessage(message);
+  addMessage(call: RemoteCall): void {
+    const batch = this.outbox(call.charsMax);
+    call.frame = this.#nextFrame;
+    this.#messages.push(call);
+    batch.addMessage(call);
   }
 
   /** What leaves at the end of the burst; items may be added at once, not later. */
@@ -184,7 +175,7 @@ export class Peer extends WheelEntry implements LinkPeer {
     this.#owesAcknowledgement = false;
     const { generation } = this.#owner.context;
     const head = { generation, number, acknowledged, to: this.incarnation };
-    this.#owner.sendFrame(this, encodeFrame(head, items));
+    this.#owner.sendFrame(this.incarnation, encodeFrame(head, items));
   }
 
   #watch(): void {

@@ -40,8 +40,7 @@ function node() {
 }
 
 function route(peer: object | "here", record: typeof FIRST): Route {
-  const owned = { revision: record.epoch, record };
-  return (peer === "here" ? { kind: peer, owned } : { kind: "elsewhere", peer, owned }) as Route;
+  return { to: peer, record } as Route;
 }
 
 test("what a node runs itself counts, so a late frame cannot run it once more (M1)", () => {
