@@ -1,12 +1,18 @@
-/** References: the typed face of the router. */
+/**
+ * References: the typed face of the router; and calls that are sent again when they fail. Of those
+ * a command goes under a key, so that the dedup window of its entity makes it run once; a query may
+ * run as often as it likes. After the death of an owner nobody remembers what it ran: a command
+ * that may have run there is never sent again blindly.
+ */
+import { backoffMs } from "../base/backoff.ts";
 import { durationMs } from "../base/duration.ts";
-import { CatgaError } from "../base/errors.ts";
-import { KEY_CHARS_MAX, RETRIES_MAX } from "../base/limits.ts";
-import { sendRetrying } from "../runtime/retry.ts";
+import { CatgaError, type ErrorCode } from "../base/errors.ts";
+import { KEY_CHARS_MAX, RETRIES_MAX, RETRY } from "../base/limits.ts";
+import type { Sending } from "../runtime/call.ts";
 import type { Router } from "../runtime/router.ts";
 import type { RefRequest } from "../runtime/turn-context.ts";
 import type { CallOptions } from "./context.ts";
-import { messageOptions, type Messages } from "./messages.ts";
+import { type Kind, messageOptions, type Messages } from "./messages.ts";
 
 /** An entity type by name, or with its messages. */
 export type RefTarget = string | { readonly name: string; readonly messages: Messages };
@@ -62,11 +68,47 @@ export class EntityRef {
       dedup: key === undefined ? undefined : { key: checkKey(key), since: 0 },
     };
     if (retries === 0) return this.#door.router.send(sending);
-    return sendRetrying(this.#door, sending, { retries: checkRetries(retries), kind: def?.kind });
+    const kind = def?.kind ?? this.#door.router.kindOf(sending);
+    return this.#retry(sending, checkRetries(retries), kind);
+  }
+
+  /** Sends up to `retries` times more than once; rejects with the last failure. */
+  async #retry(sending: Sending, retries: number, kind: Kind | undefined): Promise<unknown> {
+    const { clock, options } = this.#door.router.context;
+    const key = sending.dedup?.key ?? options.random.text(26);
+    let since = 0;
+    for (let tries = 0; ; tries++) {
+      const { router } = this.#door;
+      const { epoch = 1 } = router.context.recordOf(sending.entity, sending.id) ?? {};
+      try {
+        return await router.send({ ...sending, dedup: { key, since } });
+      } catch (error) {
+        const isPassing = error instanceof CatgaError && mayPass(error, kind);
+        const isOver = sending.signal?.aborted === true;
+        const waitMs = backoffMs(tries, RETRY, options.random);
+        const isLate = clock.nowMs() + waitMs >= sending.boundMs;
+        if (tries === retries || !isPassing || isOver || isLate) throw error;
+        // From here on the key must still be known where it may have run.
+        if (error.executed !== "no" && since === 0) since = epoch;
+        await new Promise<void>((resolve) => void clock.after(waitMs, resolve));
+      }
+    }
   }
 }
 
 const NONE: CallOptions = {};
+/** Failures that another try may not meet; all others would come again. */
+const PASSING: readonly ErrorCode[] = [
+  "ACTIVATION_FAILED",
+  "CALL_TIMEOUT",
+  "MAILBOX_FULL",
+  "OVERLOADED",
+  "UNAVAILABLE",
+];
+
+function mayPass({ code }: CatgaError, kind: Kind | undefined): boolean {
+  return PASSING.includes(code) || (kind === "query" && code === "OUTCOME_UNKNOWN");
+}
 
 function checkKey(key: unknown): string {
   if (typeof key === "string" && key.length > 0 && key.length <= KEY_CHARS_MAX) return key;

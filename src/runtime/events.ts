@@ -1,5 +1,6 @@
 /** What happens in the cluster, told on every node as that node learns of it. */
 import type { Logger } from "../base/logger.ts";
+import type { View, ViewChange } from "../ownership/view.ts";
 import type { PassivationReason } from "./definition.ts";
 
 /** The events, by their names. */
@@ -62,6 +63,32 @@ export class Events {
       } catch (error) {
         this.#log.error({ error, type }, "a listener to cluster events failed");
       }
+    }
+  }
+}
+
+/** Tells of a change in what a node knows, if others would call it news. */
+export function tell(events: Events, view: View, change: ViewChange): void {
+  const nodeOf = (incarnation: string | null | undefined): string | undefined =>
+    view.sessions.get(incarnation ?? "")?.record.node;
+  if (change.kind === "leader") {
+    const { incarnation } = change;
+    events.emit("leader-elected", { node: nodeOf(incarnation) ?? incarnation });
+  } else if (change.kind === "shard") {
+    const { shard, before } = change;
+    const { owner, epoch } = view.shard(change.group, shard)!.record;
+    const [from, to] = [nodeOf(before), nodeOf(owner)];
+    if (owner !== before && to !== undefined) {
+      events.emit("shard-rebalanced", { shard, from, to, epoch });
+    }
+  } else if (change.kind === "session") {
+    const { incarnation, before } = change;
+    const { node, endpoint, state } = view.sessions.get(incarnation)!.record;
+    if (!view.isGone(incarnation)) {
+      if (before !== undefined) return; // A heartbeat.
+      events.emit("node-joined", { node, endpoint: endpoint ?? undefined });
+    } else if (before !== undefined && before !== state) {
+      events.emit("node-left", { node, reason: state === "dead" ? "failed" : "left" });
     }
   }
 }

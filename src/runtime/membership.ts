@@ -251,12 +251,8 @@ export class Membership {
 
   #renew(operation: number): void {
     const session = this.#session!;
-    const { heartbeat } = session;
-    this.#session = {
-      ...session,
-      heartbeat: heartbeat + 1,
-      load: this.#load.sample(this.#context.clock.nowMs()),
-    };
+    const load = this.#load.sample(this.#context.clock.nowMs());
+    this.#session = { ...session, heartbeat: session.heartbeat + 1, load };
     this.#write(this.#session, (result) => {
       this.#step(result.ok ? { kind: "renewed", operation } : { kind: "refused" });
     });

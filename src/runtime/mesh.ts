@@ -116,10 +116,9 @@ export class Mesh implements LinkListener, PeerOwner, ChannelOwner {
     const frame = decodeFrame(bytes);
     if (frame === undefined) return false;
     const { self, generation, view } = this.context;
-    const state = view.sessions.get(from)?.record.state;
     // Not malformed, but of another life of the cluster or its sender: dropped without an answer.
     if (frame.to !== self || frame.generation !== generation) return true;
-    if (state === "dead" || state === "left") return true;
+    if (view.isGone(from)) return true;
     return this.peer(from).receive(frame);
   }
 

@@ -9,6 +9,7 @@ import { TimerWheel, type WheelEntry } from "../base/timer-wheel.ts";
 import { View } from "../ownership/view.ts";
 import type { Driver } from "../ports/driver.ts";
 import { checkEntityId } from "../protocol/ids.ts";
+import type { ShardRecord } from "../protocol/records.ts";
 import type { EntityDefinition } from "./definition.ts";
 import type { Events } from "./events.ts";
 import { Calls } from "./remote-call.ts";
@@ -133,6 +134,14 @@ export class NodeContext {
       known.set(id, shard);
     }
     return shard;
+  }
+
+  /** Who owns the shard of an entity, as far as this node knows. */
+  recordOf(entity: string, id: string): ShardRecord | undefined {
+    const group = this.view.groupOf(entity);
+    return group === undefined
+      ? undefined
+      : this.view.shard(group, this.shardOf(entity, id))?.record;
   }
 
   /** An id for an operation or a handoff that no other node and no other call is given. */

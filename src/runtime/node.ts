@@ -15,7 +15,7 @@ import type { SessionRecord } from "../protocol/records.ts";
 import { LocalDelivery } from "./local-delivery.ts";
 import { Membership } from "./membership.ts";
 import { Mesh } from "./mesh.ts";
-import { tell } from "./news.ts";
+import { tell } from "./events.ts";
 import { NodeContext, type NodeOptions } from "./node-context.ts";
 import { RecordWriter } from "./record-writer.ts";
 import { Call, outcomeUnknown } from "./call.ts";
@@ -45,7 +45,6 @@ export class Node implements AuthorityListener {
   readonly #local: LocalDelivery;
   readonly #mesh: Mesh;
   #isSettling = false;
-  #failJoin: (error: Error) => void = () => {};
   #fenced: ((reason: FenceReason) => void) | undefined;
   #end: () => void = () => {};
   /** Resolves when the session is over: there is nothing to wait for any more. */
@@ -97,7 +96,8 @@ export class Node implements AuthorityListener {
     const node = new Node(new NodeContext(options, self), ports, refTo);
     try {
       // A session that is declared dead before it began to act ends the attempt as well.
-      await Promise.race([node.#join(), new Promise<never>((_, fail) => (node.#failJoin = fail))]);
+      await Promise.race([node.#join(), node.#over]);
+      if (node.context.refusal !== undefined) throw node.context.refusal;
     } catch (error) {
       await node.#close();
       throw error;
@@ -216,7 +216,6 @@ export class Node implements AuthorityListener {
     const reason = "this node's session is over, another one begins";
     this.context.refusal = new CatgaError("UNAVAILABLE", { reason });
     log.error({ node: options.nodeId }, reason);
-    this.#failJoin(this.context.refusal);
     this.#membership.stop();
     this.stop(0).then(
       () => this.#fenced?.(why),
@@ -225,7 +224,8 @@ export class Node implements AuthorityListener {
   }
 
   #act(change: ViewChange): void {
-    tell(this.context, change);
+    // What a node learns while it joins is no news.
+    if (this.context.hasJoined) tell(this.context.events, this.context.view, change);
     switch (change.kind) {
       case "session":
         return this.#sessionChanged(change.incarnation, change.before);
@@ -243,12 +243,12 @@ export class Node implements AuthorityListener {
 
   #sessionChanged(incarnation: string, before: SessionRecord["state"] | undefined): void {
     const { view, self } = this.context;
-    const state = view.sessions.get(incarnation)?.record.state;
+    const { state } = view.sessions.get(incarnation)!.record;
     this.#membership.heard(incarnation);
     if (state === before) return; // A heartbeat.
     if (incarnation === self) {
       if (state === "dead") this.#fence("dead");
-    } else if (state === "dead" || state === "left") {
+    } else if (view.isGone(incarnation)) {
       this.#mesh.forget(incarnation);
       this.shards.forgetSender(incarnation);
       // Its shards have no owner: no time to lose.

@@ -8,7 +8,6 @@
  */
 import { CatgaError } from "../base/errors.ts";
 import type { Activation } from "./activation.ts";
-import type { ShardRecord } from "../protocol/records.ts";
 import { copyPayload, type Sending, type Subject } from "./call.ts";
 import type { MessageKind } from "./definition.ts";
 import type { EntityHost } from "./entity-host.ts";
@@ -51,14 +50,6 @@ export class Router {
   /** What the message does, if this node hosts its entity type. */
   kindOf({ entity, type }: Subject): MessageKind | undefined {
     return this.#mesh.parts.local.hosts.get(entity)?.definition.messages.get(type)?.kind;
-  }
-
-  /** Who owns the entity's shard, as far as this node knows. */
-  recordOf({ entity, id }: Subject): ShardRecord | undefined {
-    const { view } = this.context;
-    const group = view.groupOf(entity);
-    if (group === undefined) return undefined;
-    return view.shard(group, this.context.shardOf(entity, id))?.record;
   }
 
   /** To an entity type of this node, wherever the entity itself lives. */

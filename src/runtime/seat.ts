@@ -73,12 +73,13 @@ export class Seat {
   #tell(before: readonly NodeInfo[]): void {
     const { events } = this.#options;
     const after = nodesOf(this.node.context);
-    const [were, are] = [before, after].map((nodes) => new Set(nodes.map(({ node }) => node)));
-    for (const { node } of before) {
-      if (!are!.has(node)) events.emit("node-left", { node, reason: "failed" });
+    const isMissing = (nodes: readonly NodeInfo[]) => (info: NodeInfo) =>
+      !nodes.some(({ node }) => node === info.node);
+    for (const { node } of before.filter(isMissing(after))) {
+      events.emit("node-left", { node, reason: "failed" });
     }
-    for (const { node, endpoint } of after) {
-      if (!were!.has(node)) events.emit("node-joined", { node, endpoint });
+    for (const { node, endpoint } of after.filter(isMissing(before))) {
+      events.emit("node-joined", { node, endpoint });
     }
   }
 }

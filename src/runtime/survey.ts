@@ -32,12 +32,9 @@ export function nodesOf({ view }: NodeContext): NodeInfo[] {
 
 /** Who owns an entity, as far as this node knows. */
 export function ownerOf(context: NodeContext, entity: string, id: string): Ownership | undefined {
-  const { view } = context;
-  const group = view.groupOf(entity);
-  if (group === undefined) return undefined;
-  const shard = context.shardOf(entity, id);
-  const record = view.shard(group, shard)?.record;
+  const record = context.recordOf(entity, id);
   const owner = record?.owner ?? "";
-  if (record === undefined || !view.isAlive(owner)) return undefined;
-  return { node: view.sessions.get(owner)!.record.node, shard, epoch: record.epoch };
+  if (record === undefined || !context.view.isAlive(owner)) return undefined;
+  const { node } = context.view.sessions.get(owner)!.record;
+  return { node, shard: context.shardOf(entity, id), epoch: record.epoch };
 }
