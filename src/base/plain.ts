@@ -8,31 +8,18 @@
  */
 import { DEPTH_MAX, MESSAGE_BYTES_MAX } from "./limits.ts";
 
-/** Why a value is not plain, and where: `path` reads like `$.lines[2].price`. */
-export interface NotPlain {
-  readonly path: string;
-  readonly found: string;
-}
+/** Why a value cannot be copied: what is not plain, at `$.lines[2].price`, or how large it is. */
+export type NotCopied =
+  | { readonly path: string; readonly found: string }
+  | { readonly bytes: number; readonly bytesMax: number };
 
 /** Thrown by {@link copyPlain}; the callers translate it into an error with a code. */
-export class NotPlainError extends Error {
-  readonly why: NotPlain;
-  constructor(why: NotPlain) {
-    super(`${why.path} is ${why.found}`);
-    this.name = "NotPlainError";
+export class CopyError extends Error {
+  readonly why: NotCopied;
+  constructor(why: NotCopied) {
+    super(JSON.stringify(why));
+    this.name = "CopyError";
     this.why = why;
-  }
-}
-
-/** Thrown by {@link copyPlain} for a value that is too large to travel. */
-export class OversizeError extends Error {
-  /** At least so many. */
-  readonly bytes: number;
-  readonly bytesMax: number = MESSAGE_BYTES_MAX;
-  constructor(bytes: number) {
-    super(`${bytes} bytes, at most ${MESSAGE_BYTES_MAX}`);
-    this.name = "OversizeError";
-    this.bytes = bytes;
   }
 }
 
@@ -56,16 +43,16 @@ let refusedPath = "";
  * A copy of plain data that shares nothing with it: what arrives is what would have come over a
  * link, and what is changed later is not seen.
  *
- * @throws {NotPlainError} naming the first value that is not plain.
- * @throws {OversizeError} when it is longer than `MESSAGE_BYTES_MAX` as JSON.
+ * @throws {CopyError} naming the first value that is not plain, or how many bytes it has, at least,
+ * when it is longer than `MESSAGE_BYTES_MAX` as JSON.
  */
 export function copyPlain(value: unknown): unknown {
   charsMax = 0;
   const copy = copyAt(value, 0);
-  if (copy === REFUSED) throw new NotPlainError({ path: `$${refusedPath}`, found: refused });
+  if (copy === REFUSED) throw new CopyError({ path: `$${refusedPath}`, found: refused });
   if (charsMax > MESSAGE_BYTES_MAX) {
     const bytes = new TextEncoder().encode(JSON.stringify(copy)).length;
-    if (bytes > MESSAGE_BYTES_MAX) throw new OversizeError(bytes);
+    if (bytes > MESSAGE_BYTES_MAX) throw oversize(bytes);
   }
   return copy;
 }
@@ -92,11 +79,15 @@ function copyAt(value: unknown, depth: number): unknown {
       if (value === null) return null;
       if (depth === DEPTH_MAX) return refuse(TOO_DEEP);
       // Objects that are shared many times over are copied as often: that must end somewhere.
-      if (charsMax > CHARS_MAX) throw new OversizeError(Math.ceil(charsMax / OVERESTIMATE));
+      if (charsMax > CHARS_MAX) throw oversize(Math.ceil(charsMax / OVERESTIMATE));
       return Array.isArray(value) ? copyArray(value, depth + 1) : copyObject(value, depth + 1);
     default:
       return refuse(describe(value));
   }
+}
+
+function oversize(bytes: number): CopyError {
+  return new CopyError({ bytes, bytesMax: MESSAGE_BYTES_MAX });
 }
 
 function refuse(found: string, path = ""): typeof REFUSED {

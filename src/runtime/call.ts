@@ -3,7 +3,7 @@
  * answered before anybody waited costs no promise with a resolver and no place in the wheel.
  */
 import { CatgaError, type Executed } from "../base/errors.ts";
-import { copyPlain, NotPlainError, OversizeError } from "../base/plain.ts";
+import { CopyError, copyPlain, type NotCopied } from "../base/plain.ts";
 import { WheelEntry } from "../base/timer-wheel.ts";
 import type { Dedup } from "../protocol/frame.ts";
 import { entityKey } from "../protocol/ids.ts";
@@ -127,26 +127,22 @@ export function copyPayload(subject: Subject, payload: unknown): unknown {
   try {
     return copyPlain(payload);
   } catch (error) {
-    if (!(error instanceof OversizeError)) {
-      throw new CatgaError("PAYLOAD_NOT_ENCODABLE", { ...detailsOf(subject), ...whyNot(error) });
-    }
-    const { bytes, bytesMax } = error;
-    throw new CatgaError("TOO_LARGE", { what: `message "${subject.type}"`, bytes, bytesMax });
+    const why = whyNot(error);
+    if ("bytes" in why)
+      throw new CatgaError("TOO_LARGE", { what: `message "${subject.type}"`, ...why });
+    throw new CatgaError("PAYLOAD_NOT_ENCODABLE", { ...detailsOf(subject), ...why });
   }
 }
 
 /** Why a reply could not be copied: REPLY_TOO_LARGE or REPLY_NOT_ENCODABLE. */
 export function replyError(subject: Subject, error: unknown): CatgaError {
-  const details = detailsOf(subject);
-  if (!(error instanceof OversizeError)) {
-    return new CatgaError("REPLY_NOT_ENCODABLE", { ...details, ...whyNot(error) });
-  }
-  const { bytes, bytesMax } = error;
-  return new CatgaError("REPLY_TOO_LARGE", { ...details, bytes, bytesMax });
+  const [details, why] = [detailsOf(subject), whyNot(error)];
+  if ("bytes" in why) return new CatgaError("REPLY_TOO_LARGE", { ...details, ...why });
+  return new CatgaError("REPLY_NOT_ENCODABLE", { ...details, ...why });
 }
 
 /** A property that throws when it is read is user code's business too. */
-function whyNot(error: unknown): { readonly path: string; readonly found: string } {
-  if (error instanceof NotPlainError) return error.why;
+function whyNot(error: unknown): NotCopied {
+  if (error instanceof CopyError) return error.why;
   return { path: "$", found: `not readable: ${String(error)}` };
 }

@@ -2,22 +2,32 @@
 import { describe, expect, test } from "bun:test";
 import * as fc from "fast-check";
 import { DEPTH_MAX, MESSAGE_BYTES_MAX } from "../../src/base/limits.ts";
-import {
-  charsMaxOfLastCopy,
-  copyPlain,
-  NotPlainError,
-  OversizeError,
-} from "../../src/base/plain.ts";
+import { charsMaxOfLastCopy, CopyError, copyPlain, type NotCopied } from "../../src/base/plain.ts";
 import { UNENCODABLE } from "../contracts/oddities.ts";
 
-function whyNot(value: unknown): { path: string; found: string } {
+type Odd = Extract<NotCopied, { path: string }>;
+type Oversize = Extract<NotCopied, { bytes: number }>;
+
+function refusalOf(value: unknown): NotCopied {
   try {
     copyPlain(value);
   } catch (error) {
-    if (error instanceof NotPlainError) return error.why;
+    if (error instanceof CopyError) return error.why;
     throw error;
   }
+  throw new Error("It is copied");
+}
+
+function whyNot(value: unknown): Odd {
+  const why = refusalOf(value);
+  if ("path" in why) return why;
   throw new Error("It is plain");
+}
+
+function oversize(value: unknown): Oversize {
+  const why = refusalOf(value);
+  if ("bytes" in why) return why;
+  throw new Error("It is not too large");
 }
 
 function nested(levels: number): unknown {
@@ -33,16 +43,6 @@ function ofBytes(bytes: number, unit = "x"): string[] {
   return [
     unit.repeat(Math.floor((bytes - overhead) / each)) + "x".repeat((bytes - overhead) % each),
   ];
-}
-
-function oversize(value: unknown): OversizeError {
-  try {
-    copyPlain(value);
-  } catch (error) {
-    if (error instanceof OversizeError) return error;
-    throw error;
-  }
-  throw new Error("It is not too large");
 }
 
 describe("copyPlain()", () => {
