@@ -71,7 +71,9 @@ export type ShardEffect =
   /** Serve the shard; with `handoff` from what was staged for it. */
   | { readonly kind: "open"; readonly owned: Owned; readonly handoff: string | undefined }
   | { readonly kind: "close" }
-  | { readonly kind: "confirm" | "refuse" | "discard"; readonly handoff: string };
+  /** To the donor, whose news this was; and throw away what was staged. */
+  | { readonly kind: "confirmed" | "refused"; readonly handoff: string }
+  | { readonly kind: "discard"; readonly handoff: string };
 
 type Step = [ShardState, readonly ShardEffect[]];
 type State<K extends ShardState["kind"]> = Extract<ShardState, { readonly kind: K }>;
@@ -168,11 +170,11 @@ function flip(state: Giving): Step {
 }
 
 function receive(state: ShardState, handoff: string, epoch: number): Step {
-  const confirm: ShardEffect = { kind: "confirm", handoff };
+  const confirm: ShardEffect = { kind: "confirmed", handoff };
   if (state.kind === "staged" && state.handoff === handoff) return [state, [confirm]];
   const isFree = state.kind === "none" || (state.kind === "staged" && epoch >= state.epoch);
   // What an earlier owner sent, and comes late, must not take the place of what a later one sent.
-  if (!isFree || epoch < state.releasedEpoch) return [state, [{ kind: "refuse", handoff }]];
+  if (!isFree || epoch < state.releasedEpoch) return [state, [{ kind: "refused", handoff }]];
   const { releasedEpoch } = state;
   const staged: ShardState = { kind: "staged", releasedEpoch, handoff, epoch };
   if (state.kind === "none") return [staged, [confirm]];

@@ -28,26 +28,26 @@ export interface RedirectNote {
   readonly entry: unknown;
 }
 
-/** A shard with all that is in it, or the answer to that. Each is idempotent. */
-export type HandoffNote =
-  | {
-      readonly kind: "transfer";
-      readonly group: string;
-      readonly shard: number;
-      readonly handoff: string;
-      readonly epoch: number;
-      readonly counters: readonly CounterRow[];
-      readonly rows: readonly Row[];
-      /** False when more rows follow. */
-      readonly isLast: boolean;
-    }
-  | {
-      readonly kind: "confirmed" | "refused" | "aborted";
-      readonly group: string;
-      readonly shard: number;
-      readonly handoff: string;
-    };
+/** The answer to a {@link TransferNote}, or the end of a handoff. */
+export interface AnswerNote {
+  readonly kind: "confirmed" | "refused" | "aborted";
+  readonly group: string;
+  readonly shard: number;
+  readonly handoff: string;
+}
 
+/** A shard with all that is in it. */
+export interface TransferNote extends Omit<AnswerNote, "kind"> {
+  readonly kind: "transfer";
+  readonly epoch: number;
+  readonly counters: readonly CounterRow[];
+  readonly rows: readonly Row[];
+  /** False when more rows follow. */
+  readonly isLast: boolean;
+}
+
+/** Each is idempotent. */
+export type HandoffNote = TransferNote | AnswerNote;
 /** See the file's header. */
 export type Note = FailureNote | RedirectNote | HandoffNote;
 

@@ -122,6 +122,11 @@ export function outcomeUnknown({ subject }: Call, reason: string): CatgaError {
   return new CatgaError("OUTCOME_UNKNOWN", { ...detailsOf(subject), reason });
 }
 
+/** The error of a message that its entity does not know. */
+export function unknownMessage({ entity, type }: Pick<Subject, "entity" | "type">): CatgaError {
+  return new CatgaError("UNKNOWN_MESSAGE", { entity, message: type });
+}
+
 /** A copy of a payload. @throws {CatgaError} TOO_LARGE or PAYLOAD_NOT_ENCODABLE */
 export function copyPayload(subject: Subject, payload: unknown): unknown {
   try {

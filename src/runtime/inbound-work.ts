@@ -2,19 +2,18 @@
 import { CatgaError } from "../base/errors.ts";
 import { ERROR_TEXT_CHARS_MAX } from "../base/limits.ts";
 import { charsMaxOfLastCopy } from "../base/plain.ts";
-import { isWhole } from "../base/shape.ts";
-import { dedupValue, type MessageItem, readDedup } from "../protocol/frame.ts";
+import { dedupValue, type MessageItem } from "../protocol/frame.ts";
 import type { Row } from "../protocol/note.ts";
 import { detailsOf } from "./call.ts";
 import type { MessageSpec } from "./definition.ts";
-import type { EntityHost } from "./entity-host.ts";
 import type { Peer } from "./peer.ts";
-import { typeOf, Work } from "./work.ts";
+import { Work } from "./work.ts";
 
 /** What the texts of an error may add to a batch at most, in escaped JSON. */
 const FAILURE_CHARS_MAX = 6 * 2 * ERROR_TEXT_CHARS_MAX;
 
 type Item = Pick<MessageItem, "call" | "leftMs" | "entity" | "id" | "message" | "dedup">;
+type Acceptance = { readonly spec: MessageSpec; readonly nowMs: number };
 
 /** See the file's header. */
 export class InboundWork extends Work {
@@ -22,11 +21,7 @@ export class InboundWork extends Work {
   readonly #item: Item;
   #hasBegun = false;
 
-  constructor(
-    peer: Peer,
-    item: Item,
-    { spec, nowMs }: { readonly spec: MessageSpec; readonly nowMs: number },
-  ) {
+  constructor(peer: Peer, item: Item, { spec, nowMs }: Acceptance) {
     const { message, dedup, leftMs } = item;
     const deadlineMs = leftMs < 0 ? Number.POSITIVE_INFINITY : nowMs + leftMs;
     super({ spec, message, oneWay: leftMs < 0, deadlineMs, dedup });
@@ -60,24 +55,6 @@ export class InboundWork extends Work {
     if (this.oneWay && this.#hasBegun) return;
     answerFailure(this.#peer, this.#item.call, error);
   }
-}
-
-/** Where a message of a transfer goes. */
-export interface Arrival {
-  readonly host: EntityHost;
-  readonly id: string;
-  readonly nowMs: number;
-}
-
-/** A message that had been accepted elsewhere, and came with its entity. */
-export function workOf(row: Row, { host, id, nowMs }: Arrival): Work | undefined {
-  const [, sender, call, leftMs, message, key] = row;
-  const spec = host.definition.messages.get(typeOf(message));
-  if (typeof sender !== "string" || !isWhole(call) || typeof leftMs !== "number") return undefined;
-  const dedup = readDedup(key);
-  if (spec === undefined || dedup === "malformed") return undefined;
-  const item = { call, leftMs, entity: host.definition.name, id, message, dedup };
-  return new InboundWork(host.exits.peerOf(sender), item, { spec, nowMs });
 }
 
 /** Tells a caller of another node why there is no answer. */

@@ -2,12 +2,13 @@
  * The entities of this node, and what comes to them from elsewhere than its own callers: messages
  * of other nodes, entities that move here, messages that had waited to leave this node.
  */
-import { CatgaError } from "../base/errors.ts";
+import { isWhole } from "../base/shape.ts";
 import { admit, isStale } from "../ownership/channel.ts";
-import type { MessageItem } from "../protocol/frame.ts";
+import { type MessageItem, readDedup } from "../protocol/frame.ts";
 import type { Row } from "../protocol/note.ts";
+import { unknownMessage } from "./call.ts";
 import { EntityHost } from "./entity-host.ts";
-import { answerFailure, InboundWork, workOf } from "./inbound-work.ts";
+import { answerFailure, InboundWork } from "./inbound-work.ts";
 import { LocalTell } from "./local-call.ts";
 import type { NodeContext } from "./node-context.ts";
 import type { OwnedShard } from "./owned-shard.ts";
@@ -21,9 +22,11 @@ import { typeOf } from "./work.ts";
 export class LocalDelivery {
   readonly hosts: ReadonlyMap<string, EntityHost>;
   readonly #context: NodeContext;
+  readonly #exits: Exits;
 
   constructor(context: NodeContext, exits: Exits) {
     this.#context = context;
+    this.#exits = exits;
     const { entities } = context.options;
     this.hosts = new Map(entities.map((each) => [each.name, new EntityHost(each, context, exits)]));
   }
@@ -54,8 +57,7 @@ export class LocalDelivery {
     const type = typeOf(item.message);
     const spec = host.definition.messages.get(type);
     if (spec === undefined) {
-      const details = { entity: item.entity, message: type };
-      answerFailure(peer, item.call, new CatgaError("UNKNOWN_MESSAGE", details));
+      answerFailure(peer, item.call, unknownMessage({ entity: item.entity, type }));
     } else {
       const { nowMs } = this.#context.slices;
       host.deliver(item.id, shard, new InboundWork(peer, item, { spec, nowMs }));
@@ -68,9 +70,7 @@ export class LocalDelivery {
     const { entity, id, type } = call.subject;
     const host = this.hosts.get(entity)!;
     const spec = host.definition.messages.get(type);
-    if (spec === undefined) {
-      return call.fail(new CatgaError("UNKNOWN_MESSAGE", { entity, message: type }));
-    }
+    if (spec === undefined) return call.fail(unknownMessage({ entity, type }));
     call.spec = spec;
     if (!call.oneWay) return host.deliver(id, shard, call);
     const { message } = call;
@@ -82,8 +82,14 @@ export class LocalDelivery {
   unpack(rows: readonly Row[]): Packet[] | undefined {
     const { nowMs } = this.#context.wheel;
     const packets = packetsOf(rows, nowMs, (row, entity, id) => {
-      const host = this.hosts.get(entity);
-      return host && workOf(row, { host, id, nowMs });
+      const [, sender, call, leftMs, message, key] = row;
+      const spec = this.hosts.get(entity)?.definition.messages.get(typeOf(message));
+      if (typeof sender !== "string" || !isWhole(call) || typeof leftMs !== "number")
+        return undefined;
+      const dedup = readDedup(key);
+      if (spec === undefined || dedup === "malformed") return undefined;
+      const item = { call, leftMs, entity, id, message, dedup };
+      return new InboundWork(this.#exits.peerOf(sender), item, { spec, nowMs });
     });
     return packets?.every(({ entity }) => this.hosts.has(entity)) ? packets : undefined;
   }

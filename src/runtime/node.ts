@@ -180,12 +180,14 @@ export class Node implements AuthorityListener {
   }
 
   async #close(): Promise<void> {
-    this.context.refusal ??= this.#stoppedError();
+    const refusal = (this.context.refusal ??= this.#stoppedError());
+    const reason = "this node stopped before the answer came";
     this.#abandon();
     this.#writer.close();
     // All calls that wait for an answer hang there, those of this process too.
     for (const entry of this.context.close()) {
-      if (entry instanceof Call) entry.fail(this.#lostCall(entry));
+      if (!(entry instanceof Call)) continue;
+      entry.fail(entry.executed === "no" ? refusal : outcomeUnknown(entry, reason));
     }
     await this.#ports.link.close();
     await this.#ports.authority.close();
@@ -200,11 +202,6 @@ export class Node implements AuthorityListener {
 
   #stoppedError(): CatgaError {
     return new CatgaError("CLUSTER_STOPPED", { node: this.context.options.nodeId });
-  }
-
-  #lostCall(call: Call): CatgaError {
-    if (call.executed === "no") return this.context.refusal ?? this.#stoppedError();
-    return outcomeUnknown(call, "this node stopped before the answer came");
   }
 
   /** Others may own everything by now: nothing that is here counts any more. */

@@ -21,7 +21,7 @@ export class RecordWriter {
   readonly #context: NodeContext;
   readonly #authority: Authority;
   readonly #learn: (entry: Entry) => void;
-  #pending: Pending[] = [];
+  readonly #pending: Pending[] = [];
   #isClosed = false;
 
   /** `learn` hears the outcome of every write before the one who asked. */
@@ -38,7 +38,7 @@ export class RecordWriter {
   write(write: Write, done?: (result: CasResult) => void): void {
     const change = { ...write, operation: this.#context.nextOperation() };
     this.#pending.push({ change, done });
-    if (this.#pending.length === 1) queueMicrotask(() => this.#flush());
+    if (this.#pending.length === 1) queueMicrotask(() => this.#attempt(this.#pending.splice(0)));
   }
 
   /** {@link write} as a promise. */
@@ -49,12 +49,6 @@ export class RecordWriter {
   /** Asks for nothing any more. */
   close(): void {
     this.#isClosed = true;
-  }
-
-  #flush(): void {
-    const batch = this.#pending;
-    this.#pending = [];
-    this.#attempt(batch);
   }
 
   #attempt(batch: readonly Pending[]): void {

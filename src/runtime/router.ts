@@ -8,7 +8,7 @@
  */
 import { CatgaError } from "../base/errors.ts";
 import type { Activation } from "./activation.ts";
-import { copyPayload, type Sending, type Subject } from "./call.ts";
+import { copyPayload, type Sending, type Subject, unknownMessage } from "./call.ts";
 import type { MessageKind } from "./definition.ts";
 import type { EntityHost } from "./entity-host.ts";
 import { LocalCall, LocalTell } from "./local-call.ts";
@@ -94,8 +94,4 @@ export class Router {
 
 function isOpen(shard: OwnedShard): boolean {
   return shard.accepting && (shard.outbound === undefined || shard.outbound.isIdle);
-}
-
-function unknownMessage({ entity, type }: Sending): CatgaError {
-  return new CatgaError("UNKNOWN_MESSAGE", { entity, message: type });
 }

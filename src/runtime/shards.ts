@@ -8,7 +8,7 @@ import { createRing } from "../base/ring.ts";
 import { type MembershipChange, type Plan, planChange } from "../ownership/plan.ts";
 import { type ShardEffect, type ShardEvent, stepShard } from "../ownership/shard.ts";
 import type { Versioned } from "../ownership/view.ts";
-import type { HandoffNote } from "../protocol/note.ts";
+import type { AnswerNote, HandoffNote, TransferNote } from "../protocol/note.ts";
 import { shardKey, type ShardRecord } from "../protocol/records.ts";
 import type { Channel } from "./channel.ts";
 import type { LocalDelivery } from "./local-delivery.ts";
@@ -23,9 +23,6 @@ export interface ShardParts {
   readonly local: LocalDelivery;
   readonly send: ShardHome["send"];
 }
-
-type Transfer = Extract<HandoffNote, { kind: "transfer" }>;
-type Answer = Pick<Exclude<HandoffNote, Transfer>, "kind" | "handoff">;
 
 /** See the file's header. */
 export class Shards implements ShardHome {
@@ -151,7 +148,7 @@ export class Shards implements ShardHome {
     if (this.isLeaving && this.#heirs === 0) this.#drain(shard);
   }
 
-  #receive(from: string, shard: OwnedShard, transfer: Transfer): void {
+  #receive(from: string, shard: OwnedShard, transfer: TransferNote): void {
     const { handoff, epoch, counters, isLast } = transfer;
     const rows = shard.arrive(handoff, transfer.rows);
     if (!isLast) return;
@@ -250,10 +247,9 @@ export class Shards implements ShardHome {
         return this.#open(shard, effect.owned, effect.handoff);
       case "close":
         return shard.close();
-      case "confirm":
-        return this.#answer(from, shard, { kind: "confirmed", handoff: effect.handoff });
-      case "refuse":
-        return this.#answer(from, shard, { kind: "refused", handoff: effect.handoff });
+      case "confirmed":
+      case "refused":
+        return this.#answer(from, shard, effect);
       case "discard":
         return shard.stage();
     }
@@ -280,7 +276,7 @@ export class Shards implements ShardHome {
     if (this.#targetOf(shard.number) !== this.context.self) this.#lookAllLater(0);
   }
 
-  #answer(to: string, shard: OwnedShard, answer: Answer): void {
+  #answer(to: string, shard: OwnedShard, answer: Pick<AnswerNote, "kind" | "handoff">): void {
     this.send(to, { ...answer, group: this.group, shard: shard.number });
   }
 

@@ -2,7 +2,7 @@
  * What a handler is given: its entity's state and the world, for the length of one turn. One object
  * a turn; everything behind it is looked up when it is asked for.
  */
-import { copyPayload } from "./call.ts";
+import { copyPayload, unknownMessage } from "./call.ts";
 import { type Logger, withFields } from "../base/logger.ts";
 import { type Duration, durationMs } from "../base/duration.ts";
 import { CatgaError } from "../base/errors.ts";
@@ -112,13 +112,12 @@ export class TurnContext {
   /** Sends `message` to this entity after `delay`, as long as it stays in memory. */
   after(delay: Duration, message: { readonly type: string }): () => void {
     const delayMs = durationMs(delay, "delay");
-    const { host } = this.#entity;
-    const { type } = message;
-    const entity = host.definition.name;
-    const copy = copyPayload({ entity, id: this.id, type }, message);
-    const dueMs = host.context.wheel.nowMs + delayMs;
+    const { definition, context } = this.#entity.host;
+    const subject = { entity: definition.name, id: this.id, type: message.type };
+    const copy = copyPayload(subject, message);
+    const dueMs = context.wheel.nowMs + delayMs;
     const timer = startTimer(this.#entity, { message: copy, dueMs });
-    if (timer === undefined) throw new CatgaError("UNKNOWN_MESSAGE", { entity, message: type });
+    if (timer === undefined) throw unknownMessage(subject);
     return () => timer.cancel();
   }
 }

@@ -20,14 +20,14 @@ const TRANSITIONS: readonly Row[] = [
     NO_SHARD,
     { kind: "transfer", handoff: "h1", epoch: 3 },
     STAGED,
-    [{ kind: "confirm", handoff: "h1" }],
+    [{ kind: "confirmed", handoff: "h1" }],
   ],
   [
     "a transfer that comes twice is confirmed twice",
     STAGED,
     { kind: "transfer", handoff: "h1", epoch: 3 },
     STAGED,
-    [{ kind: "confirm", handoff: "h1" }],
+    [{ kind: "confirmed", handoff: "h1" }],
   ],
   [
     "a newer transfer replaces what was staged (O6)",
@@ -36,7 +36,7 @@ const TRANSITIONS: readonly Row[] = [
     { kind: "staged", releasedEpoch: 0, handoff: "h2", epoch: 3 },
     [
       { kind: "discard", handoff: "h1" },
-      { kind: "confirm", handoff: "h2" },
+      { kind: "confirmed", handoff: "h2" },
     ],
   ],
   [
@@ -44,7 +44,7 @@ const TRANSITIONS: readonly Row[] = [
     STAGED,
     { kind: "transfer", handoff: "h0", epoch: 2 },
     STAGED,
-    [{ kind: "refuse", handoff: "h0" }],
+    [{ kind: "refused", handoff: "h0" }],
   ],
   [
     "what was staged stays while only an older record is known here",
@@ -58,14 +58,14 @@ const TRANSITIONS: readonly Row[] = [
     ACTIVE,
     { kind: "transfer", handoff: "h2", epoch: 3 },
     ACTIVE,
-    [{ kind: "refuse", handoff: "h2" }],
+    [{ kind: "refused", handoff: "h2" }],
   ],
   [
     "a transfer of an epoch before the one that was released is refused (O5)",
     RELEASED,
     { kind: "transfer", handoff: "h0", epoch: 2 },
     RELEASED,
-    [{ kind: "refuse", handoff: "h0" }],
+    [{ kind: "refused", handoff: "h0" }],
   ],
   [
     "what was staged is discarded when the donor calls it off",

@@ -117,9 +117,9 @@ class World {
         this.post.push({ to: this.#member(effect.to)!, event: { kind: "aborted", handoff } });
         return;
       }
-      case "confirm":
-      case "refuse": {
-        const kind = effect.kind === "confirm" ? "confirmed" : "refused";
+      case "confirmed":
+      case "refused": {
+        const kind = effect.kind === "confirmed" ? "confirmed" : "refused";
         const donor = this.#member(member.known.record.owner);
         if (donor !== undefined)
           this.post.push({ to: donor, event: { kind, handoff: effect.handoff } });
