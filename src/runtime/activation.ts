@@ -93,7 +93,10 @@ export class Activation extends WheelEntry implements TurnEntity, Resident {
 
   /** Takes a message in, and runs it now or lets it wait; or says why there is no room for it. */
   post(work: Work): CatgaError | undefined {
-    if (this.#openError !== undefined) return void work.fail(this.#openError);
+    if (this.#openError !== undefined) {
+      work.fail(this.#openError);
+      return undefined;
+    }
     const { definition, context } = this.host;
     const { waitingCount } = this;
     const { mailboxCapacity: capacity } = definition;

@@ -3,35 +3,22 @@ import { processUsage } from "../base/runtime.ts";
 import type { LoadFigures } from "../protocol/records.ts";
 import type { NodeContext } from "./node-context.ts";
 
-/** Measures between two samples, so that a figure is of now and not of the whole life. */
-export class LoadMeter {
-  readonly #context: NodeContext;
-  #atMs = 0;
-  #cpuSeconds = 0;
-  #turns = 0;
-
-  constructor(context: NodeContext) {
-    this.#context = context;
-  }
-
-  /** The figures since the last sample. */
-  sample(nowMs: number): LoadFigures {
+/**
+ * Makes what measures between two samples, so that a figure is of now and not of the whole life; it
+ * is told the time.
+ */
+export function createLoadMeter({ calls, slices }: NodeContext): (nowMs: number) => LoadFigures {
+  let last = { atMs: 0, cpuSeconds: 0, turns: 0 };
+  return (nowMs) => {
     const { cpuSeconds, memoryBytes } = processUsage();
-    const { calls, slices } = this.#context;
     const { turns } = slices;
-    const seconds = Math.max(0.001, (nowMs - this.#atMs) / 1_000);
-    const figures = {
-      inFlight: calls.size,
-      cpu: round((cpuSeconds - this.#cpuSeconds) / seconds),
-      memoryBytes,
-      messagesPerSecond: Math.round((turns - this.#turns) / seconds),
-      eventLoopLagMs: round(slices.takeLagMs()),
-    };
-    this.#atMs = nowMs;
-    this.#cpuSeconds = cpuSeconds;
-    this.#turns = turns;
-    return figures;
-  }
+    const seconds = Math.max(0.001, (nowMs - last.atMs) / 1_000);
+    const cpu = round((cpuSeconds - last.cpuSeconds) / seconds);
+    const messagesPerSecond = Math.round((turns - last.turns) / seconds);
+    const eventLoopLagMs = round(slices.takeLagMs());
+    last = { atMs: nowMs, cpuSeconds, turns };
+    return { inFlight: calls.size, cpu, memoryBytes, messagesPerSecond, eventLoopLagMs };
+  };
 }
 
 const round = (value: number): number => Math.round(value * 100) / 100;

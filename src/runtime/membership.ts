@@ -18,7 +18,7 @@ import {
   type SessionRecord,
   type ShardRecord,
 } from "../protocol/records.ts";
-import { LoadMeter } from "./load-meter.ts";
+import { createLoadMeter } from "./load-meter.ts";
 import type { NodeContext } from "./node-context.ts";
 import type { RecordWriter } from "./record-writer.ts";
 
@@ -27,7 +27,7 @@ export class Membership {
   readonly #context: NodeContext;
   readonly #writer: RecordWriter;
   readonly #fenced: () => void;
-  readonly #load: LoadMeter;
+  readonly #load: ReturnType<typeof createLoadMeter>;
   #lease: Lease = { kind: "fenced" };
   #session: SessionRecord | undefined;
   #revision = 0;
@@ -44,7 +44,7 @@ export class Membership {
     this.#context = context;
     this.#writer = writer;
     this.#fenced = fenced;
-    this.#load = new LoadMeter(context);
+    this.#load = createLoadMeter(context);
   }
 
   /**
@@ -152,7 +152,7 @@ export class Membership {
     const leaseMs = options.times.timeoutMs;
     const fixed = { node, address, group, weight, leaseMs, endpoint };
     const runtime = `${name} ${version}`;
-    const load = this.#load.sample(sentMs);
+    const load = this.#load(sentMs);
     const value: SessionRecord = { state: "up", heartbeat: 0, ...fixed, runtime, load };
     const result = await this.#writer.writeAsync({ key: sessionKey(self), expected: 0, value });
     if (!result.ok) {
@@ -251,7 +251,7 @@ export class Membership {
 
   #renew(operation: number): void {
     const session = this.#session!;
-    const load = this.#load.sample(this.#context.clock.nowMs());
+    const load = this.#load(this.#context.clock.nowMs());
     this.#session = { ...session, heartbeat: session.heartbeat + 1, load };
     this.#write(this.#session, (result) => {
       this.#step(result.ok ? { kind: "renewed", operation } : { kind: "refused" });

@@ -223,18 +223,14 @@ export class Node implements AuthorityListener {
   #act(change: ViewChange): void {
     // What a node learns while it joins is no news.
     if (this.context.hasJoined) tell(this.context.events, this.context.view, change);
-    switch (change.kind) {
-      case "session":
-        return this.#sessionChanged(change.incarnation, change.before);
-      case "shard":
-        this.shards.recordChanged(change.group, change.shard);
-        return this.#mesh.moved(change.group, change.shard);
-      case "genesis":
-        this.shards.lookAll();
-        return this.#mesh.pumpAll();
-      case "leader":
-      case "groups":
-        return;
+    if (change.kind === "session") {
+      this.#sessionChanged(change.incarnation, change.before);
+    } else if (change.kind === "shard") {
+      this.shards.recordChanged(change.group, change.shard);
+      this.#mesh.moved(change.group, change.shard);
+    } else if (change.kind === "genesis") {
+      this.shards.lookAll();
+      this.#mesh.pumpAll();
     }
   }
 

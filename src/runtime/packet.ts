@@ -53,10 +53,8 @@ export function hasStateCodec(): boolean {
 }
 
 /** The rows of `packet`; a text that says why, when its state cannot travel. */
-export function rowsOf(
-  { entity, id, state, works, timers, answers }: Packet,
-  nowMs: number,
-): Row[] | string {
+export function rowsOf(packet: Packet, nowMs: number): Row[] | string {
+  const { entity, id, state, works, timers, answers } = packet;
   let text: string | null = null;
   try {
     if (state !== undefined) text = codec!.stringify(state.value);

@@ -10,12 +10,12 @@ import { CatgaError } from "../base/errors.ts";
 import type { Activation } from "./activation.ts";
 import { copyPayload, type Sending, type Subject, unknownMessage } from "./call.ts";
 import type { MessageKind } from "./definition.ts";
-import type { EntityHost } from "./entity-host.ts";
-import { LocalCall, LocalTell } from "./local-call.ts";
+import type { EntityHost } from "./local-delivery.ts";
 import type { Mesh } from "./mesh.ts";
 import type { NodeContext } from "./node-context.ts";
 import type { OwnedShard } from "./owned-shard.ts";
 import { RemoteCall } from "./remote-call.ts";
+import { LocalCall, LocalTell } from "./work.ts";
 
 const ACCEPTED: Promise<unknown> = Promise.resolve();
 

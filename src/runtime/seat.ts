@@ -73,13 +73,16 @@ export class Seat {
   #tell(before: readonly NodeInfo[]): void {
     const { events } = this.#options;
     const after = nodesOf(this.node.context);
-    const isMissing = (nodes: readonly NodeInfo[]) => (info: NodeInfo) =>
-      !nodes.some(({ node }) => node === info.node);
-    for (const { node } of before.filter(isMissing(after))) {
+    for (const { node } of without(after, before)) {
       events.emit("node-left", { node, reason: "failed" });
     }
-    for (const { node, endpoint } of after.filter(isMissing(before))) {
+    for (const { node, endpoint } of without(before, after)) {
       events.emit("node-joined", { node, endpoint });
     }
   }
+}
+
+/** Those of `nodes` that are not among `others`. */
+function without(others: readonly NodeInfo[], nodes: readonly NodeInfo[]): NodeInfo[] {
+  return nodes.filter((info) => !others.some(({ node }) => node === info.node));
 }

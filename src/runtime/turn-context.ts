@@ -5,7 +5,7 @@
 import { copyPayload, unknownMessage } from "./call.ts";
 import { type Logger, withFields } from "../base/logger.ts";
 import { type Duration, durationMs } from "../base/duration.ts";
-import { CatgaError } from "../base/errors.ts";
+import type { CatgaError } from "../base/errors.ts";
 import type { Row } from "../protocol/note.ts";
 import { WheelEntry } from "../base/timer-wheel.ts";
 import { DedupWindow } from "./dedup-window.ts";

@@ -1,15 +1,29 @@
-/** A message on its way through a mailbox of this node, whoever sent it. */
-import type { CatgaError } from "../base/errors.ts";
-import type { Dedup } from "../protocol/frame.ts";
+/**
+ * Messages on their way through a mailbox of this node, by whoever sent them: a caller of this
+ * process who waits ({@link LocalCall}) or does not ({@link LocalTell}), another node
+ * ({@link InboundWork}). Besides there are calls that have come home (`RemoteCall`), timers
+ * (`EntityTimer`), and commands that run once for all who sent them (`KeyedWork`).
+ */
+import { CatgaError } from "../base/errors.ts";
+import { CALL_TIMEOUT_MS, ERROR_TEXT_CHARS_MAX } from "../base/limits.ts";
+import type { Logger } from "../base/logger.ts";
+import { charsMaxOfLastCopy } from "../base/plain.ts";
+import type { TimerWheel } from "../base/timer-wheel.ts";
+import { type Dedup, dedupValue, type MessageItem } from "../protocol/frame.ts";
 import type { Row } from "../protocol/note.ts";
+import { Call, copyPayload, detailsOf, type Sending } from "./call.ts";
 import type { MessageSpec } from "./definition.ts";
-import type { Calls, RemoteCall } from "./remote-call.ts";
+import type { Peer } from "./peer.ts";
+import { type Calls, RemoteCall } from "./remote-call.ts";
+
+/** What the texts of an error may add to a batch at most, in escaped JSON. */
+const FAILURE_CHARS_MAX = 6 * 2 * ERROR_TEXT_CHARS_MAX;
 
 /** What a mailbox looks at; a call that has a place in a wheel brings it by itself. */
 export type Content = Pick<Work, "spec" | "message" | "oneWay" | "deadlineMs" | "dedup">;
 
 /**
- * See the file's header. Exactly one of its ends is called: `begin` that says no, `succeed`, or
+ * A message in a mailbox. Exactly one of its ends is called: `begin` that says no, `succeed`, or
  * `fail`.
  */
 export abstract class Work {
@@ -41,7 +55,141 @@ export abstract class Work {
   depart?(calls: Calls): RemoteCall | undefined;
 }
 
+/** A message for a mailbox of this node: a copy that belongs to the handler. */
+type Local = Pick<Work, "spec" | "message">;
+
+/** A call within this process. */
+export class LocalCall extends Call implements Work {
+  readonly spec: MessageSpec;
+  readonly #wheel: TimerWheel;
+  #isTimed = false;
+
+  constructor(sending: Sending, { spec, message }: Local, wheel: TimerWheel) {
+    super(sending, message, sending.timeoutMs ?? spec.timeoutMs ?? CALL_TIMEOUT_MS);
+    this.spec = spec;
+    this.#wheel = wheel;
+  }
+
+  begin(nowMs: number): boolean {
+    if (this.isSettled) return false;
+    this.executed = "maybe";
+    if (!this.#isTimed) this.#setDeadline(nowMs);
+    return true;
+  }
+
+  /** The answer did not come at once: from now on the deadline counts. */
+  wait(): void {
+    if (this.isSettled) return;
+    if (!this.#isTimed) this.#setDeadline(this.#wheel.nowMs);
+    this.#wheel.add(this, this.deadlineMs);
+  }
+
+  /** Whoever waits here waits for the call that leaves; nothing leaves if nobody waits any more. */
+  depart(calls: Calls): RemoteCall | undefined {
+    if (this.isSettled) return undefined;
+    const call = departing({ ...this.subject, boundMs: this.deadlineMs }, this.message, calls);
+    this.succeed(call.promise());
+    return call;
+  }
+
+  protected override settled(): void {
+    this.#wheel.remove(this);
+  }
+
+  #setDeadline(nowMs: number): void {
+    this.#isTimed = true;
+    this.deadlineMs = Math.min(this.deadlineMs, nowMs + this.timeoutMs);
+  }
+}
+
+/** A one-way message within this process: nobody hears how it ended, but the log. */
+export class LocalTell extends Work {
+  readonly #sending: Sending;
+  readonly #log: Logger;
+
+  constructor(sending: Sending, { spec, message }: Local, log: Logger) {
+    // A deadline is for the mailbox to take the message; what was taken is run.
+    const deadlineMs = Number.POSITIVE_INFINITY;
+    super({ spec, message, oneWay: true, deadlineMs, dedup: sending.dedup });
+    this.#sending = sending;
+    this.#log = log;
+  }
+
+  override begin(): boolean {
+    return true;
+  }
+
+  override succeed(): void {}
+
+  override fail(error: CatgaError): void {
+    this.#log.warn({ ...detailsOf(this.#sending), error }, "a one-way message failed");
+  }
+
+  override depart(calls: Calls): RemoteCall {
+    const call = departing(this.#sending, this.message, calls);
+    call.promise().catch((error: CatgaError) => this.fail(error));
+    return call;
+  }
+}
+
+type Item = Pick<MessageItem, "call" | "leftMs" | "entity" | "id" | "message" | "dedup">;
+type Acceptance = { readonly spec: MessageSpec; readonly nowMs: number };
+
+/** A message of another node. */
+export class InboundWork extends Work {
+  readonly #peer: Peer;
+  readonly #item: Item;
+  #hasBegun = false;
+
+  constructor(peer: Peer, item: Item, { spec, nowMs }: Acceptance) {
+    const { message, dedup, leftMs } = item;
+    const deadlineMs = leftMs < 0 ? Number.POSITIVE_INFINITY : nowMs + leftMs;
+    super({ spec, message, oneWay: leftMs < 0, deadlineMs, dedup });
+    this.#peer = peer;
+    this.#item = item;
+  }
+
+  override begin(nowMs: number): boolean {
+    this.#hasBegun = nowMs < this.deadlineMs;
+    if (this.#hasBegun) return true;
+    const { entity, id, leftMs: timeoutMs } = this.#item;
+    const subject = { entity, id, type: this.spec.type };
+    const details = { ...detailsOf(subject), timeoutMs, executed: "no" } as const;
+    this.fail(new CatgaError("CALL_TIMEOUT", details));
+    return false;
+  }
+
+  override row(nowMs: number): Row {
+    const leftMs = this.oneWay ? -1 : Math.max(0, this.deadlineMs - nowMs);
+    const dedup = dedupValue(this.dedup);
+    return ["message", this.#peer.incarnation, this.#item.call, leftMs, this.message, dedup];
+  }
+
+  override succeed(value: unknown): void {
+    if (this.oneWay) return;
+    this.#peer.outbox(charsMaxOfLastCopy()).addReply(this.#item.call, value);
+  }
+
+  override fail(error: CatgaError): void {
+    // A one-way message is answered at the door only; how it ended the activation has logged.
+    if (this.oneWay && this.#hasBegun) return;
+    answerFailure(this.#peer, this.#item.call, error);
+  }
+}
+
 /** What a message says it is. */
 export function typeOf(message: unknown): string {
   return String((message as { type?: unknown } | null)?.type);
+}
+
+/** Tells a caller of another node why there is no answer. */
+export function answerFailure(peer: Peer, call: number, { code, details }: CatgaError): void {
+  peer.outbox(FAILURE_CHARS_MAX).notes.push({ kind: "failure", call, code, details });
+}
+
+function departing(sending: Sending, message: unknown, calls: Calls): RemoteCall {
+  // Copied once more: the call has to know how long its message is.
+  const call = new RemoteCall(sending, copyPayload(sending, message), calls);
+  if (sending.signal !== undefined) call.cancelWith(sending.signal);
+  return call;
 }
