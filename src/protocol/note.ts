@@ -57,17 +57,11 @@ export type CounterRow = readonly [sender: string, channel: number, last: number
 /** A part of an entity that travels. */
 export type Row = readonly [kind: string, ...values: unknown[]];
 
-const ANSWER: Shape = { group: "string", shard: "whole", handoff: "string" };
+const PLACE: Shape = { group: "string", shard: "whole" };
+const ANSWER: Shape = { ...PLACE, handoff: "string" };
 const SHAPES: Readonly<Record<string, Shape>> = {
   failure: { call: "whole", code: "string", details: "object" },
-  redirect: {
-    group: "string",
-    shard: "whole",
-    channel: "whole",
-    sequence: "whole",
-    frame: "whole",
-    retryMs: "whole",
-  },
+  redirect: { ...PLACE, channel: "whole", sequence: "whole", frame: "whole", retryMs: "whole" },
   transfer: { ...ANSWER, epoch: "whole", counters: "list", rows: "list", isLast: "boolean" },
   confirmed: ANSWER,
   refused: ANSWER,

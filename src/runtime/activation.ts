@@ -267,11 +267,8 @@ export class Activation extends WheelEntry implements TurnEntity, Resident {
       shard.packets.push({ entity, id, state, works: travelling, timers, answers });
     }
     host.forget(this, this.#closing ?? "error");
-    host.redeliver(
-      id,
-      shard,
-      waiting.filter((work) => !travelling.includes(work)),
-    );
+    const staying = waiting.filter((work) => !travelling.includes(work));
+    host.redeliver(id, shard, staying);
   }
 
   #abandon(error: unknown): void {

@@ -260,8 +260,7 @@ export class Membership {
 
   async #change(state: SessionRecord["state"]): Promise<void> {
     if (this.#session === undefined) return;
-    this.#session = { ...this.#session, state };
-    const session = this.#session;
+    const session = (this.#session = { ...this.#session, state });
     await new Promise<void>((resolve) => this.#write(session, () => resolve()));
   }
 

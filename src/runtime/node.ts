@@ -54,28 +54,23 @@ export class Node implements AuthorityListener {
   private constructor(context: NodeContext, ports: Ports, refTo: RefFactory) {
     this.context = context;
     this.#ports = ports;
-    this.#writer = new RecordWriter(context, ports.authority, (entry) => this.changed([entry]));
+    const learn = (entry: Entry): void => this.changed([entry]);
+    this.#writer = new RecordWriter(context, ports.authority, learn);
     this.#membership = new Membership(context, this.#writer, () => this.#fence("dead"));
-    const local = new LocalDelivery(context, {
+    this.#local = new LocalDelivery(context, {
       refTo: (request) => refTo(this.router, request),
       sendAgain: (...works) => this.#mesh.sendAgain(...works),
       peerOf: (incarnation) => this.#mesh.peer(incarnation),
     });
-    const shards = new Shards(context, {
+    this.shards = new Shards(context, {
       writer: this.#writer,
-      local,
+      local: this.#local,
       send: (to, note, chars) => {
         if (context.view.isAlive(to)) this.#mesh.peer(to).outbox(chars).notes.push(note);
       },
     });
-    this.#local = local;
-    this.shards = shards;
-    this.#mesh = new Mesh(context, {
-      link: ports.link,
-      shards,
-      local,
-      learn: (entry) => this.changed([entry]),
-    });
+    const { shards } = this;
+    this.#mesh = new Mesh(context, { link: ports.link, shards, local: this.#local, learn });
     this.router = new Router(this.#mesh);
   }
 

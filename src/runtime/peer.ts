@@ -104,18 +104,13 @@ export class Peer extends WheelEntry {
     if (number > this.#processed && number <= this.#processed + EARLY_FRAMES_MAX) {
       this.#early.set(number, frame);
     }
-    return this.#processInOrder();
-  }
-
-  #processInOrder(): boolean {
-    for (;;) {
-      const next = this.#early.get(this.#processed + 1);
-      if (next === undefined) return true;
+    for (let next; (next = this.#early.get(this.#processed + 1)) !== undefined;) {
       this.#early.delete(next.number);
       if (!this.#owner.receiveItems(this, next)) return false;
       this.#processed = next.number;
       this.#acknowledge(next.acknowledged);
     }
+    return true;
   }
 
   /** Sends everything again that was not acknowledged: the connection is new. */
@@ -184,19 +179,18 @@ export class Peer extends WheelEntry {
   }
 
   #acknowledge(number: number): void {
-    const { length } = this.#unacknowledged;
-    for (let sent = this.#unacknowledged.peekAt(0); sent !== undefined;) {
-      if (sent.number > number) break;
-      this.#unacknowledged.shift();
+    const waiting = this.#unacknowledged;
+    const { length } = waiting;
+    for (let sent; (sent = waiting.peekAt(0)) !== undefined && sent.number <= number;) {
+      waiting.shift();
       this.#unacknowledgedChars -= sent.items.length;
       // A message that was redirected and sent again belongs to a later frame.
       for (const each of sent.messages) if (each.frame === sent.number) each.accepted(this);
-      sent = this.#unacknowledged.peekAt(0);
     }
-    if (this.#unacknowledged.length === length) return;
+    if (waiting.length === length) return;
     this.#retransmitMs = RETRANSMIT_MS;
     this.#owner.context.wheel.remove(this);
-    if (this.#unacknowledged.length > 0) this.#watch();
+    if (waiting.length > 0) this.#watch();
     this.#owner.roomAgain();
   }
 }
