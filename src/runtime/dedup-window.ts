@@ -12,7 +12,8 @@ import { CatgaError } from "../base/errors.ts";
 import { DEDUP_CHARS_MAX, DEDUP_ENTRIES_MAX, DEDUP_MS } from "../base/limits.ts";
 import { charsMaxOfLastCopy, copyPlain } from "../base/plain.ts";
 import { isStale } from "../ownership/channel.ts";
-import { Work } from "./work.ts";
+import type { MessageSpec } from "./definition.ts";
+import type { Work } from "./work.ts";
 
 /** How a command ended. */
 export type Outcome = { readonly value: unknown } | { readonly error: CatgaError };
@@ -92,14 +93,22 @@ export class DedupWindow {
 }
 
 /** A command with a key, in the mailbox: it runs for all that came with the same. */
-export class KeyedWork extends Work {
+export class KeyedWork implements Work {
+  readonly spec: MessageSpec;
+  readonly message: unknown;
+  readonly oneWay: boolean;
+  readonly deadlineMs: number;
+  readonly dedup: undefined = undefined;
   readonly #settled: (outcome: Outcome | undefined) => void;
   #works: Work[];
   #hasBegun = false;
 
   /** `settled` hears the outcome, or nothing when the command did not run. */
   constructor(work: Work, settled: (outcome: Outcome | undefined) => void) {
-    super(work);
+    this.spec = work.spec;
+    this.message = work.message;
+    this.oneWay = work.oneWay;
+    this.deadlineMs = work.deadlineMs;
     this.#works = [work];
     this.#settled = settled;
   }
@@ -114,18 +123,18 @@ export class KeyedWork extends Work {
     if (!this.#hasBegun || work.begin(nowMs)) this.#works.push(work);
   }
 
-  override begin(nowMs: number): boolean {
+  begin(nowMs: number): boolean {
     this.#hasBegun = true;
     this.#works = this.#works.filter((work) => work.begin(nowMs));
     if (this.#works.length === 0) this.#settled(undefined);
     return this.#works.length > 0;
   }
 
-  override succeed(value: unknown): void {
+  succeed(value: unknown): void {
     this.#settle({ value });
   }
 
-  override fail(error: CatgaError): void {
+  fail(error: CatgaError): void {
     this.#settle({ error });
   }
 

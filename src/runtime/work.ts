@@ -19,14 +19,15 @@ import { type Calls, RemoteCall } from "./remote-call.ts";
 /** What the texts of an error may add to a batch at most, in escaped JSON. */
 const FAILURE_CHARS_MAX = 6 * 2 * ERROR_TEXT_CHARS_MAX;
 
-/** What a mailbox looks at; a call that has a place in a wheel brings it by itself. */
-export type Content = Pick<Work, "spec" | "message" | "oneWay" | "deadlineMs" | "dedup">;
+/** A message for a mailbox of this node: a copy that belongs to the handler. */
+type Local = Pick<Work, "spec" | "message">;
 
 /**
  * A message in a mailbox. Exactly one of its ends is called: `begin` that says no, `succeed`, or
- * `fail`.
+ * `fail`. No base class, because V8 takes several times as long to make an object of a derived one,
+ * and one is made for each message.
  */
-export abstract class Work {
+export interface Work {
   readonly spec: MessageSpec;
   readonly message: unknown;
   /** True when nobody waits for an answer: then none is copied. */
@@ -35,28 +36,16 @@ export abstract class Work {
   readonly deadlineMs: number;
   /** Of a command that is not to run twice. */
   readonly dedup: Dedup | undefined;
-
-  constructor({ spec, message, oneWay, deadlineMs, dedup }: Content) {
-    this.spec = spec;
-    this.message = message;
-    this.oneWay = oneWay;
-    this.deadlineMs = deadlineMs;
-    this.dedup = dedup;
-  }
-
   /** The handler is about to run; `false` when nobody wants the answer any more. */
-  abstract begin(nowMs: number): boolean;
+  begin(nowMs: number): boolean;
   /** `value` is a copy that belongs to the caller. */
-  abstract succeed(value: unknown): void;
-  abstract fail(error: CatgaError): void;
+  succeed(value: unknown): void;
+  fail(error: CatgaError): void;
   /** The message as it travels with its entity, if its sender lives on another node. */
   row?(nowMs: number): Row;
   /** Sends the message anew, for one of this node: its entity goes elsewhere. */
   depart?(calls: Calls): RemoteCall | undefined;
 }
-
-/** A message for a mailbox of this node: a copy that belongs to the handler. */
-type Local = Pick<Work, "spec" | "message">;
 
 /** A call within this process. */
 export class LocalCall extends Call implements Work {
@@ -103,29 +92,35 @@ export class LocalCall extends Call implements Work {
 }
 
 /** A one-way message within this process: nobody hears how it ended, but the log. */
-export class LocalTell extends Work {
+export class LocalTell implements Work {
+  readonly oneWay: boolean = true;
+  // A deadline is for the mailbox to take the message; what was taken is run.
+  readonly deadlineMs: number = Number.POSITIVE_INFINITY;
+  readonly spec: MessageSpec;
+  readonly message: unknown;
+  readonly dedup: Dedup | undefined;
   readonly #sending: Sending;
   readonly #log: Logger;
 
-  constructor(sending: Sending, { spec, message }: Local, log: Logger) {
-    // A deadline is for the mailbox to take the message; what was taken is run.
-    const deadlineMs = Number.POSITIVE_INFINITY;
-    super({ spec, message, oneWay: true, deadlineMs, dedup: sending.dedup });
+  constructor(sending: Sending, local: Local, log: Logger) {
+    this.spec = local.spec;
+    this.message = local.message;
+    this.dedup = sending.dedup;
     this.#sending = sending;
     this.#log = log;
   }
 
-  override begin(): boolean {
+  begin(): boolean {
     return true;
   }
 
-  override succeed(): void {}
+  succeed(): void {}
 
-  override fail(error: CatgaError): void {
+  fail(error: CatgaError): void {
     this.#log.warn({ ...detailsOf(this.#sending), error }, "a one-way message failed");
   }
 
-  override depart(calls: Calls): RemoteCall {
+  depart(calls: Calls): RemoteCall {
     const call = departing(this.#sending, this.message, calls);
     call.promise().catch((error: CatgaError) => this.fail(error));
     return call;
@@ -136,20 +131,27 @@ type Item = Pick<MessageItem, "call" | "leftMs" | "entity" | "id" | "message" | 
 type Acceptance = { readonly spec: MessageSpec; readonly nowMs: number };
 
 /** A message of another node. */
-export class InboundWork extends Work {
+export class InboundWork implements Work {
+  readonly spec: MessageSpec;
+  readonly message: unknown;
+  readonly oneWay: boolean;
+  readonly deadlineMs: number;
+  readonly dedup: Dedup | undefined;
   readonly #peer: Peer;
   readonly #item: Item;
   #hasBegun = false;
 
   constructor(peer: Peer, item: Item, { spec, nowMs }: Acceptance) {
-    const { message, dedup, leftMs } = item;
-    const deadlineMs = leftMs < 0 ? Number.POSITIVE_INFINITY : nowMs + leftMs;
-    super({ spec, message, oneWay: leftMs < 0, deadlineMs, dedup });
+    this.spec = spec;
+    this.message = item.message;
+    this.oneWay = item.leftMs < 0;
+    this.deadlineMs = this.oneWay ? Number.POSITIVE_INFINITY : nowMs + item.leftMs;
+    this.dedup = item.dedup;
     this.#peer = peer;
     this.#item = item;
   }
 
-  override begin(nowMs: number): boolean {
+  begin(nowMs: number): boolean {
     this.#hasBegun = nowMs < this.deadlineMs;
     if (this.#hasBegun) return true;
     const { entity, id, leftMs: timeoutMs } = this.#item;
@@ -159,18 +161,18 @@ export class InboundWork extends Work {
     return false;
   }
 
-  override row(nowMs: number): Row {
+  row(nowMs: number): Row {
     const leftMs = this.oneWay ? -1 : Math.max(0, this.deadlineMs - nowMs);
     const dedup = dedupValue(this.dedup);
     return ["message", this.#peer.incarnation, this.#item.call, leftMs, this.message, dedup];
   }
 
-  override succeed(value: unknown): void {
+  succeed(value: unknown): void {
     if (this.oneWay) return;
     this.#peer.outbox(charsMaxOfLastCopy()).addReply(this.#item.call, value);
   }
 
-  override fail(error: CatgaError): void {
+  fail(error: CatgaError): void {
     // A one-way message is answered at the door only; how it ended the activation has logged.
     if (this.oneWay && this.#hasBegun) return;
     answerFailure(this.#peer, this.#item.call, error);
