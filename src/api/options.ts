@@ -15,6 +15,7 @@ import { loadOptional } from "../base/optional.ts";
 import { hostName } from "../base/runtime.ts";
 import type { Random } from "../base/random.ts";
 import { embedded } from "../drivers/embedded/index.ts";
+import { listOf, type Member, nodeOfList } from "../drivers/fixed/list.ts";
 import { memory } from "../drivers/memory/index.ts";
 import type { Driver } from "../ports/driver.ts";
 import { checkName } from "../protocol/ids.ts";
@@ -47,6 +48,13 @@ export interface ClusterOptions<E extends readonly AnyEntity[]> {
   readonly weight?: number;
   /** @default 1024; the same on every node, checked at join */
   readonly shardCount?: number;
+  /**
+   * A fixed list instead of a transport, the same on every node: `http://<host>:<port>` each, where
+   * it listens for the others. An entity lives on its node for good; while that is away, calls to
+   * it fail with NODE_AWAY and nobody takes over. Needs `secret`. Which entry a process is says
+   * `nodeId`, unless it is the only one on its machine; a process without entities need not be one.
+   */
+  readonly nodes?: readonly string[];
   /** What nodes prove to each other that they know. @default a file that only this user can read */
   readonly secret?: string;
   /**
@@ -66,7 +74,7 @@ export interface ClusterOptions<E extends readonly AnyEntity[]> {
 }
 
 const OPTIONS =
-  "transport name nodeId endpoint weight shardCount secret heartbeat log entities".split(" ");
+  "transport name nodeId endpoint weight shardCount nodes secret heartbeat log entities".split(" ");
 
 /**
  * Checks the options.
@@ -81,11 +89,14 @@ export function settingsOf(
   const options = typeof given === "string" ? { transport: given } : (given ?? {});
   const extra = Object.keys(options).find((option) => !OPTIONS.includes(option));
   if (extra !== undefined) throw new TypeError(`Cannot start a node: no option "${extra}"`);
-  const { name: cluster = "catga", nodeId = `${hostName()}-${random.text(6)}` } = options;
+  const list = listOf(options);
+  const { name: cluster = "catga", entities = [] } = options;
+  const named = list === undefined ? options.nodeId : nodeOfList(list, options);
+  const nodeId = named ?? `${hostName()}-${random.text(6)}`;
   checkName(cluster, "cluster name");
   checkName(nodeId, "node id");
   return {
-    driver: driverOf(options.transport),
+    driver: list === undefined ? driverOf(options.transport) : fixedBy(list),
     cluster,
     nodeId,
     endpoint: options.endpoint,
@@ -94,7 +105,7 @@ export function settingsOf(
     secret: secretOf(options.secret),
     times: timesOf(options.heartbeat ?? "fast"),
     log: options.log ?? silentLogger,
-    entities: definitionsOf(options.entities ?? []),
+    entities: definitionsOf(entities),
   };
 }
 
@@ -122,14 +133,22 @@ function driverOf(transport: TransportUrl | Transport | undefined): Driver {
 
 /** The driver is loaded when it is needed: the client of its broker need not be installed. */
 function brokerAt(url: string): Driver {
-  const isRedis = /^rediss?:/.test(url);
-  const load = async (): Promise<Driver> =>
-    isRedis
-      ? (await import("../drivers/redis/index.ts")).redis(url)
-      : (await import("../drivers/nats/index.ts")).nats(url);
-  const packages = isRedis ? "ioredis" : "@nats-io/transport-node @nats-io/jetstream";
+  return /^rediss?:/.test(url)
+    ? lazy("redis", "ioredis", async () => (await import("../drivers/redis/index.ts")).redis(url))
+    : lazy("nats", "@nats-io/transport-node @nats-io/jetstream", async () =>
+        (await import("../drivers/nats/index.ts")).nats(url),
+      );
+}
+
+function fixedBy(list: readonly Member[]): Driver {
+  return lazy("fixed", "catga", async () =>
+    (await import("../drivers/fixed/index.ts")).fixed(list),
+  );
+}
+
+function lazy(name: string, packages: string, load: () => Promise<Driver>): Driver {
   return {
-    name: isRedis ? "redis" : "nats",
+    name,
     connect: async (context) => (await loadOptional(packages, load)).connect(context),
   };
 }

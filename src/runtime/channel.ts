@@ -32,7 +32,9 @@ export interface ChannelOwner {
 export type Route =
   | { readonly kind: "elsewhere"; readonly peer: Peer; readonly owned: Versioned<ShardRecord> }
   | { readonly kind: "here"; readonly owned: Versioned<ShardRecord> }
-  | { readonly kind: "nowhere" };
+  /** Nobody knows yet, or the node comes back, or another one is found. */
+  | { readonly kind: "nowhere" }
+  | { readonly kind: "away"; readonly node: string };
 
 /** See the file's header. */
 export class Channel implements Lane {
@@ -90,6 +92,10 @@ export class Channel implements Lane {
     this.#peer = undefined;
     const route = this.#owner.route(this.group, this.shard);
     if (route.kind === "nowhere") return;
+    if (route.kind === "away") {
+      const away = new CatgaError("NODE_AWAY", { node: route.node });
+      return taken(this.#unsent).forEach((call) => call.fail(away));
+    }
     this.#learn(route.owned.record);
     if (this.#isHeld) return;
     if (route.kind === "here") return this.#deliverHere();

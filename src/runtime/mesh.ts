@@ -9,6 +9,7 @@ import type { Link, LinkListener, LinkPeer } from "../ports/link.ts";
 import { decodeFrame, type Frame, readItems } from "../protocol/frame.ts";
 import { type Entry, isEntry } from "../protocol/ledger.ts";
 import type { Note } from "../protocol/note.ts";
+import type { ShardRecord } from "../protocol/records.ts";
 import { Channel, type ChannelOwner, type Route } from "./channel.ts";
 import type { Work } from "./definition.ts";
 import type { Inbound } from "./inbound.ts";
@@ -97,6 +98,16 @@ export class Mesh implements LinkListener, PeerOwner, ChannelOwner {
     this.pumpAll();
   }
 
+  /** Nothing is heard of `incarnation`, and nobody takes over what it has. */
+  away(incarnation: string): void {
+    this.context.calls.fail((call) =>
+      this.#recordOf(call)?.owner === incarnation
+        ? outcomeUnknown(call, "the owner's node is away")
+        : undefined,
+    );
+    this.pumpAll();
+  }
+
   /** The owner of a shard changed. */
   moved(group: string, shard: number): void {
     this.#channels.get(group)?.[shard]?.pump();
@@ -166,6 +177,8 @@ export class Mesh implements LinkListener, PeerOwner, ChannelOwner {
       this.#resumeWithLease();
       return { kind: "nowhere" };
     }
+    const session = view.sessions.get(owner)?.record;
+    if (session?.state === "away") return { kind: "away", node: session.node };
     if (!view.isAlive(owner)) return { kind: "nowhere" };
     return { kind: "elsewhere", peer: this.peer(owner), owned };
   }
@@ -199,11 +212,15 @@ export class Mesh implements LinkListener, PeerOwner, ChannelOwner {
 
   /** What had been accepted went with its shard, unless that died with `incarnation`. */
   #lossOf(call: RemoteCall, incarnation: string): Error | undefined {
-    const { isAccepted, lane, epoch } = call;
-    if (!isAccepted || lane === undefined) return undefined;
-    const record = this.context.view.shard(lane.group, lane.shard)?.record;
-    const isLost = record?.owner === incarnation || isStale(epoch, record?.cleanSince ?? 0);
+    const record = this.#recordOf(call);
+    if (!call.isAccepted || record === undefined) return undefined;
+    const isLost = record.owner === incarnation || isStale(call.epoch, record.cleanSince);
     return isLost ? outcomeUnknown(call, "the owner's node died") : undefined;
+  }
+
+  /** The owner of the shard that a call was sent to. */
+  #recordOf({ lane }: RemoteCall): ShardRecord | undefined {
+    return lane && this.context.view.shard(lane.group, lane.shard)?.record;
   }
 
   *#allChannels(): Iterable<Channel> {

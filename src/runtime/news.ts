@@ -24,15 +24,18 @@ function tellMove(context: NodeContext, { group, shard, before }: Change<"shard"
 function tellSession({ events, view }: NodeContext, change: Change<"session">): void {
   const { incarnation, before } = change;
   const { node, endpoint, state } = view.sessions.get(incarnation)!.record;
-  const isOver = state === "dead" || state === "left";
-  if (isOver && before !== undefined && before !== state) {
-    events.emit("node-left", { node, reason: state === "dead" ? "failed" : "left" });
+  if (isUp(before) && !isUp(state)) {
+    events.emit("node-left", { node, reason: state === "left" ? "left" : "failed" });
   }
-  if (!isOver && before === undefined) {
+  if (!isUp(before) && isUp(state)) {
     events.emit("node-joined", { node, endpoint: endpoint ?? undefined });
   }
 }
 
 function nameOf({ view }: NodeContext, incarnation: string | null | undefined): string | undefined {
   return view.sessions.get(incarnation ?? "")?.record.node;
+}
+
+function isUp(state: Change<"session">["before"]): boolean {
+  return state === "up" || state === "leaving";
 }

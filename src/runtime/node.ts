@@ -66,6 +66,7 @@ export class Node implements AuthorityListener {
     const shards = new Shards(context, {
       writer: this.#writer,
       local,
+      isFixed: ports.isFixed === true,
       send: (to, note) => {
         if (context.view.isAlive(to)) this.#mesh.peer(to).outbox().notes.push(note);
       },
@@ -91,11 +92,11 @@ export class Node implements AuthorityListener {
     refTo: RefFactory,
     fenced?: (reason: FenceReason) => void,
   ): Promise<Node> {
-    const { cluster, nodeId, driver, secret, clock, random, times, log } = options;
+    const { nodeId, driver, clock, random, times } = options;
     const self = incarnationOf(nodeId, clock.wallMs(), random);
-    const { timeoutMs: leaseMs } = times;
-    const link = { cluster, incarnation: self, secret, leaseMs, clock, random, log };
-    const ports = await driver.connect(link);
+    const entities = options.entities.map(({ name }) => name).sort();
+    const leaseMs = times.timeoutMs;
+    const ports = await driver.connect({ ...options, incarnation: self, entities, leaseMs });
     const node = new Node(new NodeContext(options, self), ports, refTo);
     try {
       // A session that is declared dead before it began to act ends the attempt as well.
@@ -255,7 +256,10 @@ export class Node implements AuthorityListener {
       this.shards.forgetSender(incarnation);
       // Its shards have no owner: no time to lose.
       this.shards.rebalance();
+    } else if (state === "away") {
+      this.#mesh.away(incarnation);
     } else {
+      this.#mesh.pumpAll();
       this.#settle();
     }
   }

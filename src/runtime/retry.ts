@@ -15,6 +15,7 @@ const PASSING: readonly ErrorCode[] = [
   "ACTIVATION_FAILED",
   "CALL_TIMEOUT",
   "MAILBOX_FULL",
+  "NODE_AWAY",
   "OVERLOADED",
   "UNAVAILABLE",
 ];
