@@ -23,7 +23,7 @@ import { say } from "../parent.ts";
 const ENTITIES = 64;
 const GOAL_MS = 1_000;
 /** Longer than any gap that is not a failure of its own. */
-const ROUND_MS = 2_500;
+const ROUND_MS = 2_000;
 const PAUSE_MS = 2;
 
 const kind = process.argv[2] as BrokerKind;

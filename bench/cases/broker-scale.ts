@@ -16,10 +16,10 @@ import { say } from "../parent.ts";
 
 const SIZES = [1, 2, 4, 8] as const;
 /** After a join all shards are where they should be by then. */
-const REST_MS = 2_000;
+const REST_MS = 1_000;
 
 const kind = process.argv[2] as BrokerKind;
-const watchMs = 10 * effort().roundMs;
+const watchMs = 8 * effort().roundMs;
 await using broker = await Broker.start(kind);
 const name = newClusterName();
 const nodes: Child[] = [];

@@ -46,7 +46,7 @@ const { url } = broker;
 const name = newClusterName();
 await using owner = startHelper("processes/broker-owner.ts", url, name);
 await owner.next();
-await using cluster = await Cluster.start({ transport: url, name });
+await using cluster = await Cluster.start({ transport: url, name, heartbeat: "normal" });
 const wire = await openWire(url);
 const moleculer = await MoleculerCaller.connect(url);
 

@@ -16,7 +16,13 @@ const answer = (body: unknown): Payload => {
   return { from, to, amount, text };
 };
 
-const cluster = await Cluster.start({ transport: url as BrokerUrl, name, entities: [Echo] });
+// Processes that are kept from running by the load itself are not dead.
+const cluster = await Cluster.start({
+  transport: url as BrokerUrl,
+  name,
+  heartbeat: "normal",
+  entities: [Echo],
+});
 const wire = await openWire(url);
 await serveRawFrames(wire, answer);
 const moleculer = await serveMoleculer(url, answer);
