@@ -73,8 +73,9 @@ async function callOn(id: string): Promise<void> {
     try {
       await cluster.entity(EchoContract, id).send(payload(n), { timeout: "20s" });
     } catch (error) {
-      // What the dead node may have run is for the caller to decide; this one goes on.
-      if (!isCatgaError(error, "OUTCOME_UNKNOWN")) throw error;
+      // The dead node may have run it, or this one is over and begins anew: the gap goes on.
+      if (!isCatgaError(error)) throw error;
+      await wait(PAUSE_MS);
       continue;
     }
     const nowMs = performance.now();

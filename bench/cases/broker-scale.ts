@@ -1,7 +1,7 @@
 /**
  * What a cluster at rest costs its broker, by the number of its nodes: `broker-scale.ts
  * <nats|redis>`. Real processes with `fast` heartbeats, each of which owns a share; the broker
- * counts what goes in and out.
+ * counts what goes in and out, and what the authority was asked: operations.
  */
 import process from "node:process";
 import { setTimeout as wait } from "node:timers/promises";
@@ -45,7 +45,7 @@ async function measure(size: number): Promise<void> {
   const bytes = (after.bytes - before.bytes) / seconds;
   const heartbeats = (size * seconds * 1_000) / HEARTBEATS.fast.everyMs;
   const title = `${kind}, ${size} ${size === 1 ? "node" : "nodes"} at rest:`;
-  say(countFigure(`${title} authority operations`, { unit: "/s", ops: operations, n: size }));
+  say(countFigure(`${title} operations`, { unit: "/s", ops: operations, n: size }));
   say(countFigure(`${title} bytes per second`, { unit: "bytes", ops: bytes, n: size }));
   const each = { unit: "messages", ops: messages / heartbeats, n: size } as const;
   say(countFigure(`${title} per heartbeat`, each));

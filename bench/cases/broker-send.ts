@@ -78,7 +78,7 @@ async function many(): Promise<{ readonly most: number; readonly raw: Call }> {
     const { n, ratio } = outcome;
     const goals = [atLeast(ratio, goal, `× ${what}`)];
     const figure = { runtime, unit: "/s", ops, p50Us, p99Us, n, ratio, goals } as const;
-    const title = `${kind} send, ${IN_FLIGHT} in flight`;
+    const title = `${kind} send, ${IN_FLIGHT}`;
     const reference = outcome.floor.opsPerSecond;
     say({ ...figure, name: `${title}, ÷ ${what}`, floor: reference } satisfies Figure);
     return ops;
