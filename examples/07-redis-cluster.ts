@@ -37,8 +37,8 @@ const HostedLimit = Limit.implement({
 // For this much, `Cluster.start("redis://127.0.0.1:6379")` or CLUSTER_TRANSPORT would do.
 const transport = redis({
   url: process.env["REDIS_URL"] ?? "redis://127.0.0.1:6379",
-  // A server that strangers can reach needs a user and TLS: `username` and `password`, or both in the
-  // URL, and `tls: true`, or `tls: { ca }` for an authority of your own.
+  // A server that strangers can reach needs a user and TLS: `username` and `password`, or both in
+  // the URL, and `tls: true`, or `tls: { ca }` for an authority of your own.
 });
 
 // A name of its own keeps this run apart from everything else at the server.

@@ -1,6 +1,6 @@
 /**
- * The demo over brokers: one that it brings along, which ends with it, and one that it is told, where
- * others may be as well.
+ * The demo over brokers: one that it brings along, which ends with it, and one that it is told of,
+ * where others may be as well.
  */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { brokersAreWanted } from "./drivers/broker-process.ts";
