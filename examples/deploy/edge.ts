@@ -14,10 +14,10 @@ const cluster = await Cluster.start({ heartbeat: "normal", log });
 const app = gateway(cluster, { expose: [Stock], log });
 // All addresses of the container; who gets there is for the compose file to say.
 const edge = await listen(app, { port, hostname: "0.0.0.0", allowRemote: true });
-log.info({ url: edge.url }, "serves");
+log.info({ node: cluster.nodeId, url: edge.url }, "serves");
 
 await stopped;
 // No new requests first, then no more cluster for those under way.
 await edge.close();
 await cluster.stop();
-log.info({}, "has left");
+log.info({ node: cluster.nodeId }, "has left");

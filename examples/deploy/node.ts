@@ -13,7 +13,7 @@ const stopped = untilStopped();
 const cluster = await Cluster.start({ entities: [HostedStock], heartbeat: "normal", log });
 // On loopback, for the health check. Nothing is exposed.
 const health = await listen(gateway(cluster, { expose: [] }), { port });
-log.info({ node: cluster.nodeId }, "serves");
+log.info({ node: cluster.nodeId, url: health.url }, "serves");
 
 await stopped;
 // What lives here moves to the other nodes; takes 10 seconds at most.

@@ -2,7 +2,7 @@
 import process from "node:process";
 import type { Logger } from "catga";
 
-/** Where this process answers over HTTP. */
+/** Where this process answers over HTTP; 0 is any free port. */
 export const port: number = Number(process.env["PORT"] || 3000);
 
 /** One JSON text a line. Any logger that is shaped like pino will do. */

@@ -17,7 +17,8 @@ import { parseDockerfile } from "./dockerfile.ts";
 
 interface Started {
   readonly child: ChildProcess;
-  readonly port: number;
+  /** Where it answers, once it serves. */
+  port: number;
   readonly ended: Promise<unknown>;
   said: string;
 }
@@ -56,14 +57,11 @@ describe.if(brokersAreWanted()).each(["nats", "redis"])("the deployment on %s", 
     "answers through its edge, survives a node that is killed, and stops when it is told to",
     async () => {
       const { services } = await deployed(name);
-      const [edge, ...nodes] = await Promise.all([
-        start(services["edge"]!),
-        ...Array.from({ length: services["node"]!.deploy!.replicas }, () =>
-          start(services["node"]!),
-        ),
-      ]);
+      const edge = start(services["edge"]!);
+      const replicas = { length: services["node"]!.deploy!.replicas };
+      const nodes = Array.from(replicas, () => start(services["node"]!));
       for (const each of [edge, ...nodes]) {
-        await waitUntil("it serves", () => each.said.includes('"serves"'), PATIENCE);
+        await serves(each);
         expect(await isHealthy(each)).toBe(true);
       }
       const skus = Array.from({ length: 30 }, (_, number) => `sku-${number}`);
@@ -95,7 +93,7 @@ describe.if(brokersAreWanted()).each(["nats", "redis"])("the deployment on %s", 
     async () => {
       const { services } = await deployed(name);
       await brokers.at(-1)!.stop();
-      const node = await start(services["node"]!);
+      const node = start(services["node"]!);
       await node.ended;
       expect(node.child.exitCode).toBe(1);
       expect(node.said).toContain("BROKER_UNREACHABLE");
@@ -125,20 +123,28 @@ async function deployed(name: string): Promise<Compose> {
 }
 
 /** Starts a service as its container would, on a port of its own. */
-async function start({ command, environment }: Service): Promise<Started> {
-  const port = await freePort();
+function start({ command, environment }: Service): Started {
   const [program = "", ...args] = (command ?? image.command) as readonly string[];
   const child = spawn(programPath(program), args, {
     cwd: app,
-    env: { PATH: process.env["PATH"], ...environment, PORT: `${port}` },
+    env: { PATH: process.env["PATH"], ...environment, PORT: "0" },
     stdio: ["ignore", "pipe", "pipe"],
   });
   children.push(child);
-  const started: Started = { child, port, ended: once(child, "exit"), said: "" };
+  const started: Started = { child, port: 0, ended: once(child, "exit"), said: "" };
   for (const stream of [child.stdout, child.stderr]) {
     stream.setEncoding("utf8").on("data", (text: string) => (started.said += text));
   }
   return started;
+}
+
+async function serves(started: Started): Promise<void> {
+  const describe = (): string => started.said;
+  const says = (): boolean => {
+    started.port = Number(/"url":"http:[^"]*:(\d+)"/.exec(started.said)?.[1]);
+    return started.port > 0;
+  };
+  await waitUntil("it serves", says, { ...PATIENCE, describe });
 }
 
 /** The health check of the compose file, in the container of `started`. */
