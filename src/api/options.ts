@@ -12,7 +12,7 @@ import {
 } from "../base/limits.ts";
 import { type Logger, silentLogger } from "../base/logger.ts";
 import { loadOptional } from "../base/optional.ts";
-import { hostName } from "../base/runtime.ts";
+import { environmentVariable, hostName } from "../base/runtime.ts";
 import type { Random } from "../base/random.ts";
 import { embedded } from "../drivers/embedded/index.ts";
 import { listOf, type Member, nodeOfList } from "../drivers/fixed/list.ts";
@@ -73,8 +73,46 @@ export interface ClusterOptions<E extends readonly AnyEntity[]> {
   readonly entities?: E;
 }
 
+/** The options of any node. */
+export type Given = ClusterOptions<readonly AnyEntity[]>;
+
 const OPTIONS =
   "transport name nodeId endpoint weight shardCount nodes secret heartbeat log entities".split(" ");
+
+/** What the environment may say, so that one program runs on a laptop and in a cluster. */
+const VARIABLES = {
+  transport: "CLUSTER_TRANSPORT",
+  nodes: "CLUSTER_NODES",
+  name: "CLUSTER_NAME",
+  secret: "CLUSTER_SECRET",
+  nodeId: "NODE_ID",
+  endpoint: "NODE_ENDPOINT",
+};
+
+/**
+ * The options as `given`, and what the environment says of those that are left out.
+ *
+ * @throws {TypeError} that names the variable, when its value is not legal.
+ */
+export function withEnvironment(given: Given | TransportUrl | undefined, random: Random): Given {
+  const options: Given = typeof given === "string" ? { transport: given } : { ...given };
+  const isPlaced = options.transport !== undefined || options.nodes !== undefined;
+  for (const [option, variable] of Object.entries(VARIABLES)) {
+    const text = environmentVariable(variable);
+    if (text === undefined || options[option as keyof Given] !== undefined) continue;
+    if (isPlaced && (option === "transport" || option === "nodes")) continue;
+    const value = option === "nodes" ? text.split(/[\s,]+/) : text;
+    try {
+      // A list goes with a secret, which may come from elsewhere.
+      settingsOf({ secret: variable, [option]: value }, random);
+    } catch (error) {
+      (error as Error).message += ` (${variable} of the environment)`;
+      throw error;
+    }
+    Object.assign(options, { [option]: value });
+  }
+  return options;
+}
 
 /**
  * Checks the options.
@@ -82,11 +120,7 @@ const OPTIONS =
  * @throws {TypeError} for an unknown option, an entity without code, a name that is not legal.
  * @throws {RangeError} for a figure out of its range.
  */
-export function settingsOf(
-  given: TransportUrl | ClusterOptions<readonly AnyEntity[]> | undefined,
-  random: Random,
-): NodeSettings {
-  const options = typeof given === "string" ? { transport: given } : (given ?? {});
+export function settingsOf(options: Given, random: Random): NodeSettings {
   const extra = Object.keys(options).find((option) => !OPTIONS.includes(option));
   if (extra !== undefined) throw new TypeError(`Cannot start a node: no option "${extra}"`);
   const list = listOf(options);
@@ -121,13 +155,16 @@ function driverOf(transport: TransportUrl | Transport | undefined): Driver {
     throw new TypeError(`Cannot use transport "${transport.name}": it is no driver of catga`);
   }
   if (transport === "memory") return memory();
-  if (/^(?:nats|tls|rediss?):/.test(transport)) return brokerAt(transport);
+  if (/^(?:nats|tls|rediss?):..[^/]/.test(transport) && URL.canParse(transport)) {
+    return brokerAt(transport);
+  }
   const match = /^tcp:\/\/(?:127\.0\.0\.1|localhost):(\d{1,5})$/.exec(transport);
   const port = Number(match?.[1]);
   if (match !== null && port > 0 && port < 65_536) return embedded({ port });
+  // The text may hold a password, so it is not repeated.
   throw new TypeError(
-    `Cannot use transport "${transport}": write "nats://<host>:<port>", "redis://<host>:<port>", ` +
-      `"tcp://127.0.0.1:<port>" or "memory"`,
+    'Cannot use the transport: write "nats://<host>:<port>", "redis://<host>:<port>", ' +
+      '"tcp://127.0.0.1:<port>" or "memory"',
   );
 }
 

@@ -87,8 +87,8 @@ export function nodeOfList(
     ({ node, address }) => node === nodeId || address === nodeId?.replace(/^\w+:\/\//, ""),
   );
   if (named !== undefined) return named.node;
-  const here = list.filter(({ host }) => isHere(host));
   if (entities.length === 0) return nodeId;
+  const here = list.filter(({ host }) => isHere(host));
   if (nodeId === undefined && here.length === 1) return here[0]!.node;
   const ids = list.map(({ node }) => node).join(", ");
   throw new TypeError(`Cannot tell which node of the list this is: set nodeId to one of ${ids}`);
