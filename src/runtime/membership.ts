@@ -109,15 +109,32 @@ export class Membership {
     }
   }
 
-  #takeId(node: string): Promise<IdRecord> {
+  async #takeId(node: string): Promise<void> {
     const { view, self: incarnation, options } = this.#context;
     options.former.add(incarnation);
-    return this.#ensure<IdRecord>(`i.${node}`, (known) => {
-      const holder = known?.incarnation ?? "";
+    const key = `i.${node}`;
+    const isFree = (holder = ""): boolean =>
       // An authority that lost records may know a session of this very process as one that lives.
-      if (!view.isAlive(holder) || options.former.has(holder)) return { incarnation };
+      !view.isAlive(holder) || options.former.has(holder);
+    const last = (view.entry(key)?.value as IdRecord | undefined)?.incarnation;
+    if (last !== undefined && !isFree(last)) await this.#outlast(last);
+    await this.#ensure<IdRecord>(key, (known) => {
+      if (isFree(known?.incarnation)) return { incarnation };
       throw new CatgaError("NODE_ID_TAKEN", { node });
     });
+  }
+
+  /**
+   * Waits until a session lets hear of itself, or is over. Where nobody else is alive, nobody else
+   * declares it dead.
+   */
+  async #outlast(incarnation: string): Promise<void> {
+    const { view, clock, options } = this.#context;
+    const heard = view.sessions.get(incarnation)?.revision;
+    while (view.isAlive(incarnation) && view.sessions.get(incarnation)?.revision === heard) {
+      this.#judge(incarnation, clock.nowMs());
+      await new Promise<void>((resolve) => void clock.after(options.times.everyMs / 4, resolve));
+    }
   }
 
   async #joinGroup(ours: readonly string[]): Promise<string> {
@@ -188,7 +205,7 @@ export class Membership {
     // Renewals that came while this process was kept from its loop are read first: they count.
     clock.yield(() => {
       if (!this.#context.leaseHolds) return;
-      this.#observe(clock.nowMs());
+      for (const each of this.#watched()) this.#judge(each, clock.nowMs());
       this.#elect();
     });
     // More often than it renews: whoever is silent shall be found soon.
@@ -196,17 +213,14 @@ export class Membership {
   }
 
   /** Declares dead who was silent for too long; another renewal makes the write fail. */
-  #observe(nowMs: number): void {
-    const { view } = this.#context;
-    for (const incarnation of this.#watched()) {
-      const { revision, record } = view.sessions.get(incarnation)!;
-      const sinceMs = Math.max(this.#heardMs.get(incarnation) ?? nowMs, this.#graceMs);
-      if (nowMs - sinceMs < silenceMsMax(record.leaseMs)) continue;
-      // Not again at once, should the answer be slow.
-      this.#heardMs.set(incarnation, nowMs);
-      const value: SessionRecord = { ...record, state: "dead" };
-      this.#writer.write({ key: sessionKey(incarnation), expected: revision, value });
-    }
+  #judge(incarnation: string, nowMs: number): void {
+    const { revision, record } = this.#context.view.sessions.get(incarnation)!;
+    const sinceMs = Math.max(this.#heardMs.get(incarnation) ?? nowMs, this.#graceMs);
+    if (nowMs - sinceMs < silenceMsMax(record.leaseMs)) return;
+    // Not again at once, should the answer be slow.
+    this.#heardMs.set(incarnation, nowMs);
+    const value: SessionRecord = { ...record, state: "dead" };
+    this.#writer.write({ key: sessionKey(incarnation), expected: revision, value });
   }
 
   /** The first of all nodes that are up makes itself the leader, when there is none. */
