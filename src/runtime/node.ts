@@ -94,8 +94,8 @@ export class Node implements AuthorityListener {
     const { cluster, nodeId, driver, secret, clock, random, times, log } = options;
     const self = incarnationOf(nodeId, clock.wallMs(), random);
     const { timeoutMs: leaseMs } = times;
-    const link = { cluster, incarnation: self, secret, leaseMs, clock, random, log };
-    const ports = await driver.connect(link);
+    const world = { clock, random, log, unsafe: (what: string) => options.events.unsafe(what) };
+    const ports = await driver.connect({ cluster, incarnation: self, secret, leaseMs, ...world });
     const node = new Node(new NodeContext(options, self), ports, refTo);
     try {
       // A session that is declared dead before it began to act ends the attempt as well.

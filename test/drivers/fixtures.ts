@@ -34,7 +34,7 @@ export async function connectPorts(
   { secret = SECRET, leaseMs = LEASE_MS }: { secret?: string; leaseMs?: number } = {},
 ): Promise<Ports & { readonly incarnation: string }> {
   const incarnation = incarnationOf("node", systemClock.wallMs(), systemRandom);
-  const world = { clock: systemClock, random: systemRandom, log: silentLogger };
+  const world = { clock: systemClock, random: systemRandom, log: silentLogger, unsafe() {} };
   const ports = await driver.connect({ cluster, incarnation, secret, leaseMs, ...world });
   return { ...ports, incarnation };
 }

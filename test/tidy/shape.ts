@@ -36,8 +36,8 @@ const MAY_TOUCH_THE_WORLD = new Set([
 const CORE = ["base", "protocol", "ports", "ownership", "runtime", "api"];
 const BUDGETS: readonly (readonly [string, number, readonly string[]])[] = [
   // 5,000 is the aim, and was kept until entities moved with their shards: see CONTRIBUTING.md.
-  ["the core", 5_790, [...CORE, "drivers/memory", "drivers/embedded"]],
-  ["drivers/nats", 730, ["drivers/nats"]],
+  ["the core", 5_833, [...CORE, "drivers/memory", "drivers/embedded"]],
+  ["drivers/nats", 779, ["drivers/nats"]],
   ["drivers/redis", 600, ["drivers/redis"]],
   ["http", 1_300, ["http"]],
   ["client", 350, ["client"]],
