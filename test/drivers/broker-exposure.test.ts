@@ -100,7 +100,7 @@ describe("a broker is exposed", () => {
   });
 });
 
-test("what is unsafe is told once to each listener, whenever it comes, unless it went", async () => {
+test("what is unsafe is told once to each listener, whenever it comes", async () => {
   const events = new Events(silentLogger);
   const heard: string[] = [];
   const listen = (who: string) => events.on("unsafe", ({ what }) => heard.push(`${who} ${what}`));
