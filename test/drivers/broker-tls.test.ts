@@ -47,7 +47,7 @@ async function talkAcrossARestart(
 /** The code and the text of the error with which a node cannot join. */
 async function refusalOf(transport: Driver): Promise<string> {
   const error: unknown = await Cluster.start({ transport }).catch((each: unknown) => each);
-  return isCatgaError(error) ? error.message : `no error of ours: ${error}`;
+  return isCatgaError(error) ? error.message : `no error of ours: ${String(error)}`;
 }
 
 describe.if(brokersAreWanted())("a NATS server with TLS", () => {

@@ -26,24 +26,30 @@ async function outcomeOf(options: NatsOptions): Promise<string> {
     adopt(await Cluster.start({ transport, name, log }));
     return "joined";
   } catch (error) {
-    expect(`${error} ${log.lines}`).not.toContain("hunter2");
-    return isCatgaError(error) ? `${error.code}: ${error.message}` : `no code: ${error}`;
+    expect([String(error), ...log.lines].join(" ")).not.toContain("hunter2");
+    return isCatgaError(error) ? `${error.code}: ${error.message}` : `no code: ${String(error)}`;
   }
+}
+
+function encoded(part: object): string {
+  return Buffer.from(JSON.stringify(part)).toString("base64url");
 }
 
 /** A signed statement of `issuer` about `subject`, as NATS has them. */
 function claim(issuer: KeyPair, subject: KeyPair, grant: object): string {
-  const text = (part: object): string => Buffer.from(JSON.stringify(part)).toString("base64url");
   const [iss, sub] = [issuer, subject].map((pair) => pair.getPublicKey());
   const times = { jti: uniqueName("claim"), iat: Math.floor(Date.now() / 1_000) };
   const body = { ...times, iss, sub, name: "test", nats: { version: 2, ...grant } };
-  const signed = `${text({ typ: "JWT", alg: "ed25519-nkey" })}.${text(body)}`;
+  const signed = `${encoded({ typ: "JWT", alg: "ed25519-nkey" })}.${encoded(body)}`;
   const signature = issuer.sign(new TextEncoder().encode(signed));
   return `${signed}.${Buffer.from(signature).toString("base64url")}`;
 }
 
 /** An operator, one account that may use JetStream, and a credentials file of one of its users. */
-function hierarchy(): { readonly config: string; credentials(signer?: KeyPair): string } {
+function hierarchy(): {
+  readonly config: string;
+  readonly credentials: (signer?: KeyPair) => string;
+} {
   const [operator, account, system] = [
     nkeys.createOperator(),
     nkeys.createAccount(),
