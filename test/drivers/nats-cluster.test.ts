@@ -81,7 +81,7 @@ describe.if(brokersAreWanted())("a cluster of NATS servers", () => {
       return Number((await streams.info(`KV_catga_${name}`)).cluster?.leader);
     });
 
-  test("keeps replicas from 2.9.21 on; before, BROKER_TOO_OLD, whoever made the bucket", async () => {
+  test("keeps replicas from 2.9.21 on; before, BROKER_TOO_OLD, whoever made them", async () => {
     const client = await connect({ servers: servers[0]!.url.slice(7) });
     const { version } = client.info!;
     await client.close();

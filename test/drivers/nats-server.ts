@@ -11,16 +11,17 @@ import { freePort } from "./port.ts";
 /** See the file's header. */
 export class NatsServer {
   readonly port: number;
+  readonly #host: string;
   readonly #process = new BrokerProcess("nats-server");
   readonly #config: string;
   readonly #data: string;
 
   private constructor(port: number, more: string, host: string) {
     this.port = port;
+    this.#host = host;
     this.#config = join(this.#process.folder, "server.conf");
     this.#data = join(this.#process.folder, "data");
-    const store = more.includes("no-jetstream") ? "" : `jetstream { store_dir: "${this.#data}" }`;
-    writeFileSync(this.#config, `listen: "${host}:${port}"\n${store}\n${more}\n`);
+    this.configure(more);
   }
 
   /** `more` is configuration; with the comment `# no-jetstream` the server keeps nothing. */
@@ -33,6 +34,12 @@ export class NatsServer {
   /** Where it is. */
   get url(): `nats://${string}` {
     return `nats://127.0.0.1:${this.port}`;
+  }
+
+  /** Writes its configuration anew, for the next time it starts. */
+  configure(more: string): void {
+    const store = more.includes("no-jetstream") ? "" : `jetstream { store_dir: "${this.#data}" }`;
+    writeFileSync(this.#config, `listen: "${this.#host}:${this.port}"\n${store}\n${more}\n`);
   }
 
   /** Starts the server, again after {@link kill}; resolves when it takes connections. */

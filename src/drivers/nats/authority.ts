@@ -185,10 +185,11 @@ export class NatsAuthority implements Authority, ConnectionListener {
   }
 
   /** The records, from which the feed goes on. */
-  async #fetch({ generation, revision }: BucketState): Promise<ReadonlyMap<string, Entry>> {
+  async #fetch(found: BucketState): Promise<ReadonlyMap<string, Entry>> {
+    const { generation, revision } = found;
     const { bucket, connection } = this.#parts;
     const interruptions = this.#interruptions;
-    const walked = await bucket.records(generation);
+    const walked = await bucket.records(found);
     // The feed is held by whoever fetches the records now.
     this.#throwIfCut(interruptions);
     const fetched = new Map(walked.map((entry) => [entry.key, entry]));

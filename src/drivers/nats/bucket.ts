@@ -31,6 +31,8 @@ export interface BucketState {
   /** When it was made, in milliseconds, unless a later one has begun in it since. */
   readonly generation: number;
   readonly revision: number;
+  /** How many records there are, and some more. */
+  readonly count: number;
 }
 
 const STREAM_NOT_FOUND = 10_059;
@@ -49,6 +51,8 @@ const REPLICATED_VERSION_MIN = "2.9.21";
 /** The broker knows an operation's id for this long; the record remembers it for longer. */
 const DUPLICATE_WINDOW_MS = 10_000;
 const ADMIN_TIMEOUT_MS = 2_000;
+/** Sessions that are over stay, so there may be thousands of records. */
+const RECORD_MS = 1;
 /** A consumer that nobody reads any more goes by itself. */
 const CONSUMER_IDLE_MS = 2_000;
 /** No record has these keys. */
@@ -128,7 +132,7 @@ export class Bucket {
   }
 
   /** The records as they stand, each at the latest revision that this walk met. */
-  async records(generation: number): Promise<Entry[]> {
+  async records({ generation, count }: BucketState): Promise<Entry[]> {
     const { connection, names } = this.#options;
     const inbox = createInbox();
     const subscription = connection.client.subscribe(inbox);
@@ -142,7 +146,7 @@ export class Bucket {
     });
     const walk = Promise.all([entriesOf(subscription), consumer]);
     try {
-      return (await within(connection, ADMIN_TIMEOUT_MS, walk))[0];
+      return (await within(connection, ADMIN_TIMEOUT_MS + count * RECORD_MS, walk))[0];
     } finally {
       subscription.unsubscribe();
     }
@@ -176,7 +180,8 @@ export class Bucket {
     const later = Object.keys(state.subjects ?? {}).map((subject) => {
       return Number.parseInt(subject.slice(this.#subject("").length), 10);
     });
-    return { generation: Math.max(Date.parse(created), ...later), revision: state.last_seq };
+    const generation = Math.max(Date.parse(created), ...later);
+    return { generation, revision: state.last_seq, count: state.messages };
   }
 
   async #make(): Promise<void> {

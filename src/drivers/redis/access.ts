@@ -52,6 +52,10 @@ const ONE_CONNECTION = {
   // What the server says of itself is looked at by us; the right to ask may be missing.
   enableReadyCheck: false,
   disableClientInfo: true,
+  // Of a client of one's own: reading the log takes as long as nothing changes.
+  commandTimeout: undefined,
+  socketTimeout: undefined,
+  enableAutoPipelining: false,
   // Replies shaped the same on every version.
   protocol: 2,
   replyMapping: "legacy",

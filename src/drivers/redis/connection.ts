@@ -37,7 +37,7 @@ const SAID_TRIES = 25;
 /** See the file's header. */
 export class Connection {
   readonly listening: Redis;
-  readonly #commanding: Redis;
+  readonly commanding: Redis;
   readonly #clock: Clock;
   readonly #answerMs: number;
   readonly #waiting = new Set<(error: Error) => void>();
@@ -45,7 +45,7 @@ export class Connection {
   #onEnd: (error: Error) => void = () => {};
 
   private constructor([commanding, listening]: readonly Redis[], clock: Clock, answerMs: number) {
-    this.#commanding = commanding!;
+    this.commanding = commanding!;
     this.listening = listening!;
     this.#clock = clock;
     this.#answerMs = answerMs;
@@ -84,7 +84,7 @@ export class Connection {
   /** Sends a command once. */
   call(command: string, ...args: readonly (string | number | Buffer)[]): Promise<unknown> {
     if (this.#ended !== undefined) return Promise.reject(this.#ended);
-    return this.within(this.#commanding.call(command, ...args));
+    return this.within(this.commanding.call(command, ...args));
   }
 
   /** What becomes of `work`, unless the connection ends first, as it does when that takes long. */
@@ -109,7 +109,7 @@ export class Connection {
   end(error: Error): void {
     if (this.#ended !== undefined) return;
     this.#ended = error;
-    this.#commanding.disconnect();
+    this.commanding.disconnect();
     this.listening.disconnect();
     for (const reject of this.#waiting) reject(error);
     this.#waiting.clear();
