@@ -19,6 +19,8 @@ export interface DriverContext {
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Logger;
+  /** To be told of whatever lets others read or forge what nodes say; more than once is fine. */
+  readonly unsafe: (what: string) => void;
 }
 
 /** The ports of one node, not opened yet. */

@@ -95,8 +95,9 @@ export class Node implements AuthorityListener {
     const { nodeId, driver, clock, random, times } = options;
     const self = incarnationOf(nodeId, clock.wallMs(), random);
     const entities = options.entities.map(({ name }) => name).sort();
-    const leaseMs = times.timeoutMs;
-    const ports = await driver.connect({ ...options, incarnation: self, entities, leaseMs });
+    const unsafe = (what: string): void => options.events.unsafe(what);
+    const own = { incarnation: self, entities, leaseMs: times.timeoutMs, unsafe };
+    const ports = await driver.connect({ ...options, ...own });
     const node = new Node(new NodeContext(options, self), ports, refTo);
     try {
       // A session that is declared dead before it began to act ends the attempt as well.

@@ -29,7 +29,7 @@ async function alone(): Promise<{
   const states = new Map<string, SessionRecord["state"]>();
   const node = { nodeId, incarnation: `${nodeId}.1`, shardCount: 8, entities: ["counter"] };
   const world = { clock: systemClock, random: systemRandom, log: silentLogger, leaseMs: 3_000 };
-  const context = { cluster: options.name, secret: SECRET, ...node, ...world };
+  const context = { cluster: options.name, secret: SECRET, ...node, ...world, unsafe() {} };
   const authority = new FixedAuthority(context, readList(options.nodes));
   await authority.open({
     changed: (entries) => {

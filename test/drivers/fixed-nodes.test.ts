@@ -1,5 +1,6 @@
 /** Nodes of a fixed list: each keeps what is its own, and nobody takes over what is not. */
 import { afterEach, describe, expect, test } from "bun:test";
+import { silentLogger } from "../../src/base/logger.ts";
 import { Cluster, command, defineEntity } from "../../src/index.ts";
 import { waitUntil } from "../contracts/wait-until.ts";
 import { listOf } from "./fixtures.ts";
@@ -123,6 +124,20 @@ describe("a node of a fixed list", () => {
     await sees(b, list.ids);
     expect(new Set(elected)).toEqual(new Set([list.ids[0]!]));
   });
+});
+
+test("says that a list over a network has no TLS, and of one on loopback nothing", async () => {
+  const said: string[] = [];
+  const { options } = await listOf(1);
+  const log = { ...silentLogger, warn: (_: object, text: string) => void said.push(text) };
+  const alone = await stopped(Cluster.start({ ...options, entities: [Counter], log }));
+  expect(said).toEqual([]);
+  await alone.stop();
+  const nodes = [...options.nodes, "http://192.0.2.1:1"];
+  const node = await stopped(Cluster.start({ ...options, nodes, entities: [Counter], log }));
+  expect(said).toEqual([expect.stringContaining("without TLS, so others may read what nodes say")]);
+  const told = await new Promise((resolve) => node.on("unsafe", resolve));
+  expect(told).toEqual({ what: said[0]! });
 });
 
 describe("a process that is not of the list", () => {

@@ -44,7 +44,7 @@ export async function connectPorts(
   { secret = SECRET, leaseMs = LEASE_MS, nodeId = "node" }: Partial<NodeOfTest> = {},
 ): Promise<Ports & { readonly incarnation: string }> {
   const incarnation = incarnationOf(nodeId, systemClock.wallMs(), systemRandom);
-  const world = { clock: systemClock, random: systemRandom, log: silentLogger };
+  const world = { clock: systemClock, random: systemRandom, log: silentLogger, unsafe() {} };
   const node = { cluster, nodeId, incarnation, secret, leaseMs, shardCount: 32, entities: [] };
   const ports = await driver.connect({ ...node, ...world });
   return { ...ports, incarnation };

@@ -8,12 +8,15 @@ export class Proxy {
   readonly port: number;
   readonly #server: Server;
   readonly #sockets = new Set<Socket>();
+  readonly #fromServer = new Set<Socket>();
   #isBlocked = false;
 
   private constructor(port: number, target: number) {
     this.port = port;
     this.#server = createServer((near) => {
       const far = createConnection({ host: "127.0.0.1", port: target });
+      this.#fromServer.add(far);
+      far.on("close", () => this.#fromServer.delete(far));
       this.#join(near, far);
       this.#join(far, near);
     });
@@ -30,6 +33,16 @@ export class Proxy {
   /** Nothing passes from now on, not even the end of a connection. */
   block(): void {
     this.#isBlocked = true;
+  }
+
+  /** Reads nothing more from the server until {@link resume}: what it sends piles up there. */
+  stall(): void {
+    for (const socket of this.#fromServer) socket.pause();
+  }
+
+  /** Reads on. */
+  resume(): void {
+    for (const socket of this.#fromServer) socket.resume();
   }
 
   /** New connections pass; those that were blocked end. */
