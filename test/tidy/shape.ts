@@ -36,7 +36,7 @@ const MAY_TOUCH_THE_WORLD = new Set([
 const CORE = ["base", "protocol", "ports", "ownership", "runtime", "api"];
 const BUDGETS: readonly (readonly [string, number, readonly string[]])[] = [
   // 5,000 is the aim, and was kept until entities moved with their shards: see CONTRIBUTING.md.
-  ["the core", 5_833, [...CORE, "drivers/memory", "drivers/embedded"]],
+  ["the core", 5_839, [...CORE, "drivers/memory", "drivers/embedded"]],
   ["drivers/nats", 784, ["drivers/nats"]],
   ["drivers/redis", 600, ["drivers/redis"]],
   ["http", 1_300, ["http"]],
