@@ -22,6 +22,9 @@ import { LoadMeter } from "./load-meter.ts";
 import type { NodeContext } from "./node-context.ts";
 import type { RecordWriter } from "./record-writer.ts";
 
+/** An authority that has not answered a renewal by then hangs, for this node at least. */
+const UNANSWERED_MS = 250;
+
 /** See the file's header. */
 export class Membership {
   readonly #context: NodeContext;
@@ -36,6 +39,8 @@ export class Membership {
   readonly #heardMs = new Map<string, number>();
   /** Nobody is declared dead for silence before this time (L6). */
   #graceMs = 0;
+  /** When the renewal was sent that is not answered yet. */
+  #askedMs = Number.POSITIVE_INFINITY;
   #isElecting = false;
   #lastWrite: Promise<void> = Promise.resolve();
 
@@ -201,6 +206,8 @@ export class Membership {
     const nowMs = clock.nowMs();
     // Who could not renew cannot know whether others could: all are given their time again.
     if (!leaseHolds) this.#graceMs = nowMs;
+    // Their leases may be shorter than this node's, which outlives an authority that hangs.
+    if (nowMs - this.#askedMs > UNANSWERED_MS) this.#graceMs = nowMs;
     this.#step({ kind: "tick", nowMs });
     // Renewals that came while this process was kept from its loop are read first: they count.
     clock.yield(() => {
@@ -271,7 +278,9 @@ export class Membership {
       heartbeat: heartbeat + 1,
       load: this.#load.sample(this.#context.clock.nowMs()),
     };
+    this.#askedMs = Math.min(this.#askedMs, this.#context.clock.nowMs());
     this.#write(this.#session, (result) => {
+      this.#askedMs = Number.POSITIVE_INFINITY;
       this.#step(result.ok ? { kind: "renewed", operation } : { kind: "refused" });
     });
   }
