@@ -2,7 +2,7 @@
  * A nats-server of one test: on a free port of loopback, with its data in a folder of its own. It
  * runs on any of the runtimes, for the contracts do.
  */
-import { rmSync, writeFileSync } from "node:fs";
+import { cpSync, rmSync, writeFileSync } from "node:fs";
 import { createConnection } from "node:net";
 import { join } from "node:path";
 import { BrokerProcess } from "./broker-process.ts";
@@ -48,6 +48,17 @@ export class NatsServer {
   /** What it has kept is gone; only while it does not run. */
   wipe(): void {
     rmSync(this.#data, { recursive: true, force: true });
+  }
+
+  /** Remembers what it has kept until now; only while it does not run. */
+  remember(): void {
+    cpSync(this.#data, `${this.#data}-before`, { recursive: true });
+  }
+
+  /** What it has kept is what it was at {@link remember}; only while it does not run. */
+  goBack(): void {
+    this.wipe();
+    cpSync(`${this.#data}-before`, this.#data, { recursive: true });
   }
 
   /** Ends it and removes its data. */
