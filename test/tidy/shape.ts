@@ -37,7 +37,7 @@ const CORE = ["base", "protocol", "ports", "ownership", "runtime", "api"];
 const BUDGETS: readonly (readonly [string, number, readonly string[]])[] = [
   // 5,000 is the aim, and was kept until entities moved with their shards: see CONTRIBUTING.md.
   ["the core", 5_790, [...CORE, "drivers/memory", "drivers/embedded"]],
-  ["drivers/nats", 730, ["drivers/nats"]],
+  ["drivers/nats", 745, ["drivers/nats"]],
   ["drivers/redis", 600, ["drivers/redis"]],
   ["http", 1_300, ["http"]],
   ["client", 350, ["client"]],

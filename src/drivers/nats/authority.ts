@@ -5,10 +5,10 @@
  * - **Compare-and-set** is a publication that the broker takes only after the expected revision. It
  *   carries the operation's id: asked again, the broker recognises it, or the record shows it.
  * - **Feed**: `feed.ts`. After a gap or a reconnect the records are fetched as they stand.
- * - **Generation**: when the bucket was made. Nodes act under leases of one bucket; one that was
- *   made anew is another authority. Whoever finds it first waits as long as a lease may run under
- *   one before, for nobody can tell a bucket that was wiped from the first there ever was; then it
- *   leaves a mark, so that nobody else has to wait.
+ * - **Generation**: when the bucket was made, or was found to have lost something. Nodes act under
+ *   leases of one generation; the next one is another authority. Whoever finds it first waits as
+ *   long as a lease may run under one before, for nobody can tell a bucket that was wiped from the
+ *   first there ever was; then it leaves a mark, so that nobody else has to wait.
  */
 import type { Msg, Subscription } from "@nats-io/transport-node";
 import { CatgaError, describeError, isCatgaError } from "../../base/errors.ts";
@@ -152,11 +152,17 @@ export class NatsAuthority implements Authority, ConnectionListener {
     const interruptions = this.#interruptions;
     const before = this.#generation;
     this.#feed.hold();
-    const { generation, revision: least } = (await bucket.find()) ?? NOTHING;
+    const found = (await bucket.find()) ?? NOTHING;
+    const { generation, revision: least } = found;
     // It is not made anew here: a server that is still deleting the old one would mix them up.
-    if (generation === 0 || (generation === before && least < this.#feed.revision)) {
+    if (generation === 0) {
       const reason = "the broker has lost records that it had confirmed";
       throw new CatgaError("UNAVAILABLE", { reason });
+    }
+    if (generation < before || (generation === before && least < this.#feed.revision)) {
+      // What was lost may be an ownership: under this generation epochs and fences would fall.
+      await bucket.beginAnew(found, Math.max(before + 1, Math.floor(connection.clock.wallMs())));
+      throw new Error("the broker has gone back to older records");
     }
     // Who belongs to one bucket has no business in another: its node ends.
     if (before !== 0 && generation !== before) return { generation, revision: least, entries: [] };

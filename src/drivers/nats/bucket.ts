@@ -27,7 +27,7 @@ export interface BucketOptions {
 
 /** Which bucket it is, and how far it has come. */
 export interface BucketState {
-  /** When it was made, in milliseconds: one that was made again has another. */
+  /** When it was made, in milliseconds, or began anew: one that lost records has another. */
   readonly generation: number;
   readonly revision: number;
 }
@@ -52,6 +52,8 @@ const ADMIN_TIMEOUT_MS = 2_000;
 const CONSUMER_IDLE_MS = 2_000;
 /** No record has this key. */
 const OPENED = "opened";
+/** Nor this one, which stands beside the generations. */
+const GENERATION = "generation";
 
 /** See the file's header. */
 export class Bucket {
@@ -77,7 +79,9 @@ export class Bucket {
       if (info === undefined) return undefined;
       const { created, config, state } = info;
       this.#check(config);
-      return { generation: Date.parse(created), revision: state.last_seq };
+      const begun = await this.#read(GENERATION);
+      const generation = Number(begun === undefined ? 0 : new TextDecoder().decode(begun.data));
+      return { generation: Math.max(Date.parse(created), generation), revision: state.last_seq };
     } catch (error) {
       const { name, message: what, code } = error as JetStreamApiError;
       const isVerdict = name === "JetStreamApiError" && code !== UNAVAILABLE;
@@ -85,6 +89,14 @@ export class Bucket {
       const { address } = this.#options.connection;
       throw new CatgaError("BROKER_LACKS", { address, what }, { cause: error });
     }
+  }
+
+  /** Another generation of records begins, if the bucket still stands where it was found. */
+  async beginAnew({ revision }: BucketState, generation: number): Promise<void> {
+    await this.#jetstream.publish(this.#subject(GENERATION), `${generation}`, {
+      expect: { lastSequence: revision },
+      timeout: ADMIN_TIMEOUT_MS,
+    });
   }
 
   /** True when somebody has said that nobody acts under a bucket before this one. */
