@@ -256,6 +256,8 @@ export class Node implements AuthorityListener {
       // Its shards have no owner: no time to lose.
       this.shards.rebalance();
     } else {
+      // A redirect may have told of a shard of it before.
+      this.#mesh.pumpAll();
       this.#settle();
     }
   }
