@@ -8,12 +8,19 @@ const LANES = 24;
 /** Longer than anything that is done to a cluster here takes to be over. */
 const RECOVERY_TIMEOUT_MS = 30_000;
 
+/** A call that was not answered. */
+export interface Failure {
+  readonly id: string;
+  readonly n: number;
+  readonly code: string;
+}
+
 /** What the load met. */
 export interface Load {
   /** Messages that were answered, by entity. */
   readonly answered: ReadonlyMap<string, ReadonlySet<number>>;
   readonly sent: number;
-  readonly errors: Readonly<Record<string, number>>;
+  readonly failures: readonly Failure[];
   /** The longest time that an entity was silent for its caller, in milliseconds. */
   readonly gapMs: number;
 }
@@ -24,7 +31,7 @@ export class Caller {
   readonly failed: string[] = [];
   readonly #cluster: ClusterOf<never>;
   readonly #answered = new Map<string, Set<number>>();
-  readonly #errors: Record<string, number> = {};
+  readonly #failures: Failure[] = [];
   readonly #lanes: Promise<void>[];
   readonly #state = { isLoading: true };
   #sent = 0;
@@ -38,12 +45,14 @@ export class Caller {
     this.#lanes = Array.from({ length: LANES }, (_, lane) => this.#lane(`p${lane}`));
   }
 
-  /** Joins, and begins to send; the first answers do not count. */
+  /** Joins, and begins to send. */
   static async start(options: Omit<ClusterOptions<[]>, "entities">): Promise<Caller> {
-    const caller = new Caller(await Cluster.start(options));
-    await wait(300);
-    caller.#gapMs = 0;
-    return caller;
+    return new Caller(await Cluster.start(options));
+  }
+
+  /** What was until now does not count for the longest gap. */
+  forgetGaps(): void {
+    this.#gapMs = 0;
   }
 
   /** Resolves when this node sees just `nodes`, and every entity has answered since. */
@@ -56,15 +65,15 @@ export class Caller {
     const silent = (): string[] => {
       return [...this.#answered].flatMap(([id, { size }], i) => (size > before[i]! ? [] : [id]));
     };
-    const describe = (): unknown => ({ silent: silent(), errors: this.#errors });
+    const describe = (): unknown => ({ silent: silent(), failures: this.#failures });
     await waitUntil("every entity answers", () => silent().length === 0, { ...limit, describe });
   }
 
   /** Ends the load, and leaves; every call has settled. */
   async finish(): Promise<Load> {
     await this.stop();
-    const [answered, sent, errors] = [this.#answered, this.#sent, this.#errors];
-    return { answered, sent, errors, gapMs: Math.round(this.#gapMs) };
+    const [answered, failures] = [this.#answered, this.#failures];
+    return { answered, sent: this.#sent, failures, gapMs: Math.round(this.#gapMs) };
   }
 
   /** {@link finish} without a word. Twice is fine. */
@@ -95,7 +104,7 @@ export class Caller {
         answered.add(n);
       } catch (error) {
         const code = isCatgaError(error) ? error.code : String(error);
-        this.#errors[code] = (this.#errors[code] ?? 0) + 1;
+        this.#failures.push({ id, n, code });
       }
       await wait(2);
     }

@@ -76,7 +76,7 @@ async function runAt(rig: Rig, scenario: Scenario): Promise<boolean> {
     (runtime) => !turns.some(({ node }) => rig.runtimes.get(node) === runtime),
   );
   if (idle.length > 0) wrong.push(`no turns on ${idle.join(", ")}`);
-  const unknown = load.errors["OUTCOME_UNKNOWN"] ?? 0;
+  const unknown = load.failures.filter(({ code }) => code === "OUTCOME_UNKNOWN").length;
   console.log(
     `${wrong.length === 0 ? "ok    " : "FAILED"} ${scenario.name.padEnd(48)} ${load.sent} sent, ` +
       `${unknown} unknown, longest gap ${load.gapMs} ms`,

@@ -87,7 +87,6 @@ export const NODE_FAULTS: readonly Scenario[] = [
     async run(rig) {
       await Promise.all([rig.start("n1"), rig.start("n2")]);
       await rig.load();
-      await Promise.all([rig.serves("n1"), rig.serves("n2")]);
     },
   },
 ];

@@ -95,12 +95,15 @@ export class Rig implements AsyncDisposable {
     ended.catch(() => {});
   }
 
-  /** Joins as a node that only calls, and begins to send. */
+  /** Joins as a node that only calls, and begins to send; resolves when all nodes had turns. */
   async load(): Promise<void> {
     const transport = await this.#transportOf(CALLER);
     const way = transport === undefined ? {} : { transport };
     const place = { name: this.name, nodeId: CALLER, ...way };
     this.#caller = await Caller.start({ ...place, heartbeat: "normal" });
+    await Promise.all(this.ids.map((id) => this.serves(id)));
+    await wait(300);
+    this.#caller.forgetGaps();
   }
 
   /** Ends a node without a word, which has had turns. */

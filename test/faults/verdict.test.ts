@@ -19,8 +19,9 @@ function turnsAt(made: Readonly<Record<number, Made>>): Turn[] {
 }
 
 /** What the caller was answered, or told instead. */
-function load(answered: readonly number[], errors: Load["errors"] = {}): Load {
-  return { answered: new Map([["p", new Set(answered)]]), sent: 9, errors, gapMs: 0 };
+function load(answered: readonly number[], failed: Readonly<Record<number, string>> = {}): Load {
+  const failures = Object.entries(failed).map(([n, code]) => ({ id: "p", n: Number(n), code }));
+  return { answered: new Map([["p", new Set(answered)]]), sent: 9, failures, gapMs: 0 };
 }
 
 const B = { node: "b", fence: "1.2" };
@@ -174,11 +175,13 @@ test("finds an authority that was taken away and is still there", () => {
 
 test("finds calls that failed, but for those that a scenario costs", () => {
   const turns = turnsAt({ 0: { n: 1, count: 1 }, 5: { n: 2, count: 1, fence: "2.1" } });
-  const errors = { OUTCOME_UNKNOWN: 1, UNAVAILABLE: 2, CALL_TIMEOUT: 3 };
-  const seen = { turns: turns.slice(0, 1), load: load([1], errors), failed: [] };
-  const refused = "2 calls failed with UNAVAILABLE";
-  const late = "3 calls failed with CALL_TIMEOUT";
-  expect(judge(seen)).toEqual([refused, late]);
-  expect(judge(seen, PLANNED)).toEqual(["1 calls failed with OUTCOME_UNKNOWN", refused, late]);
-  expect(judge({ ...seen, turns }, ANOTHER)).toEqual([late]);
+  const failed = { 2: "CALL_TIMEOUT", 3: "UNAVAILABLE", 4: "OUTCOME_UNKNOWN" };
+  const answers = load([1], failed);
+  const late = "p: 2 failed with CALL_TIMEOUT, and ran on a";
+  const refused = "p: 3 failed with UNAVAILABLE, and ran on no node";
+  const unknown = "p: 4 failed with OUTCOME_UNKNOWN, and ran on no node";
+  const first = { turns: turnsAt({ 0: { n: 1, count: 1 }, 5: { n: 2, count: 2 } }) };
+  expect(judge({ ...first, load: answers, failed: [] })).toEqual([late, refused]);
+  expect(judge({ ...first, load: answers, failed: [] }, PLANNED)).toEqual([late, refused, unknown]);
+  expect(judge({ turns, load: answers, failed: [] }, ANOTHER)).toEqual([late]);
 });

@@ -36,7 +36,11 @@ export function judge({ turns, load, failed }: Seen, expected: Expected = {}): s
   if (expected.isPlanned === true && failed.length > 0) {
     wrong.push(`declared dead: ${failed.join(", ")}`);
   }
-  return [...wrong, ...refusals(load, expected), ...authorities(turns, expected)];
+  return [
+    ...wrong,
+    ...refusals({ turns, load, failed }, expected),
+    ...authorities(turns, expected),
+  ];
 }
 
 /** It ended under a valid lease: what it did counts, and its answer may leave. */
@@ -107,13 +111,15 @@ function memory(id: string, turns: readonly Turn[], { isPlanned }: Expected): st
 }
 
 /** Calls that failed, and should not have. */
-function refusals({ errors }: Load, { isPlanned, isAnotherAuthority }: Expected): string[] {
+function refusals({ turns, load }: Seen, { isPlanned, isAnotherAuthority }: Expected): string[] {
   const expected = new Set<string>();
   if (isPlanned !== true) expected.add("OUTCOME_UNKNOWN");
   if (isAnotherAuthority === true) expected.add("UNAVAILABLE");
-  return Object.entries(errors).flatMap(([code, count]) =>
-    expected.has(code) ? [] : `${count} calls failed with ${code}`,
-  );
+  return load.failures.flatMap(({ id, n, code }) => {
+    if (expected.has(code)) return [];
+    const turn = turns.find((each) => each.id === id && each.n === n);
+    return `${id}: ${n} failed with ${code}, and ran on ${turn?.node ?? "no node"}`;
+  });
 }
 
 /** A fence names the authority's generation first. */
