@@ -115,6 +115,7 @@ function happensTo(fault: Fault, whom: string): Scenario {
     drivers: BROKERS,
     isProxied: true,
     isPlanned: fault.isPlanned === true,
+    mayEndCaller: fault.isPlanned !== true && WHOM[whom]!.includes(CALLER),
     async run(rig) {
       const proxies = rig.proxiesOf(WHOM[whom]!);
       const before = proxies.map(({ spoilt }) => spoilt[fault.shows]);

@@ -184,4 +184,5 @@ test("finds calls that failed, but for those that a scenario costs", () => {
   expect(judge({ ...first, load: answers, failed: [] })).toEqual([late, refused]);
   expect(judge({ ...first, load: answers, failed: [] }, PLANNED)).toEqual([late, refused, unknown]);
   expect(judge({ turns, load: answers, failed: [] }, ANOTHER)).toEqual([late]);
+  expect(judge({ ...first, load: answers, failed: [] }, { mayEndCaller: true })).toEqual([late]);
 });

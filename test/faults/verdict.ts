@@ -8,6 +8,8 @@ export interface Expected {
   readonly isPlanned?: boolean;
   /** The authority loses what it knew: another one follows, and calls are refused meanwhile. */
   readonly isAnotherAuthority?: boolean;
+  /** The caller's own session may end: its calls are refused until it has joined anew. */
+  readonly mayEndCaller?: boolean;
 }
 
 /** All that was seen of a scenario. */
@@ -111,10 +113,12 @@ function memory(id: string, turns: readonly Turn[], { isPlanned }: Expected): st
 }
 
 /** Calls that failed, and should not have. */
-function refusals({ turns, load }: Seen, { isPlanned, isAnotherAuthority }: Expected): string[] {
+function refusals({ turns, load }: Seen, given: Expected): string[] {
   const expected = new Set<string>();
-  if (isPlanned !== true) expected.add("OUTCOME_UNKNOWN");
-  if (isAnotherAuthority === true) expected.add("UNAVAILABLE");
+  if (given.isPlanned !== true) expected.add("OUTCOME_UNKNOWN");
+  if (given.isAnotherAuthority === true || given.mayEndCaller === true) {
+    expected.add("UNAVAILABLE");
+  }
   return load.failures.flatMap(({ id, n, code }) => {
     if (expected.has(code)) return [];
     const turn = turns.find((each) => each.id === id && each.n === n);
