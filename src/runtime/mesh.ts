@@ -91,10 +91,8 @@ export class Mesh implements LinkListener, PeerOwner, ChannelOwner {
   forget(incarnation: string): void {
     this.parts.link.forget(incarnation);
     this.context.calls.fail((call) => this.#lossOf(call, incarnation));
-    const peer = this.#peers.get(incarnation);
-    if (peer === undefined) return;
+    this.#peers.get(incarnation)?.close();
     this.#peers.delete(incarnation);
-    peer.close();
     this.pumpAll();
   }
 

@@ -260,6 +260,7 @@ export class Node implements AuthorityListener {
     } else if (state === "away") {
       this.#mesh.away(incarnation);
     } else {
+      // A redirect may have told of a shard of it before.
       this.#mesh.pumpAll();
       this.#settle();
     }

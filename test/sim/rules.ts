@@ -45,8 +45,8 @@ export const MUTATIONS: readonly Mutation[] = [
     also: [
       {
         file: "runtime/membership.ts",
-        from: "#observe(nowMs: number): void {",
-        to: "#observe(_: number, nowMs = this.#context.clock.wallMs()): void {",
+        from: "#judge(incarnation: string, nowMs: number): void {",
+        to: "#judge(incarnation: string, _: number, nowMs = this.#context.clock.wallMs()): void {",
       },
       {
         file: "runtime/membership.ts",
