@@ -66,6 +66,11 @@ export class Child implements AsyncDisposable {
     throw new Error(`Cannot go on: ${this.#name} ended with ${how}`);
   }
 
+  /** A line to the child's stdin. */
+  tell(line: string): void {
+    this.#process.stdin!.write(`${line}\n`);
+  }
+
   /** Ends the child: politely, then for good. */
   async [Symbol.asyncDispose](): Promise<void> {
     const kill = setTimeout(() => this.#process.kill("SIGKILL"), END_MS_MAX);

@@ -19,6 +19,7 @@ export interface Figure {
     | "frames"
     | "writes"
     | "requests"
+    | "messages"
     | "records";
   /** The figure itself, in `unit`: the median of all rounds. */
   readonly ops: number;

@@ -16,17 +16,24 @@ const PLAN = {
     args: [name],
   })),
   embedded: [{ file: "cases/embedded.ts", args: [] }],
+  nats: overBroker("nats"),
+  redis: overBroker("redis"),
   memory: [
-    { file: "cases/memory-idle.ts", args: [] },
+    { file: "cases/memory-idle.ts", args: ["embedded"] },
     { file: "cases/memory-entities.ts", args: [] },
   ],
-  start: [{ file: "cases/start.ts", args: [] }],
+  start: [{ file: "cases/start.ts", args: ["embedded"] }],
   handoff: [{ file: "cases/handoff.ts", args: [] }],
   scale: [
     { file: "cases/ring.ts", args: [] },
     { file: "cases/scale.ts", args: [] },
   ],
 } satisfies Readonly<Record<string, readonly Case[]>>;
+
+function overBroker(kind: "nats" | "redis"): readonly Case[] {
+  const cases = ["broker-send", "start", "broker-gap", "memory-idle", "broker-scale"];
+  return cases.map((name) => ({ file: `cases/${name}.ts`, args: [kind] }));
+}
 
 /** All parts. */
 export const PARTS = Object.keys(PLAN) as Part[];

@@ -7,7 +7,8 @@
  * alone, so that what follows owns stdout.
  *
  * With `--brokers`, for tests and benchmarks, it also sees that nats-server and redis-server are
- * there: by apt-get, where it may, else it says what to install. It never fails over them.
+ * there, or the one that is named after it: by apt-get, where it may, else it says what to install.
+ * It never fails over them.
  */
 import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
@@ -105,7 +106,9 @@ function addBrokers() {
 
 function missingBrokers() {
   const folders = [...(process.env.PATH ?? "").split(delimiter), ...SERVER_FOLDERS];
-  return BROKERS.filter((name) => !folders.some((folder) => existsSync(join(folder, name))));
+  const named = BROKERS.filter((name) => process.argv.includes(name));
+  const wanted = named.length > 0 ? named : BROKERS;
+  return wanted.filter((name) => !folders.some((folder) => existsSync(join(folder, name))));
 }
 
 function runs(command, ...args) {

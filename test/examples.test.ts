@@ -2,19 +2,14 @@
  * The examples do what they say: each numbered one prints what its header shows, and the demo of
  * `npm start` replays its flights without a difference.
  */
-import { afterAll, describe, expect, test } from "bun:test";
-import { type ChildProcess, spawn } from "node:child_process";
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
-import { createServer } from "node:net";
-import { tmpdir } from "node:os";
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import process from "node:process";
-
-interface Run {
-  readonly code: number | null;
-  readonly stdout: string;
-  readonly stderr: string;
-}
+import { brokersAreWanted } from "./drivers/broker-process.ts";
+import { NatsServer } from "./drivers/nats-server.ts";
+import { RedisServer } from "./drivers/redis-server.ts";
+import { allFree, DEMO, EXAMPLES, ExampleRuns, freePorts, listening } from "./example-process.ts";
 
 const EXAMPLE_MS_MAX = 20_000;
 const DEMO_MS_MAX = 60_000;
@@ -22,35 +17,40 @@ const DEMO_MS_MAX = 60_000;
 const NODES = 3;
 const PORTS = NODES + 1;
 
-const root = join(import.meta.dir, "..");
-const folder = join(root, "examples");
-const examples = readdirSync(folder)
+const withBrokers = brokersAreWanted();
+const numbered = readdirSync(EXAMPLES)
   .filter((name) => /^\d\d-.*\.ts$/.test(name))
   .toSorted();
-// Clusters keep their secrets there: these are of no use to anybody afterwards.
-const runtimeFolder = mkdtempSync(join(tmpdir(), "catga-examples-"));
-const children: ChildProcess[] = [];
-afterAll(() => {
-  // After a failure something may still run; the nodes of a demo end with it.
-  for (const child of children) child.kill("SIGKILL");
-  rmSync(runtimeFolder, { recursive: true, force: true });
+const examples = numbered.filter((name) => withBrokers || !/nats|redis/.test(name));
+const runs = new ExampleRuns();
+const servers: { stop(): Promise<void> }[] = [];
+beforeAll(async () => {
+  if (!withBrokers) return;
+  const [nats, redis] = await Promise.all([NatsServer.start(), RedisServer.start()]);
+  servers.push(nats, redis);
+  Object.assign(runs.env, { NATS_URL: nats.url, REDIS_URL: redis.url });
+});
+afterAll(async () => {
+  runs.endAll();
+  await Promise.all(servers.map((server) => server.stop()));
 });
 
 describe("a numbered example", () => {
   test("is there for each of the first ideas", () => {
-    expect(examples.map((name) => name.slice(0, 2))).toEqual(["01", "02", "03", "04", "05"]);
+    const numbers = numbered.map((name) => name.slice(0, 2)).join(" ");
+    expect(numbers).toBe("01 02 03 04 05 06 07");
   });
   test.each(examples)(
     "%s prints what its header shows",
     async (name) => {
-      const text = readFileSync(join(folder, name), "utf8");
+      const text = readFileSync(join(EXAMPLES, name), "utf8");
       expect(text).toContain(`\`npx bun examples/${name}\` prints:`);
-      expect(await start(name).ended).toEqual({ code: 0, stdout: shownIn(text), stderr: "" });
+      expect(await runs.start(name).ended).toEqual({ code: 0, stdout: shownIn(text), stderr: "" });
     },
     EXAMPLE_MS_MAX,
   );
   test.each(examples)("%s has at most 60 lines", (name) => {
-    const lines = readFileSync(join(folder, name), "utf8").trimEnd().split("\n");
+    const lines = readFileSync(join(EXAMPLES, name), "utf8").trimEnd().split("\n");
     expect(lines.length).toBeLessThanOrEqual(60);
   });
 });
@@ -60,7 +60,7 @@ describe("the demo", () => {
     "replays all flights through three processes: none is lost, none is doubled",
     async () => {
       const port = await freePorts(PORTS);
-      const { code, stdout, stderr } = await demo("--once", "--nodes", NODES, "--port", port);
+      const { code, stdout, stderr } = await runs.demo("--once", "--nodes", NODES, "--port", port);
       expect(stderr).toBe("");
       expect(stdout).toContain("   0 lost   0 doubled\n");
       expect(stdout).toMatch(/change {3}node-4 joins: [1-9]\d* airports moved/);
@@ -76,7 +76,7 @@ describe("the demo", () => {
   );
   test("says so when a port is taken, and starts nothing", async () => {
     await using taken = await listening(0);
-    const { code, stdout, stderr } = await demo("--once", "--nodes", 1, "--port", taken.port);
+    const { code, stdout, stderr } = await runs.demo("--once", "--nodes", 1, "--port", taken.port);
     expect(stderr).toStartWith(`Cannot use port ${taken.port}: it is taken`);
     expect(stdout).not.toContain("node-1");
     expect(code).toBe(1);
@@ -86,17 +86,21 @@ describe("the demo", () => {
     ["--nodes three", 'Cannot use --nodes "three"'],
     ["--port 65534", 'Cannot use --port "65534": write a whole number from 1 to 65532'],
     ["--runtime perl", 'Cannot use --runtime "perl": write bun, node, deno or mixed'],
+    ["--transport http://u:p@h", "Cannot use --transport: write nats://host:port or redis://"],
+    ["--transport nats://", "Cannot use --transport: write nats://host:port or redis://"],
+    ["--broker kafka", 'Cannot use --broker "kafka": write nats or redis'],
+    ["--broker nats --transport nats://h", "Cannot use --broker beside --transport"],
     ["--twice", "'--twice'"],
     ["now", "'now'"],
   ])("refuses %s with its usage", async (line, reason) => {
-    const { code, stdout, stderr } = await demo(...line.split(" "));
+    const { code, stdout, stderr } = await runs.demo(...line.split(" "));
     expect(stderr).toContain(reason);
     expect(stderr).toContain("Usage: npm start");
     expect(stdout).toBe("");
     expect(code).toBe(2);
   });
   test("prints its usage when asked for it", async () => {
-    const { code, stdout } = await demo("--help");
+    const { code, stdout } = await runs.demo("--help");
     expect(stdout).toStartWith("Usage: npm start");
     expect(code).toBe(0);
   });
@@ -152,15 +156,11 @@ function shownIn(text: string): string {
   return Array.from(header.matchAll(/^ \* {5}(.*\n)/gm), ([, line]) => line).join("");
 }
 
-function demo(...args: readonly (string | number)[]): Promise<Run> {
-  return start(join("flights", "main.ts"), args).ended;
-}
-
 /** The demo at the point where it has replayed everything. */
 async function serving() {
   const first = await freePorts(PORTS);
   const ports = Array.from({ length: PORTS }, (_, index) => first + index);
-  const running = start(join("flights", "main.ts"), ["--port", first]);
+  const running = runs.start(DEMO, ["--port", first]);
   return { running, ports, stdout: await running.until("/cluster/nodes\n") };
 }
 
@@ -168,74 +168,4 @@ async function answerOf(url = "", body?: string): Promise<unknown> {
   const headers = { "content-type": "application/json" };
   const response = await fetch(url, body === undefined ? {} : { method: "POST", headers, body });
   return response.json();
-}
-
-interface Running {
-  readonly child: ChildProcess;
-  /** What it has written to stdout once that contains `text`. */
-  readonly until: (text: string) => Promise<string>;
-  readonly ended: Promise<Run>;
-}
-
-function start(example: string, args: readonly (string | number)[] = []): Running {
-  const child = spawn(process.execPath, [join(folder, example), ...args.map(String)], {
-    cwd: root,
-    env: { ...process.env, XDG_RUNTIME_DIR: runtimeFolder },
-    stdio: ["ignore", "pipe", "pipe"],
-  });
-  children.push(child);
-  const said = { stdout: "", stderr: "" };
-  child.stdout.setEncoding("utf8").on("data", (text: string) => (said.stdout += text));
-  child.stderr.setEncoding("utf8").on("data", (text: string) => (said.stderr += text));
-  const ended = new Promise<Run>((resolve, reject) => {
-    child.once("error", reject);
-    child.once("close", (code) => resolve({ code, ...said }));
-  });
-  const until = (text: string): Promise<string> =>
-    new Promise((resolve, reject) => {
-      const look = (): void => {
-        if (said.stdout.includes(text)) resolve(said.stdout);
-      };
-      child.stdout.on("data", look);
-      child.once("close", () => {
-        reject(new Error(`Cannot find "${text}" in: ${said.stdout}${said.stderr}`));
-      });
-    });
-  return { child, until, ended };
-}
-
-/** Resolves when nobody listens at any of `ports`, which a node gives back as the last it does. */
-async function allFree(ports: readonly number[]): Promise<void> {
-  for (const port of ports) {
-    for (;;) {
-      const attempt = await listening(port).catch(() => undefined);
-      await attempt?.[Symbol.asyncDispose]();
-      if (attempt !== undefined) break;
-    }
-  }
-}
-
-/** The first of `count` free ports in a row, as far as one look can tell. */
-async function freePorts(count: number): Promise<number> {
-  for (;;) {
-    await using first = await listening(0);
-    const others = Array.from({ length: count - 1 }, (_, index) => first.port + index + 1);
-    const attempts = await Promise.allSettled(others.map(listening));
-    const bound = attempts.flatMap((each) => (each.status === "fulfilled" ? [each.value] : []));
-    await Promise.all(bound.map((each) => each[Symbol.asyncDispose]()));
-    if (bound.length === others.length) return first.port;
-  }
-}
-
-async function listening(port: number): Promise<AsyncDisposable & { readonly port: number }> {
-  const server = createServer();
-  await new Promise<void>((resolve, reject) => {
-    server.once("error", reject);
-    server.listen({ port, host: "127.0.0.1" }, resolve);
-  });
-  const address = server.address();
-  return {
-    port: typeof address === "object" && address !== null ? address.port : 0,
-    [Symbol.asyncDispose]: () => new Promise((resolve) => void server.close(() => resolve())),
-  };
 }

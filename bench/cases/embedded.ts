@@ -27,7 +27,7 @@ useOwnSecretFolder();
 const name = newClusterName();
 await using hub = startHelper("processes/member.ts", name, "hub");
 await hub.next();
-await using owner = startHelper("processes/member.ts", name, "owner");
+await using owner = startHelper("processes/member.ts", name, "floor");
 const { port } = (await owner.next()) as { readonly port: number };
 
 const ids = Array.from({ length: ENTITIES }, (_, n) => `echo-${n}`);

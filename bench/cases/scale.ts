@@ -51,6 +51,7 @@ async function costOf(cluster: Echoes, change: () => Promise<unknown>): Promise<
     compareAndSets: difference("compareAndSets"),
     requests: difference("requests"),
     news: difference("news"),
+    renewalNews: difference("renewalNews"),
     snapshotRecords: difference("snapshotRecords"),
   };
 }
@@ -78,11 +79,15 @@ async function measure({ nodes, shardCount }: Size): Promise<void> {
   await cluster.run(Promise.all(calls));
   await cluster.advance(REST_MS);
 
-  const { renewals, ...others } = await costOf(cluster, async () => {});
+  const { renewals, renewalNews, ...others } = await costOf(cluster, async () => {});
   const strays = Object.entries(others).filter(([, count]) => count > 0);
   if (strays.length > 0) throw new Error(`Cannot compare: ${size} at rest have ${strays.join()}`);
   const renewed = { unit: "/s", ops: (renewals * 1_000) / REST_MS, n: nodes } as const;
   say(countFigure(`${size} at rest: renewals`, renewed));
+  // The request, its answer, and what the feed carries to all nodes.
+  const messages = 2 + renewalNews / renewals;
+  const each = { unit: "messages", ops: messages, n: nodes } as const;
+  say(countFigure(`${size} at rest: per heartbeat`, each));
 
   const joining = first.plan({ join: [{ node: "joins" }] }).moves.length;
   const join = await costOf(cluster, async () => {

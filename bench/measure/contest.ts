@@ -1,9 +1,9 @@
 /**
- * Measures a subject against its floor: in the same process, in turns (A B A B …), after both have
+ * Measures sides against each other: in the same process, in turns (A B C A B C …), after all have
  * been warmed up in turns too. Machines drift by a third within minutes; neighbouring rounds drift
- * together, so the ratio is the median of the ratios of each pair.
+ * together, so a ratio is the median of the ratios of each pair.
  *
- * Both run the same number of operations in flight. Every round has a fixed number of operations,
+ * All run the same number of operations in flight. Every round has a fixed number of operations,
  * which the warm-up has set so that the round takes the time it should. Garbage is not collected by
  * force between rounds: V8 then throws away optimised code whose hidden classes had no live object
  * at that moment, and the larger side would spend its rounds being compiled again.
@@ -14,7 +14,7 @@ import { median, percentile } from "./statistics.ts";
 /** Something that can be done `count` times; resolves when everything it caused is over. */
 export type Load = (count: number, latenciesMs: number[]) => Promise<void>;
 
-/** See the file's header. */
+/** A subject and the least that could do its job. */
 export interface Contest {
   readonly subject: Load;
   readonly floor: Load;
@@ -40,25 +40,35 @@ export interface Outcome {
 }
 
 /** Runs the contest. */
-export async function contest(
-  { subject, floor }: Contest,
+export async function contest({ subject, floor }: Contest, effort: Effort): Promise<Outcome> {
+  const [a, b] = await compete([subject, floor], effort);
+  return outcomeOf(a!, b!);
+}
+
+/** Runs any number of sides in turns; each may then be set against any other. */
+export async function compete(
+  loads: readonly Load[],
   { rounds, warmUpMs, roundMs }: Effort,
-): Promise<Outcome> {
-  const sides = [new Contestant(subject), new Contestant(floor)] as const;
-  const untilMs = performance.now() + 2 * warmUpMs;
+): Promise<Contestant[]> {
+  const sides = loads.map((load) => new Contestant(load));
+  const untilMs = performance.now() + sides.length * warmUpMs;
   while (performance.now() < untilMs) {
     for (const side of sides) await side.warmUp(roundMs);
   }
   for (let round = 0; round < rounds; round++) {
     for (const side of sides) await side.measure();
   }
-  const [a, b] = sides;
+  return sides;
+}
+
+/** Sets one side against another one of the same rounds. */
+export function outcomeOf(subject: Contestant, floor: Contestant): Outcome {
   const pairwise = (figure: (round: Round) => number): number =>
-    median(a.rounds.map((round, i) => figure(round) / figure(b.rounds[i]!)));
+    median(subject.rounds.map((round, i) => figure(round) / figure(floor.rounds[i]!)));
   return {
-    subject: a.sum(),
-    floor: b.sum(),
-    n: a.count * rounds,
+    subject: subject.sum(),
+    floor: floor.sum(),
+    n: subject.count * subject.rounds.length,
     ratio: pairwise((round) => round.opsPerSecond),
     ratioP50: pairwise((round) => percentile(round.latenciesMs, 0.5)),
     ratioP99: pairwise((round) => percentile(round.latenciesMs, 0.99)),
@@ -72,9 +82,10 @@ interface Round {
 
 const FIRST_COUNT = 512;
 
-class Contestant {
+/** One side while it runs, and what its rounds were. */
+export class Contestant {
   /** Operations of one round. */
-  count = FIRST_COUNT;
+  count: number = FIRST_COUNT;
   readonly rounds: Round[] = [];
   readonly #load: Load;
 
@@ -82,6 +93,7 @@ class Contestant {
     this.#load = load;
   }
 
+  /** One round that does not count. */
   async warmUp(roundMs: number): Promise<void> {
     const { opsPerSecond } = await this.#run();
     const fitting = Math.ceil((opsPerSecond * roundMs) / 1_000);
@@ -89,10 +101,12 @@ class Contestant {
     this.count = Math.max(FIRST_COUNT, Math.min(fitting, this.count * 4));
   }
 
+  /** One round that counts. */
   async measure(): Promise<void> {
     this.rounds.push(await this.#run());
   }
 
+  /** All rounds that count. */
   sum(): Side {
     const latenciesMs = this.rounds.flatMap((round) => round.latenciesMs);
     return {

@@ -1,27 +1,29 @@
 /**
- * A process that is a member of a cluster until it is told to end: `member.ts <cluster> hub` hosts
- * nothing, `member.ts <cluster> owner` hosts the echo entity and serves the raw floor beside it. It
- * says `{ port }` (of the floor, 0 for none) when it is ready.
+ * A process that is a member of a cluster until it is told to end: `member.ts <cluster> <role>
+ * [<url of a broker>]`. A `hub` hosts nothing, an `owner` hosts the echo entity, a `floor` does too
+ * and serves the raw TCP floor beside it. It says `{ port, pid }` when it is ready; the port is of
+ * the floor, 0 for none.
  */
 import process from "node:process";
 import { Cluster } from "../../src/index.ts";
 import { serveRaw } from "../floors/raw-tcp.ts";
-import { Echo, type Payload } from "./echo.ts";
 import { askedToEnd, say } from "../parent.ts";
+import { placeOf } from "./broker-kind.ts";
+import { Echo, type Payload } from "./echo.ts";
 
-const [, , name = "", role = "hub"] = process.argv;
-const isOwner = role === "owner";
+const [, , name = "", role = "hub", url = ""] = process.argv;
 
-const cluster = isOwner
-  ? await Cluster.start({ name, entities: [Echo] })
-  : await Cluster.start({ name });
-const raw = isOwner
-  ? await serveRaw((body) => {
-      const { from, to, amount, text } = body as Payload;
-      return { from, to, amount, text };
-    })
-  : undefined;
-say({ port: raw?.port ?? 0 });
+const place = placeOf(name, url);
+const cluster =
+  role === "hub" ? await Cluster.start(place) : await Cluster.start({ ...place, entities: [Echo] });
+const raw =
+  role === "floor"
+    ? await serveRaw((body) => {
+        const { from, to, amount, text } = body as Payload;
+        return { from, to, amount, text };
+      })
+    : undefined;
+say({ port: raw?.port ?? 0, pid: process.pid });
 await askedToEnd();
 raw?.close();
 await cluster.stop({ deadline: "2s" });

@@ -1,16 +1,19 @@
 /**
- * Starts a node, calls an entity, says `{ tookMs }` for both together, and leaves. Imports are not
- * counted: they are evaluated before the clock is read.
+ * Starts a node, calls an entity, says `{ tookMs }` for both together, and leaves: `starter.ts
+ * <cluster> [<url of a broker>]`. Imports are not counted: they are evaluated before the clock is
+ * read, those of the broker's client too, which catga loads when it is started.
  */
 import process from "node:process";
 import { Cluster } from "../../src/index.ts";
-import { Echo, payload } from "./echo.ts";
 import { askedToEnd, say } from "../parent.ts";
+import { loadClientOf, placeOf } from "./broker-kind.ts";
+import { Echo, payload } from "./echo.ts";
 
-const [, , name = ""] = process.argv;
+const [, , name = "", url = ""] = process.argv;
+await loadClientOf(url);
 
 const beganMs = performance.now();
-const cluster = await Cluster.start({ name, entities: [Echo] });
+const cluster = await Cluster.start({ ...placeOf(name, url), entities: [Echo] });
 await cluster.entity("echo", "first").send(payload(0));
 const tookMs = performance.now() - beganMs;
 

@@ -6,6 +6,7 @@
  * `npm start -- --help` lists the options. However this process ends, its nodes end too.
  */
 import process from "node:process";
+import { Broker } from "./broker.ts";
 import { Story, type Tell } from "./changes.ts";
 import { Fleet } from "./fleet.ts";
 import { expectedTotals, loadFlights, MESSAGES_PER_FLIGHT } from "./flights.ts";
@@ -13,6 +14,7 @@ import { type DemoOptions, parseOptions, USAGE } from "./options.ts";
 import type { Tally } from "./replay.ts";
 import {
   type Replayed,
+  showBroker,
   showBusiest,
   showChange,
   showChanges,
@@ -51,15 +53,38 @@ async function main(args: readonly string[]): Promise<number> {
 async function run(options: DemoOptions): Promise<number> {
   const { stdout: main, stderr: aside } = process;
   const screen = new Screen({ main, aside, noColor: (process.env["NO_COLOR"] ?? "") !== "" });
+  try {
+    if (options.broker === undefined) return await runFleet(options, screen);
+    const broker = await Broker.start(options.broker);
+    try {
+      return await runFleet({ ...options, transport: broker.url }, screen, broker.broken);
+    } finally {
+      await broker.stop();
+    }
+  } catch (error) {
+    screen.aside(error instanceof Error ? error.message : String(error));
+    return EXIT_BROKEN;
+  }
+}
+
+/** Rejects when a node is lost, or what else the demo needs, which is `broken` then. */
+async function runFleet(
+  options: DemoOptions,
+  screen: Screen,
+  broken?: Promise<never>,
+): Promise<number> {
   const fleet = new Fleet(options, (node, line) => screen.aside(`[${node}] ${line}`));
   // The last net: whatever ends this process, nothing of it stays behind.
   process.once("exit", () => fleet.kill());
   const interrupted = untilInterrupted(() => fleet.kill());
   try {
-    return await Promise.race([demo(options, screen, fleet), fleet.broken, interrupted]);
-  } catch (error) {
-    screen.aside(error instanceof Error ? error.message : String(error));
-    return EXIT_BROKEN;
+    const ends = [
+      demo(options, screen, fleet),
+      fleet.broken,
+      interrupted,
+      ...(broken ? [broken] : []),
+    ];
+    return await Promise.race(ends);
   } finally {
     screen.endProgress();
     await fleet.stop();
@@ -71,6 +96,7 @@ async function demo(options: DemoOptions, screen: Screen, fleet: Fleet): Promise
   const expected = expectedTotals(flights);
   const airports = [...expected.keys()];
   showTitle(screen, { flights: flights.length, airports: airports.length });
+  if (options.transport !== undefined) showBroker(screen, options.transport, fleet.name);
   const nodes = [...(await fleet.start())];
   showNodes(screen, nodes);
   showRing(screen, await fleet.settle(airports));

@@ -12,6 +12,14 @@ import type { Command, News, NodePlan, Questions, Ready } from "./lines.ts";
 import type { RuntimeName } from "./options.ts";
 import type { Tally } from "./replay.ts";
 
+/** How a node is to be started. */
+export interface NodeStart {
+  readonly plan: NodePlan;
+  readonly runtime: RuntimeName;
+  /** Where it meets the others; without it, on this machine and without a broker. */
+  readonly transport: string | undefined;
+}
+
 /** Who listens to a node. */
 export interface NodeListener {
   /** What it wrote to its stderr, line by line. */
@@ -52,13 +60,14 @@ export class NodeProcess {
   #life: Life = "starting";
   #lastId = 0;
 
-  constructor(plan: NodePlan, runtime: RuntimeName, listener: NodeListener) {
+  constructor({ plan, runtime, transport }: NodeStart, listener: NodeListener) {
     this.name = plan.node;
     this.#listener = listener;
     const [binary, ...args] = COMMANDS[runtime];
     this.#child = spawn(`${ROOT}${binary}`, [...args, PROGRAM, JSON.stringify(plan)], {
       cwd: ROOT,
-      env: { ...process.env, DENO_NO_UPDATE_CHECK: "1" },
+      // The transport may hold a password, and everybody may see the arguments of a process.
+      env: { ...process.env, DENO_NO_UPDATE_CHECK: "1", CLUSTER_TRANSPORT: transport ?? "" },
     });
     this.ended = new Promise((resolve) => {
       this.#child.once("close", (code, signal) => {

@@ -45,6 +45,13 @@ export function showTitle(
   );
 }
 
+/** The broker at which the nodes meet; no word of its password. */
+export function showBroker(screen: Screen, transport: string, cluster: string): void {
+  const { protocol, host } = new URL(transport);
+  const title = protocol.startsWith("redis") ? "Redis" : "NATS";
+  screen.line(`broker   ${title} at ${host}, as cluster ${cluster}`);
+}
+
 /** The nodes, with where they can be reached. */
 export function showNodes(screen: Screen, nodes: readonly Ready[]): void {
   screen.line();

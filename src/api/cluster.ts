@@ -11,7 +11,8 @@ import { type NodeInfo, nodesOf, type Ownership, ownerOf } from "../runtime/surv
 import type { RefRequest } from "../runtime/turn-context.ts";
 import type { Ref } from "./context.ts";
 import type { AnyEntity, Entity } from "./entity.ts";
-import { type ClusterOptions, settingsOf, type TransportUrl } from "./options.ts";
+import { type ClusterOptions, type Given, settingsOf, withEnvironment } from "./options.ts";
+import type { TransportUrl } from "./options.ts";
 import { EntityRef, type RefTarget } from "./ref.ts";
 
 /** This process's place in the cluster. `E` are the entity types it was started with. */
@@ -63,7 +64,8 @@ export const Cluster: {
 } = {
   async start(options) {
     checkRuntime();
-    return startNode(options, { clock: systemClock, random: systemRandom });
+    const given = withEnvironment(options, systemRandom);
+    return startNode(given, { clock: systemClock, random: systemRandom });
   },
 };
 
@@ -75,7 +77,7 @@ export interface NodeCluster extends ClusterOf<Entity<never, never>> {
 
 /** Starts a node in a world of its own; the machine's, or one that a test owns. */
 export async function startNode(
-  options: TransportUrl | ClusterOptions<readonly AnyEntity[]> | undefined,
+  options: Given,
   world: { readonly clock: Clock; readonly random: Random },
 ): Promise<NodeCluster> {
   const settings = settingsOf(options, world.random);

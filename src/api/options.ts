@@ -12,9 +12,10 @@ import {
 } from "../base/limits.ts";
 import { type Logger, silentLogger } from "../base/logger.ts";
 import { loadOptional } from "../base/optional.ts";
-import { hostName } from "../base/runtime.ts";
+import { environmentVariable, hostName } from "../base/runtime.ts";
 import type { Random } from "../base/random.ts";
 import { embedded } from "../drivers/embedded/index.ts";
+import { listOf, type Member, nodeOfList } from "../drivers/fixed/list.ts";
 import { memory } from "../drivers/memory/index.ts";
 import type { Driver } from "../ports/driver.ts";
 import { checkName } from "../protocol/ids.ts";
@@ -47,6 +48,13 @@ export interface ClusterOptions<E extends readonly AnyEntity[]> {
   readonly weight?: number;
   /** @default 1024; the same on every node, checked at join */
   readonly shardCount?: number;
+  /**
+   * A fixed list instead of a transport, the same on every node: `http://<host>:<port>` each, where
+   * it listens for the others. An entity lives on its node for good; while that is away, calls to
+   * it fail with NODE_AWAY and nobody takes over. Needs `secret`. Which entry a process is says
+   * `nodeId`, unless it is the only one on its machine; a process without entities need not be one.
+   */
+  readonly nodes?: readonly string[];
   /** What nodes prove to each other that they know. @default a file that only this user can read */
   readonly secret?: string;
   /**
@@ -65,8 +73,46 @@ export interface ClusterOptions<E extends readonly AnyEntity[]> {
   readonly entities?: E;
 }
 
+/** The options of any node. */
+export type Given = ClusterOptions<readonly AnyEntity[]>;
+
 const OPTIONS =
-  "transport name nodeId endpoint weight shardCount secret heartbeat log entities".split(" ");
+  "transport name nodeId endpoint weight shardCount nodes secret heartbeat log entities".split(" ");
+
+/** What the environment may say, so that one program runs on a laptop and in a cluster. */
+const VARIABLES = {
+  transport: "CLUSTER_TRANSPORT",
+  nodes: "CLUSTER_NODES",
+  name: "CLUSTER_NAME",
+  secret: "CLUSTER_SECRET",
+  nodeId: "NODE_ID",
+  endpoint: "NODE_ENDPOINT",
+};
+
+/**
+ * The options as `given`, and what the environment says of those that are left out.
+ *
+ * @throws {TypeError} that names the variable, when its value is not legal.
+ */
+export function withEnvironment(given: Given | TransportUrl | undefined, random: Random): Given {
+  const options: Given = typeof given === "string" ? { transport: given } : { ...given };
+  const isPlaced = options.transport !== undefined || options.nodes !== undefined;
+  for (const [option, variable] of Object.entries(VARIABLES)) {
+    const text = environmentVariable(variable);
+    if (text === undefined || options[option as keyof Given] !== undefined) continue;
+    if (isPlaced && (option === "transport" || option === "nodes")) continue;
+    const value = option === "nodes" ? text.split(/[\s,]+/) : text;
+    try {
+      // A list goes with a secret, which may come from elsewhere.
+      settingsOf({ secret: variable, [option]: value }, random);
+    } catch (error) {
+      (error as Error).message += ` (${variable} of the environment)`;
+      throw error;
+    }
+    Object.assign(options, { [option]: value });
+  }
+  return options;
+}
 
 /**
  * Checks the options.
@@ -74,18 +120,17 @@ const OPTIONS =
  * @throws {TypeError} for an unknown option, an entity without code, a name that is not legal.
  * @throws {RangeError} for a figure out of its range.
  */
-export function settingsOf(
-  given: TransportUrl | ClusterOptions<readonly AnyEntity[]> | undefined,
-  random: Random,
-): NodeSettings {
-  const options = typeof given === "string" ? { transport: given } : (given ?? {});
+export function settingsOf(options: Given, random: Random): NodeSettings {
   const extra = Object.keys(options).find((option) => !OPTIONS.includes(option));
   if (extra !== undefined) throw new TypeError(`Cannot start a node: no option "${extra}"`);
-  const { name: cluster = "catga", nodeId = `${hostName()}-${random.text(6)}` } = options;
+  const list = listOf(options);
+  const { name: cluster = "catga", entities = [] } = options;
+  const named = list === undefined ? options.nodeId : nodeOfList(list, options);
+  const nodeId = named ?? `${hostName()}-${random.text(6)}`;
   checkName(cluster, "cluster name");
   checkName(nodeId, "node id");
   return {
-    driver: driverOf(options.transport),
+    driver: list === undefined ? driverOf(options.transport) : fixedBy(list),
     cluster,
     nodeId,
     endpoint: options.endpoint,
@@ -94,7 +139,7 @@ export function settingsOf(
     secret: secretOf(options.secret),
     times: timesOf(options.heartbeat ?? "fast"),
     log: options.log ?? silentLogger,
-    entities: definitionsOf(options.entities ?? []),
+    entities: definitionsOf(entities),
   };
 }
 
@@ -110,26 +155,37 @@ function driverOf(transport: TransportUrl | Transport | undefined): Driver {
     throw new TypeError(`Cannot use transport "${transport.name}": it is no driver of catga`);
   }
   if (transport === "memory") return memory();
-  if (/^(?:nats|tls|rediss?):/.test(transport)) return brokerAt(transport);
+  if (/^(?:nats|tls|rediss?):..[^/]/.test(transport) && URL.canParse(transport)) {
+    return brokerAt(transport);
+  }
   const match = /^tcp:\/\/(?:127\.0\.0\.1|localhost):(\d{1,5})$/.exec(transport);
   const port = Number(match?.[1]);
   if (match !== null && port > 0 && port < 65_536) return embedded({ port });
+  // The text may hold a password, so it is not repeated.
   throw new TypeError(
-    `Cannot use transport "${transport}": write "nats://<host>:<port>", "redis://<host>:<port>", ` +
-      `"tcp://127.0.0.1:<port>" or "memory"`,
+    'Cannot use the transport: write "nats://<host>:<port>", "redis://<host>:<port>", ' +
+      '"tcp://127.0.0.1:<port>" or "memory"',
   );
 }
 
 /** The driver is loaded when it is needed: the client of its broker need not be installed. */
 function brokerAt(url: string): Driver {
-  const isRedis = /^rediss?:/.test(url);
-  const load = async (): Promise<Driver> =>
-    isRedis
-      ? (await import("../drivers/redis/index.ts")).redis(url)
-      : (await import("../drivers/nats/index.ts")).nats(url);
-  const packages = isRedis ? "ioredis" : "@nats-io/transport-node @nats-io/jetstream";
+  return /^rediss?:/.test(url)
+    ? lazy("redis", "ioredis", async () => (await import("../drivers/redis/index.ts")).redis(url))
+    : lazy("nats", "@nats-io/transport-node @nats-io/jetstream", async () =>
+        (await import("../drivers/nats/index.ts")).nats(url),
+      );
+}
+
+function fixedBy(list: readonly Member[]): Driver {
+  return lazy("fixed", "catga", async () =>
+    (await import("../drivers/fixed/index.ts")).fixed(list),
+  );
+}
+
+function lazy(name: string, packages: string, load: () => Promise<Driver>): Driver {
   return {
-    name: isRedis ? "redis" : "nats",
+    name,
     connect: async (context) => (await loadOptional(packages, load)).connect(context),
   };
 }

@@ -102,6 +102,7 @@ const PASSING: readonly ErrorCode[] = [
   "ACTIVATION_FAILED",
   "CALL_TIMEOUT",
   "MAILBOX_FULL",
+  "NODE_AWAY",
   "OVERLOADED",
   "UNAVAILABLE",
 ];

@@ -31,6 +31,7 @@ export interface ErrorDetails {
   MAILBOX_FULL: { entity: string; capacity: number };
   MALFORMED: { what: string; reason: string };
   MISSING_PACKAGE: { package: string; purpose: string };
+  NODE_AWAY: { node: string };
   NODE_ID_TAKEN: { node: string };
   NOT_FOUND: { path: string };
   OUTCOME_UNKNOWN: { entity: string; message: string; reason: string };
@@ -73,6 +74,7 @@ const CODES: { readonly [C in ErrorCode]: string } = {
   MAILBOX_FULL: 'Cannot accept a message for "{entity}": {capacity} are waiting',
   MALFORMED: "Cannot read the {what}: {reason}",
   MISSING_PACKAGE: 'Cannot {purpose}: run "npm install {package}"',
+  NODE_AWAY: 'Cannot reach node "{node}": it is away, and nobody else has its entities',
   NODE_ID_TAKEN: 'Cannot join as "{node}": a live node has this id',
   NOT_FOUND: 'Cannot find "{path}": there is no such route',
   OUTCOME_UNKNOWN: 'Cannot finish "{message}" on "{entity}", or tell whether it ran: {reason}',

@@ -95,6 +95,8 @@ export const STATE_CHARS_MAX: number = 2.5 * 1_048_576;
 
 /** One operation at the authority, tried again with the same operation id when it is silent. */
 export const AUTHORITY_TIMEOUT_MS = 1_000;
+/** An authority that has not answered a renewal by then hangs, for this node at least. */
+export const UNANSWERED_MS = 250;
 /** Joining gives up after this. */
 export const JOIN_TIMEOUT_MS = 10_000;
 /** Stopping gives up on what hangs after this. */

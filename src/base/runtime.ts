@@ -1,4 +1,4 @@
-/** Names the runtime for node metadata, and refuses one that is too old. */
+/** The runtime and the process: what node metadata says of them, and the environment. */
 import { hostname } from "node:os";
 import process from "node:process";
 import { CatgaError } from "./errors.ts";
@@ -42,4 +42,14 @@ export function processUsage(): { readonly cpuSeconds: number; readonly memoryBy
 export function hostName(): string {
   const name = hostname().replaceAll(/[^A-Za-z0-9_.-]/g, "-");
   return name.replace(/^[^A-Za-z0-9]+/, "").slice(0, 40) || "node";
+}
+
+/** A variable of the environment; an empty one is as good as none, and so is a forbidden one. */
+export function environmentVariable(name: string): string | undefined {
+  try {
+    return process.env[name] || undefined;
+  } catch {
+    // Deno reads only what it is allowed to.
+    return undefined;
+  }
 }

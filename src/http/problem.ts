@@ -51,6 +51,7 @@ const FACES = {
   MAILBOX_FULL: [429, "Mailbox full"],
   MALFORMED: [400, "Malformed request"],
   MISSING_PACKAGE: INTERNAL,
+  NODE_AWAY: [503, "Node away"],
   NODE_ID_TAKEN: INTERNAL,
   NOT_FOUND: [404, "Not found"],
   OUTCOME_UNKNOWN: [504, "Outcome unknown"],

@@ -5,6 +5,7 @@
  * each key the highest revision wins whichever way it came (O5): a late piece of news never revives
  * a released epoch. The class holds no timer and no promise.
  */
+import { WATCH_ALL_MAX, WATCHED_NODES } from "../base/limits.ts";
 import type { Entry } from "../protocol/ledger.ts";
 import type { GroupsRecord, IdRecord, SessionRecord, ShardRecord } from "../protocol/records.ts";
 
@@ -82,6 +83,14 @@ export class View {
   isGone(incarnation: string): boolean {
     const state = this.#sessions.get(incarnation)?.record.state;
     return state === "dead" || state === "left";
+  }
+
+  /** All live nodes but `self`; of many those that follow it in the circle of their names. */
+  watchedBy(self: string): string[] {
+    const alive = [...this.#sessions.keys()].filter((each) => this.isAlive(each)).sort();
+    const at = alive.indexOf(self);
+    const others = [...alive.slice(at + 1), ...alive.slice(0, Math.max(0, at))];
+    return alive.length <= WATCH_ALL_MAX ? others : others.slice(0, WATCHED_NODES);
   }
 
   /** True when a live node hosts `group`. */

@@ -8,19 +8,27 @@ import type { Link } from "./link.ts";
 /** What a driver is told about the node it serves. */
 export interface DriverContext {
   readonly cluster: string;
+  readonly nodeId: string;
   readonly incarnation: string;
   readonly secret: string | undefined;
+  readonly shardCount: number;
+  /** The entity types of the node, sorted. */
+  readonly entities: readonly string[];
   /** How long a session lives without a renewal. */
   readonly leaseMs: number;
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Logger;
+  /** To be told of whatever lets others read or forge what nodes say; more than once is fine. */
+  readonly unsafe: (what: string) => void;
 }
 
 /** The ports of one node, not opened yet. */
 export interface Ports {
   readonly authority: Authority;
   readonly link: Link;
+  /** True where every shard has its node for good: nothing is claimed and nothing moves. */
+  readonly isFixed?: boolean;
 }
 
 /** Makes the ports of a node; holds nothing that two clusters in one process would share. */

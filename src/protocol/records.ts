@@ -39,9 +39,12 @@ export interface LoadFigures {
   readonly eventLoopLagMs: number;
 }
 
-/** A node's registration. `left` and `dead` are final. */
+/**
+ * A node's registration. `left` and `dead` are final. `away` is a node that cannot be heard, whose
+ * shards nobody takes over.
+ */
 export interface SessionRecord {
-  readonly state: "up" | "leaving" | "left" | "dead";
+  readonly state: "up" | "leaving" | "left" | "dead" | "away";
   readonly heartbeat: number;
   readonly node: string;
   readonly address: string;

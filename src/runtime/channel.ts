@@ -16,7 +16,7 @@ import type { Lane, RemoteCall } from "./remote-call.ts";
 /** What surrounds a channel. */
 export interface ChannelOwner {
   readonly context: NodeContext;
-  /** Where the shard is, as far as this node knows; nothing while nobody serves it. */
+  /** Where the shard is; nothing while nobody knows, or somebody is about to serve it. */
   route(group: string, shard: number): Route | undefined;
   /** Runs a message here, whose shard has come to this node while the message waited. */
   deliverHere(call: RemoteCall, shard: number): void;
@@ -26,11 +26,10 @@ export interface ChannelOwner {
   waitForRoom(): void;
 }
 
-/** Where messages to a shard go. */
-export interface Route {
-  readonly to: Peer | "here";
-  readonly record: ShardRecord;
-}
+/** Where messages to a shard go, or which node has it and is away. */
+export type Route =
+  | { readonly to: Peer | "here"; readonly record: ShardRecord }
+  | { readonly away: string };
 
 /** See the file's header. */
 export class Channel implements Lane {
@@ -88,6 +87,10 @@ export class Channel implements Lane {
     this.#peer = undefined;
     const route = this.#owner.route(this.group, this.shard);
     if (route === undefined) return;
+    if ("away" in route) {
+      const away = new CatgaError("NODE_AWAY", { node: route.away });
+      return taken(this.#unsent).forEach((call) => call.fail(away));
+    }
     const { to, record } = route;
     this.#learn(record);
     if (this.#isHeld) return;

@@ -25,12 +25,18 @@ export interface ClusterEvents {
   };
   /** Something that should have ended has not. */
   stuck: { readonly what: string; readonly sinceMs: number };
+  /**
+   * Others may read or forge what nodes say, and what to do about it. That shows while a node
+   * joins, so each text is told once to every listener, whenever it comes.
+   */
+  unsafe: { readonly what: string };
 }
 
 type Listener<T extends keyof ClusterEvents> = (event: ClusterEvents[T]) => void;
 
 const NAMES =
-  "node-joined node-left leader-elected shard-rebalanced entity-activated entity-passivated stuck";
+  "node-joined node-left leader-elected shard-rebalanced entity-activated entity-passivated " +
+  "stuck unsafe";
 
 /** Listeners by event. One that throws is logged, and hurts nobody else. */
 export class Events {
@@ -38,6 +44,7 @@ export class Events {
   readonly #listeners = new Map<string, Set<Listener<never>>>(
     NAMES.split(" ").map((name) => [name, new Set()]),
   );
+  readonly #unsafe = new Set<string>();
 
   constructor(log: Logger) {
     this.#log = log;
@@ -52,17 +59,32 @@ export class Events {
       throw new TypeError(`Cannot listen to "${type}": the events are ${NAMES}`);
     }
     listeners.add(run);
+    for (const what of type === "unsafe" ? this.#unsafe : []) {
+      queueMicrotask(() => {
+        if (listeners.has(run)) this.#tell(run, type, { what });
+      });
+    }
     return () => listeners.delete(run);
   }
 
   /** Tells all who listen now. */
   emit<T extends keyof ClusterEvents>(type: T, event: ClusterEvents[T]): void {
-    for (const run of this.#listeners.get(type)!) {
-      try {
-        run(event as never);
-      } catch (error) {
-        this.#log.error({ error, type }, "a listener to cluster events failed");
-      }
+    for (const run of this.#listeners.get(type)!) this.#tell(run, type, event);
+  }
+
+  /** Logs `what`, and tells all who listen now or will; once, however often it is found. */
+  unsafe(what: string): void {
+    if (this.#unsafe.has(what)) return;
+    this.#unsafe.add(what);
+    this.#log.warn({}, what);
+    this.emit("unsafe", { what });
+  }
+
+  #tell(run: Listener<never>, type: string, event: object): void {
+    try {
+      run(event as never);
+    } catch (error) {
+      this.#log.error({ error, type }, "a listener to cluster events failed");
     }
   }
 }
@@ -84,11 +106,11 @@ export function tell(events: Events, view: View, change: ViewChange): void {
   } else if (change.kind === "session") {
     const { incarnation, before } = change;
     const { node, endpoint, state } = view.sessions.get(incarnation)!.record;
-    if (!view.isGone(incarnation)) {
-      if (before !== undefined) return; // A heartbeat.
-      events.emit("node-joined", { node, endpoint: endpoint ?? undefined });
-    } else if (before !== undefined && before !== state) {
-      events.emit("node-left", { node, reason: state === "dead" ? "failed" : "left" });
+    const wasUp = before === "up" || before === "leaving";
+    const isUp = view.isAlive(incarnation);
+    if (isUp && !wasUp) events.emit("node-joined", { node, endpoint: endpoint ?? undefined });
+    if (!isUp && wasUp) {
+      events.emit("node-left", { node, reason: state === "left" ? "left" : "failed" });
     }
   }
 }

@@ -6,7 +6,7 @@
  * the first node of a group the record that makes it the owner of every shard.
  */
 import { CatgaError } from "../base/errors.ts";
-import { silenceMsMax, VIRTUAL_NODES, WATCH_ALL_MAX, WATCHED_NODES } from "../base/limits.ts";
+import { silenceMsMax, UNANSWERED_MS, VIRTUAL_NODES } from "../base/limits.ts";
 import { runtimeOf } from "../base/runtime.ts";
 import { grantedLease, type Lease, type LeaseEvent, stepLease } from "../ownership/lease.ts";
 import type { CasResult, Entry } from "../protocol/ledger.ts";
@@ -36,6 +36,8 @@ export class Membership {
   readonly #heardMs = new Map<string, number>();
   /** Nobody is declared dead for silence before this time (L6). */
   #graceMs = 0;
+  /** When the renewal was sent that is not answered yet. */
+  #askedMs = Number.POSITIVE_INFINITY;
   #isElecting = false;
   #lastWrite: Promise<void> = Promise.resolve();
 
@@ -109,15 +111,32 @@ export class Membership {
     }
   }
 
-  #takeId(node: string): Promise<IdRecord> {
+  async #takeId(node: string): Promise<void> {
     const { view, self: incarnation, options } = this.#context;
     options.former.add(incarnation);
-    return this.#ensure<IdRecord>(`i.${node}`, (known) => {
-      const holder = known?.incarnation ?? "";
+    const key = `i.${node}`;
+    const isFree = (holder = ""): boolean =>
       // An authority that lost records may know a session of this very process as one that lives.
-      if (!view.isAlive(holder) || options.former.has(holder)) return { incarnation };
+      !view.isAlive(holder) || options.former.has(holder);
+    const last = (view.entry(key)?.value as IdRecord | undefined)?.incarnation;
+    if (last !== undefined && !isFree(last)) await this.#outlast(last);
+    await this.#ensure<IdRecord>(key, (known) => {
+      if (isFree(known?.incarnation)) return { incarnation };
       throw new CatgaError("NODE_ID_TAKEN", { node });
     });
+  }
+
+  /**
+   * Waits until a session lets hear of itself, or is over. Where nobody else is alive, nobody else
+   * declares it dead.
+   */
+  async #outlast(incarnation: string): Promise<void> {
+    const { view, clock, options } = this.#context;
+    const heard = view.sessions.get(incarnation)?.revision;
+    while (view.isAlive(incarnation) && view.sessions.get(incarnation)?.revision === heard) {
+      this.#judge(incarnation, clock.nowMs());
+      await new Promise<void>((resolve) => void clock.after(options.times.everyMs / 4, resolve));
+    }
   }
 
   async #joinGroup(ours: readonly string[]): Promise<string> {
@@ -146,11 +165,10 @@ export class Membership {
 
   async #register(address: string, group: string | null): Promise<void> {
     const { clock, self, options } = this.#context;
-    const { nodeId: node, weight, endpoint = null } = options;
+    const { nodeId: node, weight, endpoint = null, times } = options;
     const { name, version } = runtimeOf();
     const sentMs = clock.nowMs();
-    const leaseMs = options.times.timeoutMs;
-    const fixed = { node, address, group, weight, leaseMs, endpoint };
+    const fixed = { node, address, group, weight, leaseMs: times.timeoutMs, endpoint };
     const runtime = `${name} ${version}`;
     const load = this.#load(sentMs);
     const value: SessionRecord = { state: "up", heartbeat: 0, ...fixed, runtime, load };
@@ -161,7 +179,7 @@ export class Membership {
     }
     this.#session = value;
     this.#revision = result.revision;
-    this.#hold(grantedLease(sentMs, options.times));
+    this.#hold(grantedLease(sentMs, times));
   }
 
   /** Writes what `next` makes of the record of `key`, until it is as `next` wants it. */
@@ -180,15 +198,17 @@ export class Membership {
   }
 
   #tick(): void {
-    const { clock, options, leaseHolds } = this.#context;
+    const { clock, options, leaseHolds, view, self } = this.#context;
     const nowMs = clock.nowMs();
     // Who could not renew cannot know whether others could: all are given their time again.
     if (!leaseHolds) this.#graceMs = nowMs;
+    // Their leases may be shorter than this node's, which outlives an authority that hangs.
+    if (nowMs - this.#askedMs > UNANSWERED_MS) this.#graceMs = nowMs;
     this.#step({ kind: "tick", nowMs });
     // Renewals that came while this process was kept from its loop are read first: they count.
     clock.yield(() => {
       if (!this.#context.leaseHolds) return;
-      this.#observe(clock.nowMs());
+      for (const each of view.watchedBy(self)) this.#judge(each, clock.nowMs());
       this.#elect();
     });
     // More often than it renews: whoever is silent shall be found soon.
@@ -196,17 +216,14 @@ export class Membership {
   }
 
   /** Declares dead who was silent for too long; another renewal makes the write fail. */
-  #observe(nowMs: number): void {
-    const { view } = this.#context;
-    for (const incarnation of this.#watched()) {
-      const { revision, record } = view.sessions.get(incarnation)!;
-      const sinceMs = Math.max(this.#heardMs.get(incarnation) ?? nowMs, this.#graceMs);
-      if (nowMs - sinceMs < silenceMsMax(record.leaseMs)) continue;
-      // Not again at once, should the answer be slow.
-      this.#heardMs.set(incarnation, nowMs);
-      const value: SessionRecord = { ...record, state: "dead" };
-      this.#writer.write({ key: sessionKey(incarnation), expected: revision, value });
-    }
+  #judge(incarnation: string, nowMs: number): void {
+    const { revision, record } = this.#context.view.sessions.get(incarnation)!;
+    const sinceMs = Math.max(this.#heardMs.get(incarnation) ?? nowMs, this.#graceMs);
+    if (nowMs - sinceMs < silenceMsMax(record.leaseMs)) return;
+    // Not again at once, should the answer be slow.
+    this.#heardMs.set(incarnation, nowMs);
+    const value: SessionRecord = { ...record, state: "dead" };
+    this.#writer.write({ key: sessionKey(incarnation), expected: revision, value });
   }
 
   /** The first of all nodes that are up makes itself the leader, when there is none. */
@@ -220,15 +237,6 @@ export class Membership {
     this.#isElecting = true;
     const write = { key: "leader", expected: known?.revision ?? 0, value: { incarnation: self } };
     this.#writer.write(write, () => (this.#isElecting = false));
-  }
-
-  /** All other nodes; of many those that follow this one in the circle of their names. */
-  #watched(): string[] {
-    const { view, self } = this.#context;
-    const alive = [...view.sessions.keys()].filter((each) => view.isAlive(each)).sort();
-    const at = alive.indexOf(self);
-    const others = [...alive.slice(at + 1), ...alive.slice(0, Math.max(0, at))];
-    return alive.length <= WATCH_ALL_MAX ? others : others.slice(0, WATCHED_NODES);
   }
 
   #step(event: LeaseEvent): void {
@@ -253,7 +261,9 @@ export class Membership {
     const session = this.#session!;
     const load = this.#load(this.#context.clock.nowMs());
     this.#session = { ...session, heartbeat: session.heartbeat + 1, load };
+    this.#askedMs = Math.min(this.#askedMs, this.#context.clock.nowMs());
     this.#write(this.#session, (result) => {
+      this.#askedMs = Number.POSITIVE_INFINITY;
       this.#step(result.ok ? { kind: "renewed", operation } : { kind: "refused" });
     });
   }

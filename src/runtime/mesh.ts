@@ -10,7 +10,7 @@ import type { Link, LinkListener } from "../ports/link.ts";
 import { decodeFrame, type Frame, type MessageItem, readItems } from "../protocol/frame.ts";
 import { type Entry, isEntry } from "../protocol/ledger.ts";
 import type { Note } from "../protocol/note.ts";
-import { shardKey } from "../protocol/records.ts";
+import { shardKey, type ShardRecord } from "../protocol/records.ts";
 import { Channel, type ChannelOwner, type Route } from "./channel.ts";
 import type { LocalDelivery } from "./local-delivery.ts";
 import type { NodeContext } from "./node-context.ts";
@@ -84,10 +84,18 @@ export class Mesh implements LinkListener, PeerOwner, ChannelOwner {
   forget(incarnation: string): void {
     this.parts.link.forget(incarnation);
     this.context.calls.fail((call) => this.#lossOf(call, incarnation));
-    const peer = this.#peers.get(incarnation);
-    if (peer === undefined) return;
+    this.#peers.get(incarnation)?.close();
     this.#peers.delete(incarnation);
-    peer.close();
+    this.pumpAll();
+  }
+
+  /** Nothing is heard of `incarnation`, and nobody takes over what it has. */
+  away(incarnation: string): void {
+    this.context.calls.fail((call) =>
+      this.#recordOf(call)?.owner === incarnation
+        ? outcomeUnknown(call, "the owner's node is away")
+        : undefined,
+    );
     this.pumpAll();
   }
 
@@ -157,11 +165,15 @@ export class Mesh implements LinkListener, PeerOwner, ChannelOwner {
     const { view, self } = this.context;
     const record = view.shard(group, shard)?.record;
     const owner = record?.owner ?? "";
-    if (record === undefined || !(owner === self || view.isAlive(owner))) return undefined;
-    if (owner !== self) return { to: this.peer(owner), record };
-    if (this.parts.shards.serving(shard) !== undefined) return { to: "here", record };
-    this.#resumeWithLease();
-    return undefined;
+    if (record === undefined) return undefined;
+    if (owner === self) {
+      if (this.parts.shards.serving(shard) !== undefined) return { to: "here", record };
+      this.#resumeWithLease();
+      return undefined;
+    }
+    const session = view.sessions.get(owner)?.record;
+    if (session?.state === "away") return { away: session.node };
+    return view.isAlive(owner) ? { to: this.peer(owner), record } : undefined;
   }
 
   deliverHere(call: RemoteCall, shard: number): void {
@@ -205,11 +217,15 @@ export class Mesh implements LinkListener, PeerOwner, ChannelOwner {
 
   /** What had been accepted went with its shard, unless that died with `incarnation`. */
   #lossOf(call: RemoteCall, incarnation: string): Error | undefined {
-    const { isAccepted, lane, epoch } = call;
-    if (!isAccepted || lane === undefined) return undefined;
-    const record = this.context.view.shard(lane.group, lane.shard)?.record;
-    const isLost = record?.owner === incarnation || isStale(epoch, record?.cleanSince ?? 0);
+    const record = this.#recordOf(call);
+    if (!call.isAccepted || record === undefined) return undefined;
+    const isLost = record.owner === incarnation || isStale(call.epoch, record.cleanSince);
     return isLost ? outcomeUnknown(call, "the owner's node died") : undefined;
+  }
+
+  /** The owner of the shard that a call was sent to. */
+  #recordOf({ lane }: RemoteCall): ShardRecord | undefined {
+    return lane && this.context.view.shard(lane.group, lane.shard)?.record;
   }
 
   #endBurst(): void {

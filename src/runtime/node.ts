@@ -65,6 +65,7 @@ export class Node implements AuthorityListener {
     this.shards = new Shards(context, {
       writer: this.#writer,
       local: this.#local,
+      isFixed: ports.isFixed === true,
       send: (to, note, chars) => {
         if (context.view.isAlive(to)) this.#mesh.peer(to).outbox(chars).notes.push(note);
       },
@@ -83,11 +84,12 @@ export class Node implements AuthorityListener {
     refTo: RefFactory,
     fenced?: (reason: FenceReason) => void,
   ): Promise<Node> {
-    const { cluster, nodeId, driver, secret, clock, random, times, log } = options;
+    const { nodeId, driver, clock, random, times } = options;
     const self = incarnationOf(nodeId, clock.wallMs(), random);
-    const { timeoutMs: leaseMs } = times;
-    const link = { cluster, incarnation: self, secret, leaseMs, clock, random, log };
-    const ports = await driver.connect(link);
+    const entities = options.entities.map(({ name }) => name).sort();
+    const unsafe = (what: string): void => options.events.unsafe(what);
+    const own = { incarnation: self, entities, leaseMs: times.timeoutMs, unsafe };
+    const ports = await driver.connect({ ...options, ...own });
     const node = new Node(new NodeContext(options, self), ports, refTo);
     try {
       // A session that is declared dead before it began to act ends the attempt as well.
@@ -241,7 +243,11 @@ export class Node implements AuthorityListener {
       this.shards.forgetSender(incarnation);
       // Its shards have no owner: no time to lose.
       this.shards.rebalance();
+    } else if (state === "away") {
+      this.#mesh.away(incarnation);
     } else {
+      // A redirect may have told of a shard of it before.
+      this.#mesh.pumpAll();
       this.#settle();
     }
   }

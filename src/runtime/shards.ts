@@ -1,7 +1,4 @@
-/**
- * The shards of this node's group: feeds each one's state machine with what happens, and carries
- * out what it decides. The decisions stand in `ownership/shard.ts`.
- */
+/** The shards of this node's group: feeds what happens to `ownership/shard.ts`, and acts on it. */
 import { hash } from "../base/hash.ts";
 import { HANDOFFS_MAX, HANDOFFS_MIN, SEAL_RETRY_MS } from "../base/limits.ts";
 import { createRing } from "../base/ring.ts";
@@ -21,6 +18,8 @@ import type { RecordWriter } from "./record-writer.ts";
 export interface ShardParts {
   readonly writer: RecordWriter;
   readonly local: LocalDelivery;
+  /** True where nobody is ever an heir. */
+  readonly isFixed: boolean;
   readonly send: ShardHome["send"];
 }
 
@@ -94,7 +93,7 @@ export class Shards implements ShardHome {
   /** Computes who should own what, and acts on it. */
   rebalance(): void {
     const { view, options } = this.context;
-    const targets = view.targets(this.group);
+    const targets = this.#parts.isFixed ? [] : view.targets(this.group);
     const ring = createRing(targets, options.shardCount, hash);
     this.#targetOf = (number) => ring.nodes[ring.targets[number]!]?.incarnation;
     this.#heirs = targets.length;

@@ -17,6 +17,8 @@ export interface Traffic {
   readonly requests: number;
   /** Records that came by the feed, at each node that heard them; renewals left out. */
   readonly news: number;
+  /** The same for renewals alone. */
+  readonly renewalNews: number;
   /** Records in the snapshots that nodes were given. */
   readonly snapshotRecords: number;
 }
@@ -32,6 +34,7 @@ export class TrafficMeter {
     compareAndSets: 0,
     requests: 0,
     news: 0,
+    renewalNews: 0,
     snapshotRecords: 0,
   };
 
@@ -56,7 +59,9 @@ export class TrafficMeter {
 
   /** News arrive at a node. */
   heard(entries: readonly Entry[]): void {
-    this.#counts.news += entries.filter((entry) => !isRenewal(entry)).length;
+    const others = entries.filter((entry) => !isRenewal(entry)).length;
+    this.#counts.news += others;
+    this.#counts.renewalNews += entries.length - others;
   }
 
   /** A node is given a snapshot. */

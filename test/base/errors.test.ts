@@ -91,6 +91,11 @@ const EACH: { readonly [C in ErrorCode]: readonly [ErrorDetails[C], Executed, st
     "no",
     'Cannot serve HTTP: run "npm install hono"',
   ],
+  NODE_AWAY: [
+    { node: "n1" },
+    "no",
+    'Cannot reach node "n1": it is away, and nobody else has its entities',
+  ],
   NODE_ID_TAKEN: [{ node: "n1" }, "no", 'Cannot join as "n1": a live node has this id'],
   NOT_FOUND: [{ path: "$.a" }, "no", 'Cannot find "$.a": there is no such route'],
   OUTCOME_UNKNOWN: [

@@ -11,6 +11,7 @@ import { orderChecks } from "./order.ts";
 import { type ClusterFixture, inWorld, Probe } from "./probes.ts";
 import { refusalChecks } from "./refusals.ts";
 import { retryChecks } from "./retries.ts";
+import { waitUntil } from "./wait-until.ts";
 
 /** The contract. */
 export const clusterContract: readonly Check<ClusterFixture>[] = [
@@ -150,12 +151,21 @@ export const clusterContract: readonly Check<ClusterFixture>[] = [
     name: "a node that has stopped takes no calls",
     run: (fixture) =>
       inWorld(fixture, async ({ first, second, id }) => {
-        const ids = [id("probe", "local"), id("probe", "remote")];
+        const [local, remote] = [id("probe", "local"), id("probe", "remote")];
         await second.stop();
         await second.stop();
-        for (const each of ids) {
+        for (const each of [local, remote]) {
           const stopped = second.entity("probe", each).send({ type: "id" });
           await rejects(stopped, refusedWith("CLUSTER_STOPPED"));
+          if (fixture.nodeIds !== undefined && each === remote) {
+            // On a fixed list nobody takes over.
+            await waitUntil("the node is gone", () => first.owner("probe", each) === undefined);
+            await rejects(
+              first.entity("probe", each).send({ type: "id" }),
+              refusedWith("NODE_AWAY"),
+            );
+            continue;
+          }
           equal(await first.entity("probe", each).send({ type: "id" }), each);
         }
       }),

@@ -28,7 +28,7 @@ export const orderChecks: readonly Check<ClusterFixture>[] = [
         await Promise.all(sendings);
         for (const each of ids) {
           const log = await first.entity("probe", each).send({ type: "log" });
-          for (const from of ["first", "second"]) {
+          for (const { nodeId: from } of [first, second]) {
             const own = log.filter((line) => line.startsWith(`${from}/`));
             deepEqual(
               own,

@@ -17,7 +17,12 @@ import { waitUntil } from "./wait-until.ts";
 /** One cluster, which nobody has joined yet. */
 export interface ClusterFixture extends Closable {
   /** Options under which its nodes meet. */
-  readonly meeting: Pick<ClusterOptions<[]>, "transport" | "name" | "secret" | "heartbeat">;
+  readonly meeting: Pick<
+    ClusterOptions<[]>,
+    "transport" | "nodes" | "name" | "secret" | "heartbeat"
+  >;
+  /** What its two nodes are called, where that is not free. */
+  readonly nodeIds?: readonly [string, string];
 }
 
 /** Doors that handlers wait at, by name: all nodes of a contract live in one process. */
@@ -145,14 +150,15 @@ export async function inWorld(
     entities: [Probe, Narrow, Stillborn, Faint],
     shardCount: SHARD_COUNT,
   };
-  const first = await Cluster.start({ ...options, nodeId: "first" });
+  const [firstId, secondId] = fixture.nodeIds ?? ["first", "second"];
+  const first = await Cluster.start({ ...options, nodeId: firstId });
   const nodes: ClusterOf<Probes>[] = [first];
   try {
-    const second = await Cluster.start({ ...options, nodeId: "second" });
+    const second = await Cluster.start({ ...options, nodeId: secondId });
     nodes.push(second);
     await settled(nodes);
     const id: World["id"] = (entity, where) => {
-      const owner = where === "local" ? "first" : "second";
+      const owner = where === "local" ? firstId : secondId;
       for (;;) {
         const text = `id-${++ids}`;
         if (first.owner(entity, text)?.node === owner) return text;

@@ -9,7 +9,7 @@ import { HubAuthority } from "../../src/drivers/embedded/authority.ts";
 import { embedded } from "../../src/drivers/embedded/index.ts";
 import { Register } from "../../src/drivers/embedded/register.ts";
 import { runtimeFolder } from "../../src/drivers/embedded/secret.ts";
-import { Wire } from "../../src/drivers/embedded/wire.ts";
+import { Wire } from "../../src/drivers/tcp/wire.ts";
 import type { Snapshot } from "../../src/ports/authority.ts";
 import { FakeClock } from "../base/fake-clock.ts";
 import { waitUntil } from "../contracts/wait-until.ts";

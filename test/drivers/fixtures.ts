@@ -3,6 +3,8 @@ import { systemClock } from "../../src/base/clock.ts";
 import { silentLogger } from "../../src/base/logger.ts";
 import { systemRandom } from "../../src/base/random.ts";
 import { embedded } from "../../src/drivers/embedded/index.ts";
+import { fixed } from "../../src/drivers/fixed/index.ts";
+import { readList } from "../../src/drivers/fixed/list.ts";
 import { memory } from "../../src/drivers/memory/index.ts";
 import { nats } from "../../src/drivers/nats/index.ts";
 import { redis, type RedisOptions } from "../../src/drivers/redis/index.ts";
@@ -21,21 +23,30 @@ import type { RedisServer } from "./redis-server.ts";
 /** Says what is proved to be known; its text does not matter. */
 export const SECRET = "a secret of tests";
 const LEASE_MS = 3_000;
+/** More than any contract opens. */
+const STATIONS_MAX = 8;
 /** A lease that nobody has to wait for. */
 const OPENING_MS = 10;
 
 /** A driver for nodes of `cluster`. */
 type MakeDriver = (cluster: string) => Promise<Driver>;
 
+interface NodeOfTest {
+  readonly secret: string;
+  readonly leaseMs: number;
+  readonly nodeId: string;
+}
+
 /** Ports of a new node of `cluster`, not opened yet. */
 export async function connectPorts(
   driver: Driver,
   cluster: string,
-  { secret = SECRET, leaseMs = LEASE_MS }: { secret?: string; leaseMs?: number } = {},
+  { secret = SECRET, leaseMs = LEASE_MS, nodeId = "node" }: Partial<NodeOfTest> = {},
 ): Promise<Ports & { readonly incarnation: string }> {
-  const incarnation = incarnationOf("node", systemClock.wallMs(), systemRandom);
-  const world = { clock: systemClock, random: systemRandom, log: silentLogger };
-  const ports = await driver.connect({ cluster, incarnation, secret, leaseMs, ...world });
+  const incarnation = incarnationOf(nodeId, systemClock.wallMs(), systemRandom);
+  const world = { clock: systemClock, random: systemRandom, log: silentLogger, unsafe() {} };
+  const node = { cluster, nodeId, incarnation, secret, leaseMs, shardCount: 32, entities: [] };
+  const ports = await driver.connect({ ...node, ...world });
   return { ...ports, incarnation };
 }
 
@@ -47,6 +58,42 @@ export function memoryCases(): Case[] {
 /** All contracts over the embedded driver. */
 export function embeddedCases(): Case[] {
   return casesOfDriver("embedded", async () => embedded({ port: await freePort() }));
+}
+
+/** The contracts of link and cluster over a fixed list; its authority decides nothing. */
+export function fixedCases(): Case[] {
+  return [
+    ...casesOf("fixed link", linkContract, fixedLinkFixture),
+    ...casesOf("fixed cluster", clusterContract, fixedClusterFixture),
+  ];
+}
+
+async function fixedClusterFixture(): Promise<ClusterFixture> {
+  const { ids, options } = await listOf(2);
+  return { meeting: options, nodeIds: [ids[0]!, ids[1]!], close: async () => {} };
+}
+
+/** A list of so many nodes of this machine, none of which runs. */
+export async function listOf(count: number): Promise<{
+  readonly ids: readonly string[];
+  readonly options: Required<Pick<ClusterFixture["meeting"], "nodes" | "name" | "secret">> & {
+    readonly heartbeat: "normal";
+  };
+}> {
+  const ports = await Promise.all(Array.from({ length: count }, freePort));
+  const nodes = ports.map((port) => `http://127.0.0.1:${port}`);
+  const name = uniqueName("fixed");
+  const ids = readList(nodes).map(({ node }) => node);
+  return { ids, options: { nodes, name, secret: SECRET, heartbeat: "normal" } };
+}
+
+async function fixedLinkFixture(): Promise<LinkFixture> {
+  const list = readList((await listOf(STATIONS_MAX)).options.nodes);
+  const free = list.map(({ node }) => node);
+  return network(
+    async () => fixed(list),
+    () => free.shift()!,
+  );
 }
 
 /** All contracts over the NATS driver and the server at `url`. */
@@ -132,7 +179,10 @@ async function clusterFixture(make: MakeDriver): Promise<ClusterFixture> {
   };
 }
 
-async function network(make: MakeDriver): Promise<{
+async function network(
+  make: MakeDriver,
+  nodeId?: () => string,
+): Promise<{
   join(): Promise<Ports & { readonly incarnation: string }>;
   close(): Promise<void>;
 }> {
@@ -141,7 +191,7 @@ async function network(make: MakeDriver): Promise<{
   const all: Ports[] = [];
   return {
     async join() {
-      const ports = await connectPorts(driver, cluster);
+      const ports = await connectPorts(driver, cluster, nodeId && { nodeId: nodeId() });
       all.push(ports);
       return ports;
     },

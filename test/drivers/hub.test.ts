@@ -6,7 +6,7 @@ import { join } from "node:path";
 import process from "node:process";
 import { Hub } from "../../src/drivers/embedded/hub.ts";
 import { Register } from "../../src/drivers/embedded/register.ts";
-import type { Json, JsonWire } from "../../src/drivers/embedded/wire.ts";
+import type { Json, JsonWire } from "../../src/drivers/tcp/wire.ts";
 import type { Snapshot } from "../../src/ports/authority.ts";
 import type { Entry } from "../../src/protocol/ledger.ts";
 import type { SessionRecord } from "../../src/protocol/records.ts";

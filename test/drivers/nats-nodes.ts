@@ -13,8 +13,8 @@ export async function stopAll(): Promise<void> {
 }
 
 /** A server; `more` is configuration. */
-export async function serve(more = ""): Promise<NatsServer> {
-  const server = await NatsServer.start(more);
+export async function serve(more = "", host?: string): Promise<NatsServer> {
+  const server = await NatsServer.start(more, host);
   servers.push(server);
   return server;
 }

@@ -1,9 +1,5 @@
 /** NATS servers and options that cannot serve: each is refused by its code, and nothing hangs. */
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "bun:test";
-import { execFileSync } from "node:child_process";
-import { mkdtempSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { jetstreamManager } from "@nats-io/jetstream";
 import { connect } from "@nats-io/transport-node";
 import { loadOptional } from "../../src/base/optional.ts";
@@ -17,6 +13,7 @@ import {
   type WitnessNode,
 } from "./broker-nodes.ts";
 import { brokersAreWanted } from "./broker-process.ts";
+import { certificateFor, natsWith } from "./certificates.ts";
 import { serve, stopAll } from "./nats-nodes.ts";
 import { NatsServer } from "./nats-server.ts";
 import { freePort, uniqueName } from "./port.ts";
@@ -31,25 +28,6 @@ async function codeOf(starting: Promise<WitnessNode>): Promise<ErrorCode | undef
     return isCatgaError(error) ? error.code : undefined;
   }
   return undefined;
-}
-
-/** A certificate for localhost that signs itself, and the configuration of a server that has it. */
-function certificate(): { readonly caFile: string; readonly config: string } {
-  const folder = mkdtempSync(join(tmpdir(), "catga-tls-"));
-  const [caFile, key] = [join(folder, "cert.pem"), join(folder, "key.pem")];
-  const names = "subjectAltName=DNS:localhost,IP:127.0.0.1";
-  const what = [
-    "-newkey",
-    "ec",
-    "-pkeyopt",
-    "ec_paramgen_curve:prime256v1",
-    "-nodes",
-    "-days",
-    "2",
-  ];
-  const whose = ["-subj", "/CN=localhost", "-addext", names, "-keyout", key, "-out", caFile];
-  execFileSync("openssl", ["req", "-x509", ...what, ...whose], { stdio: "ignore" });
-  return { caFile, config: `tls { cert_file: "${caFile}", key_file: "${key}" }` };
 }
 
 function start(transport: Parameters<typeof Cluster.start>[0]): Promise<WitnessNode> {
@@ -90,8 +68,9 @@ describe.if(brokersAreWanted())("a server that cannot serve", () => {
   });
 
   test("shows a certificate of nobody: BROKER_UNREACHABLE; with its CA, welcome", async () => {
-    const { caFile, config } = certificate();
-    const server = await serve(config);
+    const certificate = certificateFor();
+    const caFile = certificate.cert;
+    const server = await serve(natsWith(certificate));
     const at = server.url.replace("nats://127.0.0.1", "tls://localhost") as `tls://${string}`;
     expect(await codeOf(start(at))).toBe("BROKER_UNREACHABLE");
     // A server that demands TLS gets it, and is checked, whatever the URL says.

@@ -26,7 +26,8 @@ export type CounterNode = ClusterOf<typeof Counter>;
 export interface Meeting {
   readonly port: number;
   readonly options: {
-    readonly transport: `tcp://${string}`;
+    readonly transport?: `tcp://${string}`;
+    readonly nodes?: readonly string[];
     readonly name: string;
     readonly secret: string;
     readonly heartbeat: "normal";
@@ -51,13 +52,26 @@ export async function meeting(): Promise<Meeting> {
 }
 
 /** Starts a node that is stopped after the test. */
-export async function start(
-  { options }: Meeting,
+export function start(
+  { options }: Pick<Meeting, "options">,
   more: Omit<ClusterOptions<[]>, "entities"> = {},
 ): Promise<CounterNode> {
-  const node = await Cluster.start({ shardCount: 32, ...options, ...more, entities: [Counter] });
+  return stopped(Cluster.start({ shardCount: 32, ...options, ...more, entities: [Counter] }));
+}
+
+/** A node that is stopped after the test. */
+export async function stopped<N extends ClusterOf<never>>(starting: Promise<N>): Promise<N> {
+  const node = await starting;
   started.push(node);
   return node;
+}
+
+/** What `promise` fails with. */
+export function failureOf(promise: Promise<unknown>): Promise<unknown> {
+  return promise.then(
+    (value) => `no failure, but ${String(value)}`,
+    (error: unknown) => error,
+  );
 }
 
 /** Resolves when `node` sees exactly the nodes `ids`. */

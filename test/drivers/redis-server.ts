@@ -1,5 +1,5 @@
 /** A redis-server of one test: on a free port of loopback, its data in a folder that goes away. */
-import { mkdirSync, rmSync } from "node:fs";
+import { cpSync, mkdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { Redis } from "ioredis";
 import { BrokerProcess } from "./broker-process.ts";
@@ -51,6 +51,17 @@ export class RedisServer {
   /** What it has kept is gone; only while it does not run. */
   wipe(): void {
     rmSync(this.#data, { recursive: true, force: true });
+  }
+
+  /** Remembers what it has kept until now; only while it does not run. */
+  backUp(): void {
+    cpSync(this.#data, `${this.#data}-before`, { recursive: true });
+  }
+
+  /** What it has kept is what it was at {@link backUp}; only while it does not run. */
+  goBack(): void {
+    this.wipe();
+    cpSync(`${this.#data}-before`, this.#data, { recursive: true });
   }
 
   /** Ends it and removes its data. */

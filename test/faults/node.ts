@@ -1,7 +1,7 @@
 /**
  * A node of the fault tests: `node.ts <cluster> <id> <heartbeat> <log> [<broker>]`. It says
- * `ready`, blocks its event loop for as many milliseconds as a line on its stdin says, and leaves
- * when that ends.
+ * `ready`, blocks its event loop for as many milliseconds as a line on its stdin says, which it
+ * follows with `blocked`, and leaves when that ends.
  */
 import process from "node:process";
 import { createInterface } from "node:readline";
@@ -26,6 +26,7 @@ const lines = createInterface({ input: process.stdin });
 lines.on("line", (line) => {
   const untilMs = performance.now() + Number(line);
   while (performance.now() < untilMs); // A handler that computes, a collection that takes long.
+  process.stdout.write("blocked\n");
 });
 lines.once("close", () => {
   cluster.stop({ deadline: "5s" }).then(

@@ -3,9 +3,9 @@
  * machine's monotonic clock, which all processes share.
  */
 import { appendFileSync } from "node:fs";
-import process from "node:process";
 import { setTimeout as wait } from "node:timers/promises";
 import { command, defineContract, defineEntity } from "../../src/index.ts";
+import { monotonicNs } from "./monotonic.ts";
 
 /** A turn, as its node wrote it down; times in nanoseconds. */
 export interface Turn {
@@ -13,6 +13,8 @@ export interface Turn {
   readonly node: string;
   readonly fence: string;
   readonly n: number;
+  /** How many turns this copy of the entity remembers, this one included. */
+  readonly count: number;
   readonly startNs: number;
   readonly endNs: number;
   /** When the node's session lease ends, as it stands at the end of the turn. */
@@ -31,14 +33,14 @@ export function createProbe(log: string, leaseLeftMs: () => number) {
     state: () => ({ count: 0 }),
     handlers: {
       async add(ctx, { n, ms }) {
-        const startNs = Number(process.hrtime.bigint());
+        const startNs = monotonicNs();
         if (ms > 0) await wait(ms);
-        ctx.state.count++;
+        const count = ++ctx.state.count;
         const { id, node, fence } = ctx;
-        const endNs = Number(process.hrtime.bigint());
+        const endNs = monotonicNs();
         // The lease is counted on the clock of the process, turns on one that all of them share.
         const leaseEndNs = endNs + leaseLeftMs() * 1e6;
-        const turn: Turn = { id, node, fence, n, startNs, endNs, leaseEndNs };
+        const turn: Turn = { id, node, fence, n, count, startNs, endNs, leaseEndNs };
         appendFileSync(log, `${JSON.stringify(turn)}\n`);
         return n;
       },

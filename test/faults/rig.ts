@@ -1,130 +1,175 @@
-/** Real processes on a driver, under a constant load whose every message is known. */
+/** Real processes on a driver, under a load, and everything that can be done to them. */
 import { type ChildProcessWithoutNullStreams, spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
-import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { once } from "node:events";
+import { existsSync, mkdtempSync, readFileSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
 import { setTimeout as wait } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
-import { Cluster, type ClusterOf, isCatgaError } from "../../src/index.ts";
-import type { NatsServer } from "../drivers/nats-server.ts";
-import { ProbeContract, type Turn } from "./probe.ts";
+import { waitUntil } from "../contracts/wait-until.ts";
+import { Proxy } from "../drivers/proxy.ts";
+import type { Broker } from "./broker.ts";
+import { Caller, type Load } from "./caller.ts";
+import type { Turn } from "./probe.ts";
+import { commandOf, type Runtime } from "./runtimes.ts";
 
-const ENTITIES = 40;
-const LANES = 24;
 const PROGRAM = fileURLToPath(new URL("node.ts", import.meta.url));
-const NODE = fileURLToPath(new URL("../../node_modules/node/bin/node", import.meta.url));
+/** The node that sends, as scenarios call it. */
+export const CALLER = "caller";
+const START_TIMEOUT_MS = 30_000;
 
-/** What the load met. */
-export interface Load {
-  /** Messages that were answered, by entity. */
-  readonly answered: ReadonlyMap<string, ReadonlySet<number>>;
-  readonly sent: number;
-  readonly errors: Readonly<Record<string, number>>;
-  /** The longest time that an entity was silent for its caller, in milliseconds. */
-  readonly gapMs: number;
+/** How a rig is set up. */
+export interface RigOptions {
+  readonly heartbeat: "fast" | "normal";
+  /** The broker that the nodes meet at; undefined on the embedded driver. */
+  readonly broker: Broker | undefined;
+  /** Nodes take them in turn. */
+  readonly runtimes: readonly Runtime[];
+  /** True when every node goes to the broker by a proxy of its own. */
+  readonly isProxied: boolean;
+}
+
+interface NodeProcess {
+  readonly child: ChildProcessWithoutNullStreams;
+  readonly log: string;
 }
 
 /** See the file's header. */
 export class Rig implements AsyncDisposable {
   readonly name: string = `faults-${randomBytes(6).toString("hex")}`;
-  readonly heartbeat: "fast" | "normal";
-  /** The broker that the nodes meet at; undefined on the embedded driver. */
-  readonly broker: NatsServer | undefined;
-  /** Nodes that others declared dead. */
-  readonly failed: string[] = [];
+  /** What a scenario meant to do and did not. */
+  readonly undone: string[] = [];
+  /** Who ran on what. */
+  readonly runtimes = new Map<string, Runtime>();
+  readonly #options: RigOptions;
   readonly #folder = mkdtempSync(join(tmpdir(), "catga-faults-"));
-  readonly #nodes = new Map<string, ChildProcessWithoutNullStreams>();
-  readonly #logs = new Set<string>();
-  #caller: ClusterOf<never> | undefined;
-  readonly #answered = new Map<string, Set<number>>();
-  readonly #errors: Record<string, number> = {};
-  #sent = 0;
-  #gapMs = 0;
-  readonly #state = { isLoading: false };
-  #lanes: Promise<void>[] = [];
+  readonly #nodes = new Map<string, NodeProcess>();
+  readonly #logs = new Map<string, string>();
+  readonly #proxies = new Map<string, Proxy>();
+  #caller: Caller | undefined;
 
-  constructor(heartbeat: "fast" | "normal", broker: NatsServer | undefined) {
-    this.heartbeat = heartbeat;
-    this.broker = broker;
+  constructor(options: RigOptions) {
+    this.#options = options;
     process.env["XDG_RUNTIME_DIR"] = this.#folder;
+  }
+
+  /** The broker; only scenarios that have one ask for it. */
+  get broker(): Broker {
+    return this.#options.broker!;
+  }
+
+  /** Nodes that the caller saw die. */
+  get failed(): readonly string[] {
+    return this.#caller?.failed ?? [];
+  }
+
+  /** The nodes that should be there now. */
+  get ids(): string[] {
+    return [...this.#nodes.keys()];
+  }
+
+  /** Writes down that `what` did not happen, if it did not. */
+  check(what: string, happened: boolean): void {
+    if (!happened) this.undone.push(what);
   }
 
   /** Starts a node; resolves when it has joined. */
   async start(id: string): Promise<void> {
+    const { heartbeat, runtimes } = this.#options;
     const log = join(this.#folder, `${id}-${randomBytes(4).toString("hex")}.log`);
-    this.#logs.add(log);
-    const child = spawn(NODE, [
-      PROGRAM,
-      this.name,
-      id,
-      this.heartbeat,
-      log,
-      this.broker?.url ?? "",
-    ]);
-    this.#nodes.set(id, child);
+    const runtime = runtimes[this.runtimes.size % runtimes.length]!;
+    this.#logs.set(id, log);
+    this.runtimes.set(id, runtime);
+    const transport = (await this.#transportOf(id)) ?? "";
+    const [command, ...args] = commandOf(runtime, PROGRAM);
+    const child = spawn(command, [...args, this.name, id, heartbeat, log, transport]);
+    this.#nodes.set(id, { child, log });
     child.stderr.pipe(process.stderr);
     child.stdin.on("error", () => {});
-    await new Promise<void>((resolve, reject) => {
-      child.stdout.once("data", () => resolve());
-      child.once("close", (code) => reject(new Error(`${id} ended with ${code}`)));
-    });
+    const exit = once(child, "exit");
+    const ended = exit.then(([code]) => Promise.reject(new Error(`${id} ended with ${code}`)));
+    await Promise.race([once(child.stdout, "data"), ended]);
+    // From now on it may end.
+    ended.catch(() => {});
   }
 
-  /** Joins as a node that only calls, and begins to send. */
+  /** Joins as a node that only calls, and begins to send; resolves when all nodes had turns. */
   async load(): Promise<void> {
-    this.#caller = await Cluster.start({
-      name: this.name,
-      nodeId: "caller",
-      heartbeat: "normal",
-      ...(this.broker === undefined ? {} : { transport: this.broker.url }),
-    });
-    this.#caller.on("node-left", ({ node, reason }) => {
-      if (reason === "failed") this.failed.push(node);
-    });
-    this.#state.isLoading = true;
-    this.#lanes = Array.from({ length: LANES }, (_, lane) => this.#lane(lane));
+    const transport = await this.#transportOf(CALLER);
+    const way = transport === undefined ? {} : { transport };
+    const place = { name: this.name, nodeId: CALLER, ...way };
+    this.#caller = await Caller.start({ ...place, heartbeat: "normal" });
+    await Promise.all(this.ids.map((id) => this.serves(id)));
     await wait(300);
-    this.#gapMs = 0;
+    this.#caller.forgetGaps();
   }
 
-  /** The process of a node gets `signal`. */
-  signal(id: string, signal: "SIGKILL" | "SIGSTOP" | "SIGCONT"): void {
-    this.#nodes.get(id)!.kill(signal);
-    if (signal === "SIGKILL") this.#nodes.delete(id);
-  }
-
-  /** Blocks the event loop of a node. */
-  block(id: string, ms: number): void {
-    this.#nodes.get(id)!.stdin.write(`${ms}\n`);
-  }
-
-  /** Lets a node leave; resolves when its process has ended. */
-  async stop(id: string): Promise<void> {
-    const child = this.#nodes.get(id)!;
+  /** Ends a node without a word, which has had turns. */
+  async kill(id: string): Promise<void> {
+    const { child, log } = this.#nodes.get(id)!;
     this.#nodes.delete(id);
-    const ended = new Promise<void>((resolve) => child.once("close", () => resolve()));
+    this.check(`${id} had turns`, hasTurns(log));
+    const ended = once(child, "exit");
+    child.kill("SIGKILL");
+    const [, signal] = await ended;
+    this.check(`${id} was killed`, signal === "SIGKILL");
+  }
+
+  /** Stops a node in its tracks for `ms`. */
+  async freeze(id: string, ms: number): Promise<void> {
+    const { child, log } = this.#nodes.get(id)!;
+    this.check(`${id} had turns`, hasTurns(log));
+    child.kill("SIGSTOP");
+    await waitUntil(`${id} stands still`, () => !isRunning(child.pid!));
+    await wait(ms);
+    child.kill("SIGCONT");
+  }
+
+  /** Blocks the event loop of a node; resolves when it goes on. */
+  async block(id: string, ms: number): Promise<void> {
+    const { child } = this.#nodes.get(id)!;
+    child.stdin.write(`${ms}\n`);
+    await once(child.stdout, "data");
+  }
+
+  /** Lets a node leave; resolves when its process has ended, as it should. */
+  async stop(id: string): Promise<void> {
+    const { child } = this.#nodes.get(id)!;
+    this.#nodes.delete(id);
+    const ended = once(child, "exit");
     child.stdin.end();
-    await ended;
+    const [code] = await ended;
+    this.check(`${id} left in peace (it ended with ${code})`, code === 0);
+  }
+
+  /** Resolves when a node has had turns. */
+  async serves(id: string): Promise<void> {
+    const { log } = this.#nodes.get(id)!;
+    await waitUntil(`${id} has turns`, () => hasTurns(log), { timeoutMs: START_TIMEOUT_MS });
+  }
+
+  /** The ways of nodes to the broker. */
+  proxiesOf(ids: readonly string[]): Proxy[] {
+    return ids.map((id) => this.#proxies.get(id)!);
+  }
+
+  /** Resolves when all nodes are there, every entity has answered since, and some time is over. */
+  async recovered(): Promise<void> {
+    await this.#caller!.recovered(this.ids);
+    // What still hides would show now.
+    await wait(500);
   }
 
   /** Ends the load; every call has settled. */
   async finish(): Promise<Load> {
-    this.#state.isLoading = false;
-    await Promise.all(this.#lanes);
-    await this.#caller?.stop();
-    return {
-      answered: this.#answered,
-      sent: this.#sent,
-      errors: this.#errors,
-      gapMs: Math.round(this.#gapMs),
-    };
+    return this.#caller!.finish();
   }
 
   /** All turns that any node has written down. */
   turns(): Turn[] {
-    return [...this.#logs].filter(existsSync).flatMap((log) =>
+    return [...this.#logs.values()].filter(existsSync).flatMap((log) =>
       readFileSync(log, "utf8")
         .split("\n")
         .filter((line) => line.endsWith("}"))
@@ -133,32 +178,29 @@ export class Rig implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    this.#state.isLoading = false;
-    for (const child of this.#nodes.values()) child.kill("SIGKILL");
-    await this.#caller?.stop({ deadline: "1s" });
+    const children = [...this.#nodes.values()].map(({ child }) => child);
+    for (const child of children) child.kill("SIGKILL");
+    await this.#caller?.stop();
+    for (const proxy of this.#proxies.values()) proxy.close();
     rmSync(this.#folder, { recursive: true, force: true });
   }
 
-  /** One message after the other to some of the entities; another lane never sends to them. */
-  async #lane(lane: number): Promise<void> {
-    let answeredMs = performance.now();
-    for (let n = 1; this.#state.isLoading; n++) {
-      const id = `p${lane % ENTITIES}`;
-      const ms = n % 5 === 0 ? 5 : 0;
-      this.#sent++;
-      try {
-        const probe = this.#caller!.entity(ProbeContract, id);
-        await probe.send({ type: "add", n, ms }, { timeout: "20s" });
-        const nowMs = performance.now();
-        this.#gapMs = Math.max(this.#gapMs, nowMs - answeredMs);
-        answeredMs = nowMs;
-        const answered = this.#answered.get(id) ?? new Set();
-        this.#answered.set(id, answered.add(n));
-      } catch (error) {
-        const code = isCatgaError(error) ? error.code : String(error);
-        this.#errors[code] = (this.#errors[code] ?? 0) + 1;
-      }
-      await wait(2);
-    }
+  /** Where a node is told to meet the others. */
+  async #transportOf(id: string): Promise<Broker["url"] | undefined> {
+    const { broker, isProxied } = this.#options;
+    if (broker === undefined || !isProxied) return broker?.url;
+    const proxy = await Proxy.to(broker.port);
+    this.#proxies.set(id, proxy);
+    return broker.url.replace(`${broker.port}`, `${proxy.port}`) as Broker["url"];
   }
+}
+
+function hasTurns(log: string): boolean {
+  return (statSync(log, { throwIfNoEntry: false })?.size ?? 0) > 0;
+}
+
+/** False for a process that was stopped; only Linux says so, elsewhere it is believed. */
+function isRunning(pid: number): boolean {
+  const path = `/proc/${pid}/stat`;
+  return existsSync(path) && !/\) [Tt] /.test(readFileSync(path, "utf8"));
 }

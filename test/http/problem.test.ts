@@ -122,6 +122,7 @@ describe("the table of codes", () => {
     MAILBOX_FULL: [{ entity: "account/1", capacity: 1 }, 429, true],
     MALFORMED: [{ what: "body", reason: "no" }, 400, false],
     MISSING_PACKAGE: [{ package: "a", purpose: "b" }, 500, false],
+    NODE_AWAY: [{ node: "a" }, 503, true],
     NODE_ID_TAKEN: [{ node: "a" }, 500, false],
     NOT_FOUND: [{ path: "/" }, 404, false],
     OUTCOME_UNKNOWN: [{ ...call, reason: "no" }, 504, false],

@@ -123,6 +123,23 @@ describe("an entity that moves", () => {
     expect(await cluster.run(looks())).toEqual(IDS.map(() => 1_000_000));
   });
 
+  test("answers a caller that hears of its move before it hears of its new node", async () => {
+    await using cluster = await start();
+    await cluster.join("caller", { entities: [] });
+    const caller = cluster.node("caller");
+    const add = (id: string) => caller.entity(Box, id).send({ type: "add", n: 1 });
+    await cluster.run(Promise.all(IDS.map(add)));
+    // The old owner tells it where its messages belong; who that is, it cannot hear yet.
+    cluster.isolate("caller");
+    await cluster.join("n2");
+    await cluster.advance(1_000);
+    const sent = Promise.all(IDS.map(add));
+    await cluster.advance(1_000);
+    cluster.heal();
+    expect(await cluster.run(sent)).toEqual(IDS.map(() => 2));
+    expect(new Set(await nodesOf(cluster, "n1"))).toEqual(new Set(["n1", "n2"]));
+  });
+
   test("brings its timers", async () => {
     await using cluster = await start();
     const first = cluster.node("n1");

@@ -1,6 +1,7 @@
 /**
  * One node of a mixed cluster, told what to do by lines of JSON, which it answers by lines of JSON:
- * `member.ts <node id> <port> <cluster name>`. It ends when its input does.
+ * `member.ts <node id> <where> <cluster name>`, where they meet being a port, or the list of all
+ * nodes. It ends when its input does.
  */
 import process from "node:process";
 import { createInterface } from "node:readline";
@@ -15,7 +16,8 @@ export type Order =
   | { readonly kind: "logs"; readonly ids: readonly string[] }
   | { readonly kind: "stop" };
 
-const [nodeId = "", port = "", name = ""] = process.argv.slice(2);
+const [nodeId = "", where = "", name = ""] = process.argv.slice(2);
+const nodes = where.split(",");
 
 const Ledger = defineEntity("ledger", {
   messages: {
@@ -34,7 +36,7 @@ const Ledger = defineEntity("ledger", {
 });
 
 const cluster = await Cluster.start({
-  transport: `tcp://127.0.0.1:${Number(port)}`,
+  ...(where.includes("/") ? { nodes } : { transport: `tcp://127.0.0.1:${Number(where)}` }),
   name,
   nodeId,
   secret: "a secret of tests",

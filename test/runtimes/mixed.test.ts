@@ -1,57 +1,15 @@
 /** One cluster of a Bun, a Node.js and a Deno process: the runtimes understand each other. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { type ChildProcessWithoutNullStreams, spawn } from "node:child_process";
-import { join } from "node:path";
-import { createInterface } from "node:readline";
 import { hash } from "../../src/base/hash.ts";
 import { createRing } from "../../src/base/ring.ts";
 import { waitUntil } from "../contracts/wait-until.ts";
 import { freePort, uniqueName } from "../drivers/port.ts";
 import type { Order } from "./member.ts";
+import { Member, RUNTIMES } from "./member-process.ts";
 
-const root = join(import.meta.dir, "../..");
-const packages = join(root, "node_modules");
-const program = join(import.meta.dir, "member.ts");
-const RUNTIMES = {
-  bun: [join(packages, "bun", "bin", "bun.exe"), program],
-  node: [join(packages, "node", "bin", "node"), program],
-  deno: [join(packages, "deno", "deno"), "run", "--no-check", "-A", program],
-} as const;
 const MANY = Array.from({ length: 1_000 }, (_, n) => `${n} Zürich 東京 🛫 ${"é".repeat(n % 20)}`);
 const IDS = Array.from({ length: 30 }, (_, n) => `ledger ${n} 🛫`);
 const COUNT = 40;
-
-/** A process that is a node, with what it said. */
-class Member {
-  readonly id: string;
-  readonly process: ChildProcessWithoutNullStreams;
-  readonly #lines: string[] = [];
-  #errors = "";
-  exitCode: number | null | undefined;
-
-  constructor(id: string, [command, ...args]: readonly [string, ...string[]]) {
-    this.id = id;
-    this.process = spawn(command, args, { cwd: root });
-    createInterface({ input: this.process.stdout }).on("line", (line) => this.#lines.push(line));
-    this.process.stderr.on("data", (text) => (this.#errors += String(text)));
-    this.process.once("exit", (code) => (this.exitCode = code));
-  }
-
-  /** What it says next. */
-  async answer(): Promise<unknown> {
-    const said = (): boolean => this.#lines.length > 0 || this.exitCode !== undefined;
-    const describe = (): unknown => this.#errors;
-    await waitUntil(`${this.id} answers`, said, { timeoutMs: 20_000, describe });
-    const line = this.#lines.shift();
-    if (line === undefined) throw new Error(`${this.id} ended: ${this.#errors}`);
-    return JSON.parse(line);
-  }
-
-  ask(order: Order): Promise<unknown> {
-    this.process.stdin.write(`${JSON.stringify(order)}\n`);
-    return this.answer();
-  }
-}
 
 /** As many as the members are told to have. */
 const SHARD_COUNT = 64;
@@ -91,6 +49,11 @@ beforeAll(async () => {
 afterAll(() => {
   for (const { process } of members) process.kill("SIGKILL");
 });
+
+async function viewOf(member: Member): Promise<string> {
+  const nodes = (await member.ask({ kind: "view" })) as { node: string }[];
+  return nodes.map(({ node }) => node).join();
+}
 
 describe("a cluster of three runtimes", () => {
   test("is seen alike by all of them", async () => {
@@ -133,10 +96,8 @@ describe("a cluster of three runtimes", () => {
   test("goes on when one of them dies, and shrinks to one when another leaves", async () => {
     const [bun, node, deno] = members as [Member, Member, Member];
     node.process.kill("SIGKILL");
-    const seenBy = async (member: Member): Promise<string> =>
-      ((await member.ask({ kind: "view" })) as { node: string }[]).map((each) => each.node).join();
     for (const member of [bun, deno]) {
-      const sees = async (): Promise<boolean> => (await seenBy(member)) === "bun,deno";
+      const sees = async (): Promise<boolean> => (await viewOf(member)) === "bun,deno";
       await waitUntil(`${member.id} sees who is left`, sees);
     }
     const anew = (await deno.ask({ kind: "send", ids: IDS, count: 1 })) as { at: string[] }[];

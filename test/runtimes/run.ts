@@ -6,7 +6,13 @@
 import process from "node:process";
 import { inspect } from "node:util";
 import { runtimeOf } from "../../src/base/runtime.ts";
-import { embeddedCases, memoryCases, natsCases, redisCases } from "../drivers/fixtures.ts";
+import {
+  embeddedCases,
+  fixedCases,
+  memoryCases,
+  natsCases,
+  redisCases,
+} from "../drivers/fixtures.ts";
 import { brokersAreWanted } from "../drivers/broker-process.ts";
 import { NatsServer } from "../drivers/nats-server.ts";
 import { RedisServer } from "../drivers/redis-server.ts";
@@ -20,6 +26,7 @@ const servers = brokersAreWanted()
 const all = [
   ...memoryCases(),
   ...embeddedCases(),
+  ...fixedCases(),
   ...(servers === undefined ? [] : natsCases(() => servers.nats.url)),
   ...(servers === undefined ? [] : redisCases(() => servers.redis)),
 ];

@@ -9,6 +9,7 @@ import { Oracle, type Probe } from "./oracle.ts";
 /** The names of the directed schedules. */
 export const SCENE_NAMES = [
   "outage",
+  "short leases",
   "late message",
   "late flip",
   "two lives",
@@ -50,6 +51,15 @@ class Scene {
     this.cluster = await TestCluster.start({ ...options, heartbeat: "fast", nodes });
     await this.cluster.advance("1s");
     return this.cluster;
+  }
+
+  /** From now on it is against the rules to declare somebody dead. */
+  nobodyFails(): void {
+    for (const name of this.cluster.names) {
+      this.cluster.node(name).on("node-left", ({ node, reason }) => {
+        if (reason === "failed") this.oracle.violate(`${node} was declared dead for an outage`);
+      });
+    }
   }
 
   /** An entity that lives on `from`, and that each of `changes` would move to its first node. */
@@ -95,6 +105,7 @@ class Scene {
 
 const SCENES: Readonly<Record<SceneName, (scene: Scene) => Promise<void>>> = {
   outage,
+  "short leases": shortLeases,
   "late message": lateMessage,
   "late flip": lateFlip,
   "two lives": twoLives,
@@ -105,13 +116,21 @@ const SCENES: Readonly<Record<SceneName, (scene: Scene) => Promise<void>>> = {
 /** L6: after an outage of the authority nobody is dead for not having been able to renew. */
 async function outage(scene: Scene): Promise<void> {
   const cluster = await scene.start(3);
-  for (const name of cluster.names) {
-    cluster.node(name).on("node-left", ({ node, reason }) => {
-      if (reason === "failed") scene.oracle.violate(`${node} was declared dead for an outage`);
-    });
-  }
+  scene.nobodyFails();
   cluster.isolate(...cluster.names);
   await cluster.advance(scene.between(1_000, 4_000));
+  cluster.heal();
+  await cluster.advance("3s");
+}
+
+/** L6: nor for a shorter lease than that of a node which still holds its own. */
+async function shortLeases(scene: Scene): Promise<void> {
+  const cluster = await scene.start(2);
+  await cluster.join("n3", { heartbeat: "normal" });
+  await cluster.advance(scene.between(1_000, 2_000));
+  scene.nobodyFails();
+  cluster.isolate(...cluster.names);
+  await cluster.advance(scene.between(1_000, 2_000));
   cluster.heal();
   await cluster.advance("3s");
 }

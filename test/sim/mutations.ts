@@ -8,7 +8,8 @@ import { join } from "node:path";
 import process from "node:process";
 import { fileURLToPath } from "node:url";
 import { SCENE_NAMES } from "./directed.ts";
-import { type Mutation, MUTATIONS, type Patch, type Rule } from "./rules.ts";
+import type { Mutation, Patch, Rule } from "./rule.ts";
+import { MUTATIONS } from "./rules.ts";
 import type { Extent } from "./small.ts";
 
 /** How many run at a time. */

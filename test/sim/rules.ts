@@ -1,29 +1,7 @@
 /**
  * The rules of the protocol that the simulator takes out, each with the schedule that notices.
  */
-import type { SceneName } from "./directed.ts";
-import type { Kind } from "./plan.ts";
-
-/** One place of the source, and what is to stand there instead. */
-export interface Patch {
-  readonly file: string;
-  readonly from: string;
-  readonly to: string;
-}
-
-/** A rule that can be taken out. */
-export interface Rule extends Patch {
-  readonly rule: string;
-  /** Other places that the rule stands at. */
-  readonly also?: readonly Patch[];
-}
-
-/** A rule whose absence a schedule notices. */
-export interface Mutation extends Rule {
-  readonly kind: Kind | SceneName;
-  /** A schedule that notices. */
-  readonly seed: number;
-}
+import type { Mutation } from "./rule.ts";
 
 /** See the file's header. */
 export const MUTATIONS: readonly Mutation[] = [
@@ -33,7 +11,7 @@ export const MUTATIONS: readonly Mutation[] = [
     from: "const untilMs = lease.sentMs + times.timeoutMs;",
     to: "const untilMs = lease.sentMs + 400 + times.timeoutMs;",
     kind: "chaos",
-    seed: 303,
+    seed: 5_056,
   },
   {
     rule: "L3 the lease is checked before each turn",
@@ -41,7 +19,7 @@ export const MUTATIONS: readonly Mutation[] = [
     from: "if (this.nowMs >= this.leaseUntilMs) return false;",
     to: "",
     kind: "chaos",
-    seed: 7,
+    seed: 12,
   },
   {
     rule: "L5 observers wait for the whole lease",
@@ -67,8 +45,8 @@ export const MUTATIONS: readonly Mutation[] = [
     also: [
       {
         file: "runtime/membership.ts",
-        from: "#observe(nowMs: number): void {",
-        to: "#observe(_: number, nowMs = this.#context.clock.wallMs()): void {",
+        from: "#judge(incarnation: string, nowMs: number): void {",
+        to: "#judge(incarnation: string, _: number, nowMs = this.#context.clock.wallMs()): void {",
       },
       {
         file: "runtime/membership.ts",
@@ -90,9 +68,22 @@ export const MUTATIONS: readonly Mutation[] = [
         from: "this.#graceMs = this.#context.clock.nowMs();",
         to: "",
       },
+      {
+        file: "runtime/membership.ts",
+        from: "if (nowMs - this.#askedMs > UNANSWERED_MS) this.#graceMs = nowMs;",
+        to: "",
+      },
     ],
     kind: "outage",
     seed: 5,
+  },
+  {
+    rule: "L6 who waits for an answer itself declares nobody dead",
+    file: "runtime/membership.ts",
+    from: "if (nowMs - this.#askedMs > UNANSWERED_MS) this.#graceMs = nowMs;",
+    to: "",
+    kind: "short leases",
+    seed: 1,
   },
   {
     rule: "O2 the receiver waits for the record",
@@ -208,7 +199,7 @@ export const MUTATIONS: readonly Mutation[] = [
     from: "Promise.race([work, this.#over])",
     to: "work",
     kind: "rollback",
-    seed: 309,
+    seed: 665,
   },
   {
     rule: "G4 nothing of another generation is believed",

@@ -1,6 +1,7 @@
 /**
  * Who may import whom. Imports point down the floors; three places are held tighter: a driver sees
- * the ports and what lies below them but no other driver, the HTTP edge sees the public door alone,
+ * the ports and what lies below them but no other driver (`drivers/tcp` is none: it is what those
+ * without a broker share), the HTTP edge sees the public door alone,
  * which proves that the door is enough, and a package is imported only where it is at home.
  */
 import { posix } from "node:path";
@@ -22,6 +23,8 @@ const TIGHTER: Readonly<Record<string, readonly string[]>> = {
   drivers: ["base", "protocol", "ports"],
   http: ["index.ts"],
 };
+
+const TCP = "drivers/tcp";
 
 const HOMES: Readonly<Record<string, string>> = {
   "@hono/node-server": "http",
@@ -59,7 +62,7 @@ export const bordersHold: Check = (files) =>
     .filter(({ file, target }) => {
       const allowed = TIGHTER[folderOf(file.path)];
       if (allowed === undefined || homeOf(file.path) === homeOf(target)) return false;
-      return !allowed.includes(folderOf(target));
+      return !allowed.includes(folderOf(target)) && homeOf(target) !== TCP;
     })
     .map(({ file, target }) => `${file.path}: must not import ${target}`);
 

@@ -23,11 +23,11 @@ const MAY_TOUCH_THE_WORLD = new Set([
   "base/random.ts",
   "base/runtime.ts",
   // Nonces, a file's owner, a socket's time-out, whether a process lives: the machine itself.
-  "drivers/embedded/handshake.ts",
+  "drivers/tcp/handshake.ts",
   "drivers/embedded/hub.ts",
   "drivers/embedded/register.ts",
   "drivers/embedded/secret.ts",
-  "drivers/embedded/wire.ts",
+  "drivers/tcp/wire.ts",
   "http/listen.ts",
   // Lets the promises of one step settle before the next.
   "testing/world.ts",
@@ -36,8 +36,9 @@ const MAY_TOUCH_THE_WORLD = new Set([
 const CORE = ["base", "protocol", "ports", "ownership", "runtime", "api"];
 const BUDGETS: readonly (readonly [string, number, readonly string[]])[] = [
   // 5,000 is the aim, and was kept until entities moved with their shards: see CONTRIBUTING.md.
-  ["the core", 5_600, [...CORE, "drivers/memory", "drivers/embedded"]],
-  ["drivers/nats", 730, ["drivers/nats"]],
+  ["the core", 5_743, [...CORE, "drivers/memory", "drivers/embedded", "drivers/tcp"]],
+  ["drivers/fixed", 600, ["drivers/fixed"]],
+  ["drivers/nats", 784, ["drivers/nats"]],
   ["drivers/redis", 600, ["drivers/redis"]],
   ["http", 1_300, ["http"]],
   ["client", 350, ["client"]],

@@ -6,9 +6,9 @@ import { CatgaError, isCatgaError } from "../../base/errors.ts";
 import { JOIN_TIMEOUT_MS } from "../../base/limits.ts";
 import type { Authority, AuthorityListener, Snapshot } from "../../ports/authority.ts";
 import { type CasResult, type Change, type Entry, Ledger } from "../../protocol/ledger.ts";
-import { dial, HOST } from "./handshake.ts";
-import { Hub, type HubAccess } from "./hub.ts";
-import { type JsonWire, localWires } from "./wire.ts";
+import { dial } from "../tcp/handshake.ts";
+import { HOST, Hub, type HubAccess } from "./hub.ts";
+import { type JsonWire, localWires } from "../tcp/wire.ts";
 
 interface Waiting {
   readonly resolve: (results: CasResult[]) => void;

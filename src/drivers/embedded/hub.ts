@@ -12,10 +12,12 @@ import type { Clock } from "../../base/clock.ts";
 import { silenceMsMax } from "../../base/limits.ts";
 import { type Change, type Entry, isChange, isEntry, Ledger } from "../../protocol/ledger.ts";
 import { sessionKey, type SessionRecord } from "../../protocol/records.ts";
-import { type Door, type Identity, openDoor } from "./handshake.ts";
+import { type Door, type Identity, openDoor } from "../tcp/handshake.ts";
 import type { Register } from "./register.ts";
-import type { JsonWire } from "./wire.ts";
+import type { JsonWire } from "../tcp/wire.ts";
 
+/** Nodes of one machine meet on its loopback. */
+export const HOST = "127.0.0.1";
 const REVISION_LEAP = 2 ** 20;
 const RECHECK_MS = 20;
 
@@ -47,8 +49,8 @@ export class Hub {
 
   /** Takes the port; rejects when another process has it. */
   async open(): Promise<void> {
-    const { port } = this.#access;
-    this.#door = await openDoor(port, this.#access, (...caller) => this.serve(...caller));
+    const place = { host: HOST, port: this.#access.port };
+    this.#door = await openDoor(place, this.#access, (...caller) => this.serve(...caller));
   }
 
   /** Gives the port back; the nodes find themselves another hub. */

@@ -3,8 +3,11 @@
  * session record, and is called by whoever has something for it. A connection serves both ways.
  */
 import type { Link, LinkListener, LinkPeer } from "../../ports/link.ts";
-import { dial, type Door, type Identity, openDoor } from "./handshake.ts";
-import type { Wire } from "./wire.ts";
+import { dial, type Door, type Identity, openDoor } from "../tcp/handshake.ts";
+import { HOST } from "./hub.ts";
+import type { Wire } from "../tcp/wire.ts";
+
+const ANY_PORT = { host: HOST, port: 0 };
 
 /** See the file's header. */
 export class TcpLink implements Link {
@@ -21,7 +24,7 @@ export class TcpLink implements Link {
 
   async open(_incarnation: string, listener: LinkListener): Promise<string> {
     this.#listener = listener;
-    this.#door = await openDoor(0, this.#who, (...caller) => this.#keep(...caller));
+    this.#door = await openDoor(ANY_PORT, this.#who, (...caller) => this.#keep(...caller));
     return this.#door.address;
   }
 

@@ -6,17 +6,23 @@
  *   carries the operation's id: asked again, the broker recognises it, or the record shows it.
  * - **Feed**: `feed.ts`. After a gap or a reconnect the records are fetched as they stand.
  * - **Generation**: when the bucket was made. Nodes act under leases of one bucket; one that was
- *   made anew is another authority. Whoever finds it first waits as long as a lease may run under
- *   one before, for nobody can tell a bucket that was wiped from the first there ever was; then it
- *   leaves a mark, so that nobody else has to wait.
+ *   made anew is another authority, and so is one that has forgotten: whoever remembers a newer
+ *   record than it finds begins another generation in it. Whoever finds a generation first, or the
+ *   server started again, waits as long as a lease may run that nobody remembers; then it leaves a
+ *   mark, so that nobody else has to wait.
  */
-import type { Msg, Subscription } from "@nats-io/transport-node";
 import { CatgaError, describeError, isCatgaError } from "../../base/errors.ts";
 import { JOIN_TIMEOUT_MS, silenceMsMax } from "../../base/limits.ts";
 import type { Authority, AuthorityListener, Snapshot } from "../../ports/authority.ts";
 import type { CasResult, Change, Entry } from "../../protocol/ledger.ts";
-import type { Bucket } from "./bucket.ts";
-import type { Connection, ConnectionListener } from "./connection.ts";
+import type { Bucket, BucketState } from "./bucket.ts";
+import {
+  type Connection,
+  type ConnectionListener,
+  subscribe,
+  watch,
+  within,
+} from "./connection.ts";
 import { Feed } from "./feed.ts";
 
 /** What an authority is made of. */
@@ -35,7 +41,6 @@ const CHANGE_MS = 1;
 const RETRY_MS = 50;
 /** What the broker has stored it tells at once; not told by then, it never will be. */
 const FEED_TIMEOUT_MS = 2_000;
-const NOTHING = { generation: 0, revision: 0 };
 const UNKNOWN = "the broker did not confirm the change";
 
 /** See the file's header. */
@@ -43,7 +48,9 @@ export class NatsAuthority implements Authority, ConnectionListener {
   readonly #parts: AuthorityParts;
   readonly #feed: Feed;
   #listener: AuthorityListener | undefined;
-  #subscription: Subscription | undefined;
+  #unsubscribe: () => void = () => {};
+  /** The newest revision of each record that was heard of. */
+  readonly #known = new Map<string, number>();
   /** 0 until the first records have come. */
   #generation = 0;
   /** True from the records to the next interruption. */
@@ -61,16 +68,13 @@ export class NatsAuthority implements Authority, ConnectionListener {
       changed: (entry) => this.#changed(entry),
       broken: () => this.#interrupted(),
     });
-    parts.connection.listen(this);
+    watch(parts.connection, this);
   }
 
   open(listener: AuthorityListener): Promise<Snapshot> {
     const { connection, feed } = this.#parts;
     this.#listener = listener;
-    const callback = (error: Error | null, message: Msg): void => {
-      if (error === null) this.#feed.receive(message);
-    };
-    this.#subscription = connection.client.subscribe(`${feed}>`, { callback });
+    this.#unsubscribe = subscribe(connection, `${feed}>`, (each) => this.#feed.receive(each));
     return this.#persist(async () => {
       await this.#quarantine();
       return this.#sync();
@@ -79,12 +83,8 @@ export class NatsAuthority implements Authority, ConnectionListener {
 
   casMany(changes: readonly Change[]): Promise<CasResult[]> {
     if (!this.#isSynced) return Promise.reject(new Error(UNKNOWN));
-    const { leaseMs, connection } = this.#parts;
-    const timeoutMs = leaseMs / OPERATIONS_PER_LEASE + changes.length * CHANGE_MS;
-    // An answer that its change does not follow in the feed: the feed is not what it was.
-    const late = (): void => this.#interrupted();
-    const work = connection.within(2 * timeoutMs, this.#carryOut(changes, timeoutMs), late);
-    return this.#unlessInterrupted(work).catch((error: Error) => {
+    const timeoutMs = this.#parts.leaseMs / OPERATIONS_PER_LEASE + changes.length * CHANGE_MS;
+    return this.#unlessInterrupted(this.#carryOut(changes, timeoutMs)).catch((error: Error) => {
       // Nobody takes changes for this bucket: it may be gone.
       if (error.name === "JetStreamNotEnabled") this.#interrupted();
       throw error;
@@ -94,9 +94,7 @@ export class NatsAuthority implements Authority, ConnectionListener {
   async close(): Promise<void> {
     this.#listener = undefined;
     this.down();
-    const { connection } = this.#parts;
-    if (!connection.client.isClosed()) this.#subscription?.unsubscribe();
-    await connection.release(this);
+    this.#unsubscribe();
   }
 
   up(): void {
@@ -120,17 +118,29 @@ export class NatsAuthority implements Authority, ConnectionListener {
   }
 
   async #carryOut(changes: readonly Change[], timeoutMs: number): Promise<CasResult[]> {
-    const { bucket } = this.#parts;
-    const results = await Promise.all(
-      changes.map((change) => bucket.cas(change, this.#generation, timeoutMs)),
+    const { bucket, connection } = this.#parts;
+    const interruptions = this.#interruptions;
+    const remembered = changes.map(({ key }) => this.#known.get(key) ?? 0);
+    const work = changes.map((change) => bucket.cas(change, this.#generation, timeoutMs));
+    const results = await within(connection, 2 * timeoutMs, Promise.all(work));
+    // Who is answered has heard of it, and of all before it; else the feed is not what it was.
+    const heard = this.#feed.heard(
+      Math.max(0, ...results.map((each) => (each.ok ? each.revision : 0))),
     );
-    // Who is answered has heard of it, and of all before it.
-    const revisions = results.map((result) => (result.ok ? result.revision : 0));
-    await this.#feed.heard(Math.max(0, ...revisions));
+    const isDeaf = await within(connection, timeoutMs, heard).then(
+      () => false,
+      () => true,
+    );
+    const isOlder = (result: CasResult, at: number): boolean => {
+      return !result.ok && (result.current?.revision ?? 0) < remembered[at]!;
+    };
+    const isCurrent = interruptions === this.#interruptions;
+    if (isCurrent && (isDeaf || results.some(isOlder))) this.#interrupted();
     return results;
   }
 
   #changed(entry: Entry): void {
+    this.#known.set(entry.key, entry.revision);
     if (this.#fetched === undefined) return this.#listener?.changed([entry]);
     this.#fetched.set(entry.key, entry);
   }
@@ -146,35 +156,62 @@ export class NatsAuthority implements Authority, ConnectionListener {
     else throw new Error("the bucket was made anew meanwhile");
   }
 
-  /** All records at one revision, and the feed from there on. */
+  /** All records at one revision, and the feed from there on; or only that all is another. */
   async #sync(): Promise<Snapshot> {
-    const { bucket, connection } = this.#parts;
-    const interruptions = this.#interruptions;
-    const before = this.#generation;
+    const { bucket } = this.#parts;
+    const [before, interruptions] = [this.#generation, this.#interruptions];
     this.#feed.hold();
-    const { generation, revision: least } = (await bucket.find()) ?? NOTHING;
-    // It is not made anew here: a server that is still deleting the old one would mix them up.
-    if (generation === 0 || (generation === before && least < this.#feed.revision)) {
+    const found = await bucket.find();
+    this.#throwIfCut(interruptions);
+    if (found === undefined) {
+      // It is not made anew here: a server that is still deleting the old one would mix them up.
       const reason = "the broker has lost records that it had confirmed";
       throw new CatgaError("UNAVAILABLE", { reason });
     }
-    // Who belongs to one bucket has no business in another: its node ends.
-    if (before !== 0 && generation !== before) return { generation, revision: least, entries: [] };
-    const walked = await bucket.records(generation);
-    // The feed is held by whoever fetches the records now.
-    if (interruptions !== this.#interruptions) throw new Error(UNKNOWN);
-    const fetched = new Map(walked.map((entry) => [entry.key, entry]));
-    this.#fetched = fetched;
-    // A record that was overwritten during the walk is missing there, and in the feed.
-    this.#feed.follow(generation, least);
-    const latest = walked.reduce((most, { revision }) => Math.max(most, revision), least);
-    await connection.within(FEED_TIMEOUT_MS, this.#feed.heard(latest));
-    if (interruptions !== this.#interruptions) throw new Error(UNKNOWN);
-    this.#fetched = undefined;
+    const { generation, revision } = found;
+    // Who belongs to one generation has no business in another: its node ends.
+    if (before !== 0 && generation > before) return { generation, revision, entries: [] };
+    const fetched = await this.#fetch(found);
+    // A record is older than this node has heard of, or gone: somebody has forgotten.
+    const isOlder = [...this.#known].some(([key, known]) => {
+      return (fetched.get(key)?.revision ?? 0) < known;
+    });
+    if (isOlder) return { generation: await this.#beginAnother(), revision, entries: [] };
+    for (const each of fetched.values()) this.#known.set(each.key, each.revision);
     this.#generation = generation;
     this.#isSynced = true;
     this.#isRecovering = false;
     return { generation, revision: this.#feed.revision, entries: [...fetched.values()] };
+  }
+
+  /** The records, from which the feed goes on. */
+  async #fetch(found: BucketState): Promise<ReadonlyMap<string, Entry>> {
+    const { generation, revision } = found;
+    const { bucket, connection } = this.#parts;
+    const interruptions = this.#interruptions;
+    const walked = await bucket.records(found);
+    // The feed is held by whoever fetches the records now.
+    this.#throwIfCut(interruptions);
+    const fetched = new Map(walked.map((entry) => [entry.key, entry]));
+    this.#fetched = fetched;
+    // A record that was overwritten during the walk is missing there, and in the feed.
+    this.#feed.follow(generation, revision);
+    const latest = walked.reduce((most, entry) => Math.max(most, entry.revision), revision);
+    await within(connection, FEED_TIMEOUT_MS, this.#feed.heard(latest));
+    this.#throwIfCut(interruptions);
+    this.#fetched = undefined;
+    return fetched;
+  }
+
+  async #beginAnother(): Promise<number> {
+    const { bucket, connection } = this.#parts;
+    const next = Math.max(this.#generation + 1, Math.floor(connection.clock.wallMs()));
+    await bucket.begin(next);
+    return next;
+  }
+
+  #throwIfCut(interruptions: number): void {
+    if (interruptions !== this.#interruptions) throw new Error(UNKNOWN);
   }
 
   #interrupted(): void {

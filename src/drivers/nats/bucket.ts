@@ -10,11 +10,12 @@
 import { AckPolicy, DeliverPolicy, DiscardPolicy, jetstream } from "@nats-io/jetstream";
 import { RetentionPolicy, StorageType } from "@nats-io/jetstream";
 import type { JetStreamApiError, JetStreamClient, JetStreamManager } from "@nats-io/jetstream";
-import type { StreamConfig, StreamInfo } from "@nats-io/jetstream";
+import type { StreamConfig } from "@nats-io/jetstream";
 import { createInbox, type Msg, nanos } from "@nats-io/transport-node";
+import { checkAge } from "../tcp/exposure.ts";
 import { CatgaError } from "../../base/errors.ts";
 import { type CasResult, type Change, type Entry, isEntry } from "../../protocol/ledger.ts";
-import type { Connection } from "./connection.ts";
+import { type Connection, within } from "./connection.ts";
 import { bucketKey, type Names } from "./subject.ts";
 
 /** What a bucket is made with, and how it is reached. */
@@ -27,9 +28,11 @@ export interface BucketOptions {
 
 /** Which bucket it is, and how far it has come. */
 export interface BucketState {
-  /** When it was made, in milliseconds: one that was made again has another. */
+  /** When it was made, in milliseconds, unless a later one has begun in it since. */
   readonly generation: number;
   readonly revision: number;
+  /** How many records there are, and some more. */
+  readonly count: number;
 }
 
 const STREAM_NOT_FOUND = 10_059;
@@ -48,10 +51,13 @@ const REPLICATED_VERSION_MIN = "2.9.21";
 /** The broker knows an operation's id for this long; the record remembers it for longer. */
 const DUPLICATE_WINDOW_MS = 10_000;
 const ADMIN_TIMEOUT_MS = 2_000;
+/** Sessions that are over stay, so there may be thousands of records. */
+const RECORD_MS = 1;
 /** A consumer that nobody reads any more goes by itself. */
 const CONSUMER_IDLE_MS = 2_000;
-/** No record has this key. */
+/** No record has these keys. */
 const OPENED = "opened";
+const BEGUN = "begun";
 
 /** See the file's header. */
 export class Bucket {
@@ -70,16 +76,15 @@ export class Bucket {
    * @throws {CatgaError} BROKER_LACKS, BROKER_TOO_OLD, SETTINGS_DIFFER; other errors may pass
    */
   async find(orMake?: "make"): Promise<BucketState | undefined> {
-    this.#manager ??= await this.#jetstream.jetstreamManager(false);
     try {
-      const info =
-        (await this.#info(this.#manager)) ?? (orMake && (await this.#make(this.#manager)));
-      if (info === undefined) return undefined;
-      const { created, config, state } = info;
-      this.#check(config);
-      return { generation: Date.parse(created), revision: state.last_seq };
+      return await this.#find();
     } catch (error) {
       const { name, message: what, code } = error as JetStreamApiError;
+      if (code === STREAM_NOT_FOUND) {
+        if (orMake === undefined) return undefined;
+        await this.#make();
+        return this.find();
+      }
       const isVerdict = name === "JetStreamApiError" && code !== UNAVAILABLE;
       if (!isVerdict && name !== "JetStreamNotEnabled") throw error;
       const { address } = this.#options.connection;
@@ -87,15 +92,20 @@ export class Bucket {
     }
   }
 
-  /** True when somebody has said that nobody acts under a bucket before this one. */
+  /** Begins another generation, in which nothing is known, and says which; all who listen hear. */
+  async begin(generation: number): Promise<void> {
+    await this.#jetstream.publish(this.#subject(bucketKey(generation, BEGUN)));
+  }
+
+  /** True when somebody has said that nobody acts under what was there before. */
   async isOpened(generation: number): Promise<boolean> {
-    return (await this.#read(bucketKey(generation, OPENED))) !== undefined;
+    const mark = await this.#read(bucketKey(generation, OPENED));
+    return mark !== undefined && new TextDecoder().decode(mark.data) === this.#life;
   }
 
   /** Says so. */
   async markOpened(generation: number): Promise<void> {
-    const subject = this.#subject(bucketKey(generation, OPENED));
-    await this.#jetstream.publish(subject, "{}", { timeout: ADMIN_TIMEOUT_MS });
+    await this.#jetstream.publish(this.#subject(bucketKey(generation, OPENED)), this.#life);
   }
 
   /** Resolves once the outcome is known; rejects when it is not. */
@@ -122,7 +132,7 @@ export class Bucket {
   }
 
   /** The records as they stand, each at the latest revision that this walk met. */
-  async records(generation: number): Promise<Entry[]> {
+  async records({ generation, count }: BucketState): Promise<Entry[]> {
     const { connection, names } = this.#options;
     const inbox = createInbox();
     const subscription = connection.client.subscribe(inbox);
@@ -136,7 +146,7 @@ export class Bucket {
     });
     const walk = Promise.all([entriesOf(subscription), consumer]);
     try {
-      return (await connection.within(ADMIN_TIMEOUT_MS, walk))[0];
+      return (await within(connection, ADMIN_TIMEOUT_MS + count * RECORD_MS, walk))[0];
     } finally {
       subscription.unsubscribe();
     }
@@ -152,32 +162,43 @@ export class Bucket {
     return (await this.#manager!.streams.getMessage(stream, query)) ?? undefined;
   }
 
-  async #info({ streams }: JetStreamManager): Promise<StreamInfo | undefined> {
-    try {
-      return await streams.info(this.#options.names.stream);
-    } catch (error) {
-      if ((error as JetStreamApiError).code !== STREAM_NOT_FOUND) throw error;
-      return undefined;
-    }
+  /**
+   * What the server forgets it forgets when it starts: what was said in one life of it holds in no
+   * other. Servers of a cluster that keep replicas start one by one, and forget nothing.
+   */
+  get #life(): string {
+    const { server_id: life, cluster } = this.#options.connection.client.info ?? {};
+    return `${cluster ?? life}`;
   }
 
-  async #make({ streams }: JetStreamManager): Promise<StreamInfo> {
+  async #find(): Promise<BucketState> {
+    this.#manager ??= await this.#jetstream.jetstreamManager(false);
+    const begun = { subjects_filter: this.#subject(`*.${BEGUN}`) };
+    const { streams } = this.#manager;
+    const { created, config, state } = await streams.info(this.#options.names.stream, begun);
+    this.#check(config);
+    const later = Object.keys(state.subjects ?? {}).map((subject) => {
+      return Number.parseInt(subject.slice(this.#subject("").length), 10);
+    });
+    const generation = Math.max(Date.parse(created), ...later);
+    return { generation, revision: state.last_seq, count: state.messages };
+  }
+
+  async #make(): Promise<void> {
     const { names, replicas = 1 } = this.#options;
     this.#checkVersion(replicas);
-    try {
-      return await streams.add({
-        ...this.#essentials(replicas),
-        name: names.stream,
-        discard: DiscardPolicy.New,
-        duplicate_window: nanos(DUPLICATE_WINDOW_MS),
-        allow_rollup_hdrs: true,
-        allow_direct: false,
-      });
-    } catch (error) {
+    const making = this.#manager!.streams.add({
+      ...this.#essentials(replicas),
+      name: names.stream,
+      discard: DiscardPolicy.New,
+      duplicate_window: nanos(DUPLICATE_WINDOW_MS),
+      allow_rollup_hdrs: true,
+      allow_direct: false,
+    });
+    await making.catch((error: JetStreamApiError) => {
       // Somebody else has made it meanwhile, and not quite like this.
-      if ((error as JetStreamApiError).code !== NAME_IN_USE) throw error;
-      return streams.info(names.stream);
-    }
+      if (error.code !== NAME_IN_USE) throw error;
+    });
   }
 
   /** What a bucket must be like, whoever made it. */
@@ -207,9 +228,8 @@ export class Bucket {
   #checkVersion(replicas: number): void {
     const version = this.#options.connection.client.info?.version ?? "0";
     const minimum = replicas > 1 ? REPLICATED_VERSION_MIN : VERSION_MIN;
-    if (version.localeCompare(minimum, "en", { numeric: true }) >= 0) return;
     const purpose = `keep a bucket of ${replicas} replicas`;
-    throw new CatgaError("BROKER_TOO_OLD", { broker: `nats-server ${version}`, purpose, minimum });
+    checkAge(`nats-server ${version}`, version, [minimum, purpose]);
   }
 }
 

@@ -1,10 +1,11 @@
 /** The NATS driver: nodes of any machines that reach one broker, or one cluster of brokers. */
 import type { NatsConnection } from "@nats-io/transport-node";
+import { sayExposure } from "../tcp/exposure.ts";
 import { CatgaError } from "../../base/errors.ts";
 import type { Driver } from "../../ports/driver.ts";
+import { type Access, exposureTo, openConnection, serversOf } from "./access.ts";
 import { NatsAuthority } from "./authority.ts";
 import { Bucket } from "./bucket.ts";
-import { type Access, Connection, openConnection, serversOf } from "./connection.ts";
 import { NatsLink } from "./link.ts";
 import { namesOf } from "./subject.ts";
 
@@ -41,16 +42,17 @@ export function nats(given: string | NatsOptions = {}): Driver {
   if (replicas !== undefined && ![1, 2, 3, 4, 5].includes(replicas)) {
     throw new RangeError(`Cannot use replicas ${replicas}: write 1 to 5`);
   }
-  const servers = serversOf(options);
-  const address = ready ? "the given connection" : servers.map(({ host }) => host).join(", ");
+  const servers = ready ? [new URL(`nats://${ready.getServer()}`)] : serversOf(options);
+  const address = servers.map(({ host }) => host).join(", ");
   return {
     name: "nats",
-    async connect({ cluster, incarnation, leaseMs, clock }) {
+    async connect({ cluster, incarnation, leaseMs, clock, unsafe }) {
       if (ready?.isClosed()) {
         throw new CatgaError("BROKER_UNREACHABLE", { address, reason: "it is closed" });
       }
       const client = ready ?? (await openConnection(options, servers, incarnation));
-      const connection = new Connection(client, { clock, address, isOwn: ready === undefined });
+      await sayExposure(exposureTo(servers, client.info, options), unsafe);
+      const connection = { client, clock, address, isOwn: ready === undefined };
       const names = namesOf(prefix, cluster);
       const bucket = new Bucket({ connection, names, replicas });
       return {

@@ -8,10 +8,16 @@
  * again: at once when `connected` tells them that the way is open.
  */
 import { Buffer } from "node:buffer";
-import type { Msg, Subscription } from "@nats-io/transport-node";
+import type { Msg } from "@nats-io/transport-node";
 import { FRAME_BYTES_MAX } from "../../base/limits.ts";
 import type { Link, LinkListener, LinkPeer } from "../../ports/link.ts";
-import type { Connection, ConnectionListener } from "./connection.ts";
+import {
+  type Connection,
+  type ConnectionListener,
+  subscribe,
+  watch,
+  within,
+} from "./connection.ts";
 import { textOf, token } from "./subject.ts";
 
 /** A frame of which not all parts have come. */
@@ -24,6 +30,8 @@ interface Assembly {
 /** Its number in its frame, how many there are, and its bytes. */
 type Part = readonly [part: number, parts: number, data: Uint8Array];
 
+/** A broker that hangs is not waited for. */
+const FLUSH_MS_MAX = 500;
 /** Says: this node's connection is there anew. */
 const HELLO = "hello";
 
@@ -33,7 +41,7 @@ export class NatsLink implements Link, ConnectionListener {
   readonly #nodes: string;
   #self = "";
   #listener: LinkListener | undefined;
-  #subscription: Subscription | undefined;
+  #unsubscribe: () => void = () => {};
   #frames = 0;
   /** The subjects of those this node has sent to, by incarnation. */
   readonly #subjects = new Map<string, string>();
@@ -44,27 +52,24 @@ export class NatsLink implements Link, ConnectionListener {
   constructor(connection: Connection, nodes: string) {
     this.#connection = connection;
     this.#nodes = nodes;
-    connection.listen(this);
+    watch(connection, this);
   }
 
   async open(incarnation: string, listener: LinkListener): Promise<string> {
-    const { client } = this.#connection;
     this.#listener = listener;
     this.#self = this.#nodes + token(incarnation);
-    const callback = (error: Error | null, message: Msg): void => {
-      if (error === null) this.#receive(message);
-    };
-    this.#subscription = client.subscribe(this.#self, { callback });
+    this.#unsubscribe = subscribe(this.#connection, this.#self, (each) => this.#receive(each));
     // Others may be told of this node from now on: the broker must know of it first.
-    await client.flush();
+    await this.#connection.client.flush();
     return this.#self;
   }
 
   send({ incarnation }: LinkPeer, frame: Uint8Array): void {
-    const { client, isUp } = this.#connection;
+    const { client } = this.#connection;
+    // There is none while the broker is away.
     const bytesMax = client.info?.max_payload;
-    const isOpen = this.#listener !== undefined && isUp && bytesMax !== undefined;
-    if (!isOpen || frame.length > FRAME_BYTES_MAX) return;
+    const isOpen = this.#listener !== undefined && bytesMax !== undefined;
+    if (!isOpen || client.isClosed() || frame.length > FRAME_BYTES_MAX) return;
     const subject = this.#subjects.get(incarnation) ?? this.#nodes + token(incarnation);
     this.#subjects.set(incarnation, subject);
     if (frame.length <= bytesMax) return client.publish(subject, frame, { reply: this.#self });
@@ -83,8 +88,14 @@ export class NatsLink implements Link, ConnectionListener {
 
   async close(): Promise<void> {
     this.#listener = undefined;
-    if (!this.#connection.client.isClosed()) this.#subscription?.unsubscribe();
-    await this.#connection.release(this);
+    const { client, isOwn } = this.#connection;
+    this.#unsubscribe();
+    if (client.isClosed()) return;
+    // What cannot be sent in time is lost, as frames may be.
+    const sent = client.info === undefined ? Promise.resolve() : client.flush();
+    await within(this.#connection, FLUSH_MS_MAX, sent).catch(() => {});
+    // The authority has no use for it any more, whichever of them is closed first.
+    if (isOwn) await client.close();
   }
 
   up(): void {

@@ -6,6 +6,7 @@
  * nothing is sent a second time behind our back, which the library does by default.
  */
 import type { Redis, RedisOptions as ClientOptions } from "ioredis";
+import type { Exposure } from "../tcp/exposure.ts";
 import { CatgaError, isCatgaError } from "../../base/errors.ts";
 import { HANDSHAKE_TIMEOUT_MS } from "../../base/limits.ts";
 import { loadOptional } from "../../base/optional.ts";
@@ -32,11 +33,7 @@ export interface RedisOptions {
 }
 
 /** A server as connections are opened to it. */
-export interface Access {
-  /** For errors: host and port, no password. */
-  readonly address: string;
-  /** True when what is said there can be read or forged on its way. */
-  readonly isReadable: boolean;
+export interface Access extends Exposure {
   /** A client that is not connected yet. */
   makeClient(): Promise<Redis>;
 }
@@ -55,6 +52,10 @@ const ONE_CONNECTION = {
   // What the server says of itself is looked at by us; the right to ask may be missing.
   enableReadyCheck: false,
   disableClientInfo: true,
+  // Of a client of one's own: reading the log takes as long as nothing changes.
+  commandTimeout: undefined,
+  socketTimeout: undefined,
+  enableAutoPipelining: false,
   // Replies shaped the same on every version.
   protocol: 2,
   replyMapping: "legacy",
@@ -70,10 +71,11 @@ export function accessOf(options: RedisOptions): Access {
   const { client } = options;
   const settings: ClientOptions = client === undefined ? settingsOf(options) : client.options;
   const { host = "127.0.0.1", port = 6379, path, tls, password } = settings;
-  const isLocal = /^(?:127\.|localhost$|\[?::1)/.test(host) || typeof path === "string";
   return {
     address: path ?? `${host}:${port}`,
-    isReadable: !isLocal && (tls === undefined || (password ?? "") === ""),
+    hosts: path === undefined ? [host] : [],
+    hasLogin: (password ?? "") !== "",
+    hasTls: tls !== undefined,
     async makeClient() {
       if (client !== undefined) return client.duplicate(ONE_CONNECTION);
       const library = await loadOptional("ioredis", () => import("ioredis"));

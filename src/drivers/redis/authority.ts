@@ -27,6 +27,8 @@ const BEATS_PER_LEASE = 16;
 const READ_COUNT = 1_000;
 /** An idle log answers after this, which shows that it is still there. */
 const BLOCK_MS = 500;
+/** Everything is a long answer: sessions that are over stay, and there may be thousands. */
+const BOOT_MORE_MS = 2_000;
 /** The server is not the one it was, or its rights are not: look again whom we talk to. */
 const ANOTHER = /^(?:GENERATION|READONLY|NOPERM|WRONGTYPE)/;
 
@@ -185,7 +187,8 @@ export class RedisAuthority implements Authority {
   ): Promise<unknown> {
     const { keys, log } = this.#parts;
     try {
-      return await connection.call("EVAL", script, keys.length, ...keys, ...args);
+      const work = connection.commanding.call("EVAL", script, keys.length, ...keys, ...args);
+      return await connection.within(work, script === scripts.BOOT ? BOOT_MORE_MS : 0);
     } catch (error) {
       const { name, message } = error as Error;
       if (ANOTHER.test(message)) connection.end(error as Error);

@@ -5,6 +5,7 @@
  * away without a word is not waited for.
  */
 import type { Redis } from "ioredis";
+import { checkAge } from "../tcp/exposure.ts";
 import { type Backoff, backoffMs } from "../../base/backoff.ts";
 import type { Clock } from "../../base/clock.ts";
 import type { Logger } from "../../base/logger.ts";
@@ -28,7 +29,6 @@ const FORGETS =
   "Redis forgets what it acknowledged when it dies, and all entities in memory end then: " +
   "set appendonly yes";
 const EVICTS = "Redis may drop records when its memory is short: set maxmemory-policy noeviction";
-const READABLE = "Redis is used over a network without a password or without TLS";
 /** Waits before a connection is opened anew: a server that comes back has much to do. */
 const REOPEN: Backoff = { firstMs: 40, longestMs: 500 };
 /** One failure of so many is said: one in some ten seconds. */
@@ -37,7 +37,7 @@ const SAID_TRIES = 25;
 /** See the file's header. */
 export class Connection {
   readonly listening: Redis;
-  readonly #commanding: Redis;
+  readonly commanding: Redis;
   readonly #clock: Clock;
   readonly #answerMs: number;
   readonly #waiting = new Set<(error: Error) => void>();
@@ -45,7 +45,7 @@ export class Connection {
   #onEnd: (error: Error) => void = () => {};
 
   private constructor([commanding, listening]: readonly Redis[], clock: Clock, answerMs: number) {
-    this.#commanding = commanding!;
+    this.commanding = commanding!;
     this.listening = listening!;
     this.#clock = clock;
     this.#answerMs = answerMs;
@@ -84,7 +84,7 @@ export class Connection {
   /** Sends a command once. */
   call(command: string, ...args: readonly (string | number | Buffer)[]): Promise<unknown> {
     if (this.#ended !== undefined) return Promise.reject(this.#ended);
-    return this.within(this.#commanding.call(command, ...args));
+    return this.within(this.commanding.call(command, ...args));
   }
 
   /** What becomes of `work`, unless the connection ends first, as it does when that takes long. */
@@ -109,7 +109,7 @@ export class Connection {
   end(error: Error): void {
     if (this.#ended !== undefined) return;
     this.#ended = error;
-    this.#commanding.disconnect();
+    this.commanding.disconnect();
     this.listening.disconnect();
     for (const reject of this.#waiting) reject(error);
     this.#waiting.clear();
@@ -142,7 +142,7 @@ export class Connection {
    * @throws {CatgaError} BROKER_TOO_OLD, BROKER_READ_ONLY
    */
   async inspect({ access, log }: Dialer): Promise<void> {
-    const { address, isReadable } = access;
+    const { address } = access;
     const info = await this.call("INFO").catch((error: Error) => {
       if (error.message.startsWith("NOPERM")) return "";
       throw error;
@@ -150,14 +150,10 @@ export class Connection {
     const lines = String(info).matchAll(/^(\w+):(.*?)\r?$/gm);
     const facts = new Map(Array.from(lines, ([, name = "", value = ""]) => [name, value]));
     const version = facts.get("redis_version") ?? MINIMUM;
-    if (version.localeCompare(MINIMUM, "en", { numeric: true }) < 0) {
-      const broker = `Redis ${version} at ${address}`;
-      throw new CatgaError("BROKER_TOO_OLD", { broker, purpose: "join", minimum: MINIMUM });
-    }
+    checkAge(`Redis ${version} at ${address}`, version, [MINIMUM, "join"]);
     if (facts.get("role") === "slave") throw new CatgaError("BROKER_READ_ONLY", { address });
     const evicts = !["noeviction", undefined].includes(facts.get("maxmemory_policy"));
     if (facts.get("aof_enabled") === "0") log.warn({ address }, FORGETS);
     if (evicts && facts.get("maxmemory") !== "0") log.warn({ address }, EVICTS);
-    if (isReadable) log.warn({ address }, READABLE);
   }
 }

@@ -1,4 +1,5 @@
 /** `catga/redis`: several machines that meet at a Redis server. */
+import { sayExposure } from "../tcp/exposure.ts";
 import type { Driver } from "../../ports/driver.ts";
 import { checkName } from "../../protocol/ids.ts";
 import { accessOf, type RedisOptions } from "./access.ts";
@@ -26,9 +27,10 @@ export function redis(options: string | RedisOptions = {}): Driver {
   const gates = new Map<string, number>();
   return {
     name: "redis",
-    async connect({ cluster, leaseMs, clock, random, log }) {
+    async connect({ cluster, leaseMs, clock, random, log, unsafe }) {
       const keys = keysOf(prefix, cluster);
       const parts = { access, clock, random, log };
+      await sayExposure(access, unsafe);
       return {
         authority: new RedisAuthority({ ...parts, keys, leaseMs, gates }),
         link: new PubSubLink({ ...parts, channels: `{${prefix}:${cluster}}:to:` }),

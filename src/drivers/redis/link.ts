@@ -48,7 +48,7 @@ export class PubSubLink implements Link {
   }
 
   send(to: LinkPeer, frame: Uint8Array): void {
-    if (frame.length > FRAME_BYTES_MAX || to.address === "") return;
+    if (frame.length > FRAME_BYTES_MAX) return;
     this.#peers.add(to.incarnation);
     this.#publish(FRAME, to.incarnation, frame);
   }

@@ -1,6 +1,7 @@
 /**
- * Frames on a TCP connection: four bytes of length, little endian, then as many bytes. A length
- * beyond the limit ends the connection before a byte of it is kept.
+ * Frames on a TCP connection: four bytes of length, little endian, then as many bytes. The highest
+ * bit of the length marks news, where a connection carries both them and the frames of a link. A
+ * length beyond the limit ends it before a byte of it is kept.
  */
 import { Buffer } from "node:buffer";
 import type { Socket } from "node:net";
@@ -8,6 +9,7 @@ import { systemClock } from "../../base/clock.ts";
 import { FRAME_BYTES_MAX } from "../../base/limits.ts";
 
 const PREFIX_BYTES = 4;
+const NEWS_BIT: number = 2 ** 31;
 const HANG_UP_MS = 200;
 
 /** An object of JSON that nobody has checked yet. */
@@ -35,7 +37,7 @@ export class Wire implements JsonWire {
   /** With fewer bytes than these there is nothing to be done. */
   #needed = PREFIX_BYTES;
   /** Is given the next frame, or nothing for one that is too large. */
-  #each: ((frame: Uint8Array | undefined) => boolean) | undefined;
+  #each: ((frame: Uint8Array | undefined, isNews: boolean) => boolean) | undefined;
   #error = new Error("the connection closed");
 
   constructor(socket: Socket) {
@@ -55,9 +57,9 @@ export class Wire implements JsonWire {
   }
 
   /** Writes one frame; what the socket cannot take at once it keeps. */
-  write(frame: Uint8Array): void {
+  write(frame: Uint8Array, isNews = false): void {
     const bytes = Buffer.allocUnsafe(PREFIX_BYTES + frame.length);
-    bytes.writeUInt32LE(frame.length, 0);
+    bytes.writeUInt32LE(frame.length + (isNews ? NEWS_BIT : 0), 0);
     bytes.set(frame, PREFIX_BYTES);
     this.#socket.write(bytes);
   }
@@ -82,8 +84,8 @@ export class Wire implements JsonWire {
   /**
    * Calls `each` with every frame; `false`, like a frame that is too large, ends the connection.
    */
-  receive(each: (frame: Uint8Array) => boolean): void {
-    this.#each = (frame) => frame !== undefined && each(frame);
+  receive(each: (frame: Uint8Array, isNews: boolean) => boolean): void {
+    this.#each = (frame, isNews) => frame !== undefined && each(frame, isNews);
     this.#drain();
   }
 
@@ -108,7 +110,9 @@ export class Wire implements JsonWire {
     while (this.#each !== undefined && this.#length >= this.#needed) {
       // Joined when a frame is whole, not with each chunk: a large frame comes in many.
       const bytes = this.#chunks.length === 1 ? this.#chunks[0]! : Buffer.concat(this.#chunks);
-      const length = bytes.readUInt32LE(0);
+      const head = bytes.readUInt32LE(0);
+      const isNews = head >= NEWS_BIT;
+      const length = isNews ? head - NEWS_BIT : head;
       const isTooLarge = length > this.frameBytesMax;
       const end = isTooLarge ? bytes.length : PREFIX_BYTES + length;
       this.#chunks = [bytes];
@@ -117,7 +121,7 @@ export class Wire implements JsonWire {
       this.#chunks = bytes.length === end ? [] : [bytes.subarray(end)];
       this.#length -= end;
       this.#needed = PREFIX_BYTES;
-      if (this.#each(isTooLarge ? undefined : bytes.subarray(PREFIX_BYTES, end))) continue;
+      if (this.#each(isTooLarge ? undefined : bytes.subarray(PREFIX_BYTES, end), isNews)) continue;
       this.#each = undefined;
       this.destroy();
     }
@@ -154,7 +158,7 @@ function deaf(): boolean {
 }
 
 /** Reads one frame of JSON, or `undefined` when it is none or no object. */
-function readJson(frame: Uint8Array): Json | undefined {
+export function readJson(frame: Uint8Array): Json | undefined {
   try {
     const value: unknown = JSON.parse(new TextDecoder().decode(frame));
     return typeof value === "object" && value !== null ? (value as Json) : undefined;

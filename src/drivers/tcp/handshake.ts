@@ -19,18 +19,21 @@ import { CatgaError } from "../../base/errors.ts";
 import { FRAME_BYTES_MAX, HANDSHAKE_TIMEOUT_MS, PROTOCOL } from "../../base/limits.ts";
 import { hangUp, Wire } from "./wire.ts";
 
-/** Nodes of one machine meet on its loopback. */
-export const HOST = "127.0.0.1";
-
 /** Who talks, and what for; both sides share all but the incarnation. */
 export interface Identity {
   readonly cluster: string;
   readonly secret: string;
-  readonly purpose: "authority" | "link";
+  readonly purpose: "authority" | "link" | "node";
   readonly incarnation: string;
 }
 
-/** A port of loopback that is listened on. */
+/** Where to listen; port 0 is any that is free. */
+export interface Place {
+  readonly host: string;
+  readonly port: number;
+}
+
+/** A port that is listened on. */
 export interface Door {
   readonly address: string;
   /** Gives the port back, and hangs up on whoever came by it. */
@@ -38,9 +41,7 @@ export interface Door {
 }
 
 const HANDSHAKE_BYTES_MAX = 4_096;
-const NO_CATGA =
-  "something else listens there; give all nodes a free port by transport " +
-  '"tcp://127.0.0.1:<port>"';
+const NO_CATGA = "something else listens there; give the nodes a port of their own";
 
 /**
  * Connects to `address` and introduces itself.
@@ -50,7 +51,7 @@ const NO_CATGA =
  */
 export async function dial(address: string, who: Identity): Promise<Wire> {
   const { cluster, purpose, incarnation } = who;
-  const [host = "", port = ""] = address.split(":");
+  const [, host = "", port] = /^(.*):(\d+)$/.exec(address) ?? [];
   return converse(connect({ host, port: Number(port), noDelay: true }), async (wire) => {
     const { catga, protocol, cluster: theirs, nonce: theirNonce } = await wire.read();
     if (catga !== true || typeof protocol !== "number") {
@@ -72,11 +73,11 @@ export async function dial(address: string, who: Identity): Promise<Wire> {
 }
 
 /**
- * Listens on `port`, or on any that is free for 0; `welcome` hears of every caller that has
- * introduced itself. Rejects with the socket's own error.
+ * Listens at `place`; `welcome` hears of every caller that has introduced itself. Rejects with the
+ * socket's own error.
  */
 export function openDoor(
-  port: number,
+  place: Place,
   who: Identity,
   welcome: (incarnation: string, wire: Wire) => void,
 ): Promise<Door> {
@@ -91,9 +92,9 @@ export function openDoor(
   });
   return new Promise((resolve, reject) => {
     server.on("error", reject); // Later ones are of single connections.
-    server.listen({ host: HOST, port, exclusive: true }, () => {
+    server.listen({ ...place, exclusive: true }, () => {
       resolve({
-        address: `${HOST}:${(server.address() as AddressInfo).port}`,
+        address: `${place.host}:${(server.address() as AddressInfo).port}`,
         close() {
           server.close();
           for (const socket of sockets) hangUp(socket);

@@ -1,0 +1,21 @@
+/** The driver of a fixed list of nodes: direct links, fixed placement, no take-over, no broker. */
+import type { Driver } from "../../ports/driver.ts";
+import { sayExposure } from "../tcp/exposure.ts";
+import { FixedAuthority } from "./authority.ts";
+import type { Member } from "./list.ts";
+
+const REMEDY = "keep it to a private network";
+
+/** The nodes of `list`, which is the same everywhere; see `ClusterOptions.nodes`. */
+export function fixed(list: readonly Member[]): Driver {
+  return {
+    name: "fixed",
+    async connect(context) {
+      const address = `The list ${list.map((member) => member.address).join(", ")}`;
+      const exposure = { address, hosts: list.map(({ host }) => host), hasLogin: true };
+      await sayExposure({ ...exposure, hasTls: false }, context.unsafe, REMEDY);
+      const authority = new FixedAuthority(context, list);
+      return { authority, link: authority.link, isFixed: true };
+    },
+  };
+}
