@@ -191,4 +191,20 @@ describe.if(brokersAreWanted())("one node's way to the server", () => {
     proxy.close();
     neverTwoCopies();
   }, 40_000);
+
+  test("is blocked while it is alone: its id is free when its lease is over", async () => {
+    const server = await serve();
+    const proxy = await Proxy.to(server.port);
+    const place = placeAt(server.url);
+    const first = await join(through(proxy, place), "n1");
+    await askAll(first);
+    forgetTurns();
+    const load = loadOf([first]);
+    proxy.block();
+    const second = await join(place, "n1");
+    await askAll(second);
+    await load.end();
+    proxy.close();
+    neverTwoCopies();
+  }, 30_000);
 });
