@@ -19,7 +19,7 @@ export const MUTATIONS: readonly Mutation[] = [
     from: "if (this.nowMs >= this.leaseUntilMs) return false;",
     to: "",
     kind: "chaos",
-    seed: 12,
+    seed: 7,
   },
   {
     rule: "L5 observers wait for the whole lease",
