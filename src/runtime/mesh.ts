@@ -215,11 +215,20 @@ export class Mesh implements LinkListener, PeerOwner, ChannelOwner {
     this.#channels.get(note.group)?.[note.shard]?.redirected(note, peer);
   }
 
-  /** What had been accepted went with its shard, unless that died with `incarnation`. */
+  /**
+   * What had been accepted went with its shard, unless that died with `incarnation`. Of what
+   * `incarnation` itself had accepted and given away before it died, nobody knows whether it had
+   * run there, and its answer is lost. Who left had brought all answers home.
+   */
   #lossOf(call: RemoteCall, incarnation: string): Error | undefined {
     const record = this.#recordOf(call);
     if (!call.isAccepted || record === undefined) return undefined;
-    const isLost = record.owner === incarnation || isStale(call.epoch, record.cleanSince);
+    const { sessions } = this.context.view;
+    const hadIt = call.sentTo !== undefined && call.sentTo === this.#peers.get(incarnation);
+    const isLost =
+      record.owner === incarnation ||
+      isStale(call.epoch, record.cleanSince) ||
+      (hadIt && sessions.get(incarnation)?.record.state === "dead");
     return isLost ? outcomeUnknown(call, "the owner's node died") : undefined;
   }
 

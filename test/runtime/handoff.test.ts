@@ -140,6 +140,32 @@ describe("an entity that moves", () => {
     expect(new Set(await nodesOf(cluster, "n1"))).toEqual(new Set(["n1", "n2"]));
   });
 
+  test("whose answers died with the node it left: their outcome is unknown at once", async () => {
+    await using cluster = await start();
+    await cluster.join("caller", { entities: [] });
+    const calls = IDS.map((id) =>
+      cluster
+        .node("caller")
+        .entity(Box, id)
+        .send({ type: "wait" }, { timeout: "1h" })
+        .then(
+          () => "answered",
+          (error: { code: string }) => error.code,
+        ),
+    );
+    await cluster.advance("1s");
+    // They end, are answered to nobody, and part of them moves.
+    cluster.partition(["n1"], ["caller"]);
+    for (const end of release.values()) end();
+    await cluster.join("n2");
+    await cluster.advance("5s");
+    const owners = IDS.map((id) => cluster.node("caller").owner("box", id)?.node);
+    expect(new Set(owners)).toEqual(new Set(["n1", "n2"]));
+    cluster.kill("n1");
+    expect(await cluster.run(Promise.all(calls))).toEqual(IDS.map(() => "OUTCOME_UNKNOWN"));
+    expect(cluster.nowMs).toBeLessThan(60_000);
+  });
+
   test("brings its timers", async () => {
     await using cluster = await start();
     const first = cluster.node("n1");
