@@ -24,6 +24,7 @@ const PLAN = {
   ],
   start: [{ file: "cases/start.ts", args: ["embedded"] }],
   handoff: [{ file: "cases/handoff.ts", args: [] }],
+  state: [{ file: "cases/store.ts", args: [] }],
   scale: [
     { file: "cases/ring.ts", args: [] },
     { file: "cases/scale.ts", args: [] },

@@ -43,6 +43,11 @@ export interface ErrorDetails {
   REPLY_TOO_LARGE: { entity: string; message: string; bytes: number; bytesMax: number };
   RUNTIME_TOO_OLD: { runtime: string; version: string; minimum: string };
   SETTINGS_DIFFER: { setting: string; ours: number | string; theirs: number | string };
+  STATE_CORRUPT: { entity: string; reason: string };
+  STATE_NOT_ENCODABLE: { entity: string; reason: string };
+  STATE_TOO_LARGE: { entity: string; bytes: number; bytesMax: number };
+  STATE_TOO_NEW: { entity: string; ours: number; theirs: number };
+  STORE_UNAVAILABLE: { store: string; reason: string };
   TOO_LARGE: { what: string; bytes: number; bytesMax: number };
   UNAVAILABLE: { reason: string };
   UNKNOWN_ENTITY: { entity: string };
@@ -86,6 +91,11 @@ const CODES: { readonly [C in ErrorCode]: string } = {
   REPLY_TOO_LARGE: 'Cannot answer "{message}" of "{entity}": {bytes} bytes, at most {bytesMax}',
   RUNTIME_TOO_OLD: "Cannot run on {runtime} {version}: needs {minimum}",
   SETTINGS_DIFFER: "Cannot join with {setting} {ours}: it is {theirs} here",
+  STATE_CORRUPT: 'Cannot read the stored state of "{entity}": {reason}',
+  STATE_NOT_ENCODABLE: 'Cannot store the state of "{entity}": {reason}',
+  STATE_TOO_LARGE: 'Cannot store the state of "{entity}": {bytes} bytes, at most {bytesMax}',
+  STATE_TOO_NEW: 'Cannot read "{entity}": its state has version {theirs}, this node knows {ours}',
+  STORE_UNAVAILABLE: "Cannot use the store {store}: {reason}",
   TOO_LARGE: "Cannot send the {what}: {bytes} bytes, at most {bytesMax}",
   UNAVAILABLE: "Cannot reach the owner: {reason}",
   UNKNOWN_ENTITY: 'Cannot address "{entity}": no node hosts such entities',
@@ -101,6 +111,8 @@ const EXECUTED: { readonly [C in ErrorCode]?: Executed } = {
   OUTCOME_UNKNOWN: "maybe",
   REPLY_NOT_ENCODABLE: "yes",
   REPLY_TOO_LARGE: "yes",
+  STATE_NOT_ENCODABLE: "yes",
+  STATE_TOO_LARGE: "yes",
 };
 
 /**

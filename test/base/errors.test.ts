@@ -135,6 +135,31 @@ const EACH: { readonly [C in ErrorCode]: readonly [ErrorDetails[C], Executed, st
     "no",
     "Cannot join with shardCount 3: it is 4 here",
   ],
+  STATE_CORRUPT: [
+    { entity: "cart/42", reason: "it was cut" },
+    "no",
+    'Cannot read the stored state of "cart/42": it was cut',
+  ],
+  STATE_NOT_ENCODABLE: [
+    { entity: "cart/42", reason: "a function at .f" },
+    "yes",
+    'Cannot store the state of "cart/42": a function at .f',
+  ],
+  STATE_TOO_LARGE: [
+    { entity: "cart/42", bytes: 2, bytesMax: 1 },
+    "yes",
+    'Cannot store the state of "cart/42": 2 bytes, at most 1',
+  ],
+  STATE_TOO_NEW: [
+    { entity: "cart/42", ours: 1, theirs: 2 },
+    "no",
+    'Cannot read "cart/42": its state has version 2, this node knows 1',
+  ],
+  STORE_UNAVAILABLE: [
+    { store: "sqlite", reason: "it is locked" },
+    "no",
+    "Cannot use the store sqlite: it is locked",
+  ],
   TOO_LARGE: [
     { what: "frame", bytes: 11, bytesMax: 10 },
     "no",

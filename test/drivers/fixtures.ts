@@ -6,6 +6,7 @@ import { embedded } from "../../src/drivers/embedded/index.ts";
 import { fixed } from "../../src/drivers/fixed/index.ts";
 import { readList } from "../../src/drivers/fixed/list.ts";
 import { memory } from "../../src/drivers/memory/index.ts";
+import { memoryStore } from "../../src/drivers/memory/store.ts";
 import { nats } from "../../src/drivers/nats/index.ts";
 import { redis, type RedisOptions } from "../../src/drivers/redis/index.ts";
 import type { Driver, Ports } from "../../src/ports/driver.ts";
@@ -19,6 +20,7 @@ import type { AuthorityFixture } from "../contracts/seat.ts";
 import type { LinkFixture } from "../contracts/station.ts";
 import { freePort, uniqueName } from "./port.ts";
 import type { RedisServer } from "./redis-server.ts";
+import { storeCases } from "./store-fixture.ts";
 
 /** Says what is proved to be known; its text does not matter. */
 export const SECRET = "a secret of tests";
@@ -52,7 +54,10 @@ export async function connectPorts(
 
 /** All contracts over the memory driver. */
 export function memoryCases(): Case[] {
-  return casesOfDriver("memory", async () => memory());
+  return [
+    ...casesOfDriver("memory", async () => memory()),
+    ...storeCases("memory", async () => memoryStore()),
+  ];
 }
 
 /** All contracts over the embedded driver. */
@@ -98,11 +103,12 @@ async function fixedLinkFixture(): Promise<LinkFixture> {
 
 /** All contracts over the NATS driver and the server at `url`. */
 export function natsCases(url: () => string): Case[] {
-  return casesOfDriver("nats", async (cluster) => {
+  const contracts = casesOfDriver("nats", async (cluster) => {
     const driver = nats(url());
     await openBucket(driver, cluster);
     return driver;
   });
+  return [...contracts, ...storeCases("nats", async () => nats(url()))];
 }
 
 /**
@@ -118,7 +124,8 @@ export async function openBucket(driver: Driver, cluster: string): Promise<void>
 
 /** All contracts over the Redis driver at `server`. */
 export function redisCases(server: () => RedisServer): Case[] {
-  return casesOfDriver("redis", async () => settledRedis(server()));
+  const contracts = casesOfDriver("redis", async () => settledRedis(server()));
+  return [...contracts, ...storeCases("redis", async () => redis(server().url))];
 }
 
 /**

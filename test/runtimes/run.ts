@@ -13,6 +13,7 @@ import {
   natsCases,
   redisCases,
 } from "../drivers/fixtures.ts";
+import { sqliteCases } from "../drivers/sqlite-fixture.ts";
 import { brokersAreWanted } from "../drivers/broker-process.ts";
 import { NatsServer } from "../drivers/nats-server.ts";
 import { RedisServer } from "../drivers/redis-server.ts";
@@ -27,6 +28,7 @@ const all = [
   ...memoryCases(),
   ...embeddedCases(),
   ...fixedCases(),
+  ...sqliteCases(),
   ...(servers === undefined ? [] : natsCases(() => servers.nats.url)),
   ...(servers === undefined ? [] : redisCases(() => servers.redis)),
 ];

@@ -1,8 +1,9 @@
 /**
  * Who may import whom. Imports point down the floors; three places are held tighter: a driver sees
- * the ports and what lies below them but no other driver (`drivers/tcp` is none: it is what those
- * without a broker share), the HTTP edge sees the public door alone,
- * which proves that the door is enough, and a package is imported only where it is at home.
+ * the ports and what lies below them but no other driver (`drivers/tcp` and `drivers/broker` are
+ * none: they are what those without a broker share, and what stores at one do), the HTTP edge sees
+ * the public door alone, which proves that the door is enough, and a package is imported only where
+ * it is at home.
  */
 import { posix } from "node:path";
 import type { Check, SourceFile } from "./source.ts";
@@ -24,7 +25,7 @@ const TIGHTER: Readonly<Record<string, readonly string[]>> = {
   http: ["index.ts"],
 };
 
-const TCP = "drivers/tcp";
+const SHARED = ["drivers/tcp", "drivers/broker"];
 
 const HOMES: Readonly<Record<string, string>> = {
   "@hono/node-server": "http",
@@ -62,7 +63,7 @@ export const bordersHold: Check = (files) =>
     .filter(({ file, target }) => {
       const allowed = TIGHTER[folderOf(file.path)];
       if (allowed === undefined || homeOf(file.path) === homeOf(target)) return false;
-      return !allowed.includes(folderOf(target)) && homeOf(target) !== TCP;
+      return !allowed.includes(folderOf(target)) && !SHARED.includes(homeOf(target));
     })
     .map(({ file, target }) => `${file.path}: must not import ${target}`);
 

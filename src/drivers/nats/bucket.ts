@@ -7,15 +7,20 @@
  * are the client's own consumers, which mend themselves for longer than a lease, unseen. The bucket
  * is one that `nats kv` can read.
  */
-import { AckPolicy, DeliverPolicy, DiscardPolicy, jetstream } from "@nats-io/jetstream";
-import { RetentionPolicy, StorageType } from "@nats-io/jetstream";
-import type { JetStreamApiError, JetStreamClient, JetStreamManager } from "@nats-io/jetstream";
+import { AckPolicy, DeliverPolicy, jetstream } from "@nats-io/jetstream";
+import type { JetStreamClient, JetStreamManager } from "@nats-io/jetstream";
 import type { StreamConfig } from "@nats-io/jetstream";
 import { createInbox, type Msg, nanos } from "@nats-io/transport-node";
-import { checkAge } from "../tcp/exposure.ts";
-import { CatgaError } from "../../base/errors.ts";
 import { type CasResult, type Change, type Entry, isEntry } from "../../protocol/ledger.ts";
 import { type Connection, within } from "./connection.ts";
+import {
+  checkStream,
+  essentialsOf,
+  isNotFound,
+  isWrongSequence,
+  makeStream,
+  verdictOf,
+} from "./stream.ts";
 import { bucketKey, type Names } from "./subject.ts";
 
 /** What a bucket is made with, and how it is reached. */
@@ -35,21 +40,6 @@ export interface BucketState {
   readonly count: number;
 }
 
-const STREAM_NOT_FOUND = 10_059;
-const NAME_IN_USE = 10_058;
-/** The second is what newer servers say in a cluster. */
-const WRONG_LAST_SEQUENCE = [10_071, 10_164];
-/** A cluster of servers that looks for its leader. */
-const UNAVAILABLE = 10_008;
-/** Republished changes carry their number from here on. */
-const VERSION_MIN = "2.9.0";
-/**
- * Before, a replicated stream compared revisions ahead of its consensus: of two who raced, both
- * could win (nats-server#4320).
- */
-const REPLICATED_VERSION_MIN = "2.9.21";
-/** The broker knows an operation's id for this long; the record remembers it for longer. */
-const DUPLICATE_WINDOW_MS = 10_000;
 const ADMIN_TIMEOUT_MS = 2_000;
 /** Sessions that are over stay, so there may be thousands of records. */
 const RECORD_MS = 1;
@@ -79,16 +69,10 @@ export class Bucket {
     try {
       return await this.#find();
     } catch (error) {
-      const { name, message: what, code } = error as JetStreamApiError;
-      if (code === STREAM_NOT_FOUND) {
-        if (orMake === undefined) return undefined;
-        await this.#make();
-        return this.find();
-      }
-      const isVerdict = name === "JetStreamApiError" && code !== UNAVAILABLE;
-      if (!isVerdict && name !== "JetStreamNotEnabled") throw error;
-      const { address } = this.#options.connection;
-      throw new CatgaError("BROKER_LACKS", { address, what }, { cause: error });
+      if (!isNotFound(error)) throw verdictOf(error, this.#options.connection);
+      if (orMake === undefined) return undefined;
+      await makeStream(this.#manager!, this.#options.connection, this.#wanted());
+      return this.find();
     }
   }
 
@@ -123,7 +107,7 @@ export class Bucket {
       });
       return { ok: true, revision: seq };
     } catch (error) {
-      if (!WRONG_LAST_SEQUENCE.includes((error as JetStreamApiError).code)) throw error;
+      if (!isWrongSequence(error)) throw error;
     }
     const message = await this.#read(key);
     const current = message && entryOf(message.data, message.seq);
@@ -176,7 +160,7 @@ export class Bucket {
     const begun = { subjects_filter: this.#subject(`*.${BEGUN}`) };
     const { streams } = this.#manager;
     const { created, config, state } = await streams.info(this.#options.names.stream, begun);
-    this.#check(config);
+    checkStream(this.#options.connection, config, this.#wanted(config));
     const later = Object.keys(state.subjects ?? {}).map((subject) => {
       return Number.parseInt(subject.slice(this.#subject("").length), 10);
     });
@@ -184,52 +168,13 @@ export class Bucket {
     return { generation, revision: state.last_seq, count: state.messages };
   }
 
-  async #make(): Promise<void> {
-    const { names, replicas = 1 } = this.#options;
-    this.#checkVersion(replicas);
-    const making = this.#manager!.streams.add({
-      ...this.#essentials(replicas),
-      name: names.stream,
-      discard: DiscardPolicy.New,
-      duplicate_window: nanos(DUPLICATE_WINDOW_MS),
-      allow_rollup_hdrs: true,
-      allow_direct: false,
-    });
-    await making.catch((error: JetStreamApiError) => {
-      // Somebody else has made it meanwhile, and not quite like this.
-      if (error.code !== NAME_IN_USE) throw error;
-    });
-  }
-
-  /** What a bucket must be like, whoever made it. */
-  #essentials(replicas: number): Partial<StreamConfig> {
+  /** What the bucket must be like, whoever made it. */
+  #wanted(found?: StreamConfig): Partial<StreamConfig> {
+    const { names, replicas = found?.num_replicas ?? 1 } = this.#options;
     return {
-      subjects: [this.#subject(">")],
-      retention: RetentionPolicy.Limits,
-      max_msgs_per_subject: 1,
-      max_age: 0,
-      storage: StorageType.File,
-      num_replicas: replicas,
-      republish: { src: this.#subject(">"), dest: `${this.#options.names.feed}>` },
+      ...essentialsOf(names.bucket, replicas),
+      republish: { src: this.#subject(">"), dest: `${names.feed}>` },
     };
-  }
-
-  #check(found: StreamConfig): void {
-    this.#checkVersion(found.num_replicas);
-    const wanted = this.#essentials(this.#options.replicas ?? found.num_replicas);
-    const theirs: Readonly<Record<string, unknown>> = { ...found };
-    for (const [name, value] of Object.entries(wanted)) {
-      const texts = { ours: JSON.stringify(value), theirs: JSON.stringify(theirs[name]) };
-      const details = { setting: `${name} of stream ${found.name}`, ...texts };
-      if (texts.ours !== texts.theirs) throw new CatgaError("SETTINGS_DIFFER", details);
-    }
-  }
-
-  #checkVersion(replicas: number): void {
-    const version = this.#options.connection.client.info?.version ?? "0";
-    const minimum = replicas > 1 ? REPLICATED_VERSION_MIN : VERSION_MIN;
-    const purpose = `keep a bucket of ${replicas} replicas`;
-    checkAge(`nats-server ${version}`, version, [minimum, purpose]);
   }
 }
 

@@ -26,6 +26,15 @@ export function namesOf(prefix: string, cluster: string): Names {
   return { bucket, stream: `KV_${bucket}`, nodes: `${base}.n.`, feed: `${base}.kv.` };
 }
 
+/** The buckets of a cluster's store; no token ends in such a word, so no cluster has them. */
+export function storeBucketsOf(
+  prefix: string,
+  cluster: string,
+): { readonly records: string; readonly reminders: string } {
+  const base = `${prefix}_${token(cluster)}`;
+  return { records: `${base}_store`, reminders: `${base}_due` };
+}
+
 /** `text` as one token: letters, digits and `-` as they are, all else by its code unit. */
 export function token(text: string): string {
   return text.replaceAll(/[^A-Za-z0-9-]/g, (char) => `_${char.charCodeAt(0).toString(16)}_`);

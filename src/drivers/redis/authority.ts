@@ -78,7 +78,7 @@ export class RedisAuthority implements Authority {
     const answerMs = Math.min(AUTHORITY_TIMEOUT_MS, leaseMs / 2);
     const connection = await Connection.open(this.#parts, answerMs);
     try {
-      await connection.inspect(this.#parts);
+      await connection.inspect(this.#parts, "authority");
       const found = await this.#boot(connection);
       const isOlder = this.#isOlder(found);
       const sound = isOlder ? await this.#boot(connection, found.generation) : found;

@@ -25,9 +25,11 @@ type Open = () => Promise<void>;
 
 /** Older ones lack commands that catga uses, and care. */
 const MINIMUM = "6.2";
-const FORGETS =
-  "Redis forgets what it acknowledged when it dies, and all entities in memory end then: " +
-  "set appendonly yes";
+/** What it costs that a server keeps nothing on disk. */
+const FORGETS = {
+  authority: "Redis forgets what it acknowledged when it dies, and all entities in memory end then",
+  store: "Redis forgets the stored state of entities when it dies, all since its last snapshot",
+} as const;
 const EVICTS = "Redis may drop records when its memory is short: set maxmemory-policy noeviction";
 /** Waits before a connection is opened anew: a server that comes back has much to do. */
 const REOPEN: Backoff = { firstMs: 40, longestMs: 500 };
@@ -46,7 +48,7 @@ export class Connection {
 
   private constructor([commanding, listening]: readonly Redis[], clock: Clock, answerMs: number) {
     this.commanding = commanding!;
-    this.listening = listening!;
+    this.listening = listening ?? commanding!;
     this.#clock = clock;
     this.#answerMs = answerMs;
   }
@@ -56,8 +58,13 @@ export class Connection {
    *
    * @throws {CatgaError} BROKER_UNREACHABLE, BROKER_REFUSED, MISSING_PACKAGE
    */
-  static async open({ access, clock }: Dialer, answerMs: number): Promise<Connection> {
-    const clients = [await access.makeClient(), await access.makeClient()];
+  static async open(
+    { access, clock }: Dialer,
+    answerMs: number,
+    listens: "listens" | "is silent" = "listens",
+  ): Promise<Connection> {
+    const clients = [await access.makeClient()];
+    if (listens === "listens") clients.push(await access.makeClient());
     const connection = new Connection(clients, clock, answerMs);
     // The promise of connect() says only that the connection is closed; the reason comes by event.
     let cause: Error | undefined;
@@ -141,7 +148,7 @@ export class Connection {
    *
    * @throws {CatgaError} BROKER_TOO_OLD, BROKER_READ_ONLY
    */
-  async inspect({ access, log }: Dialer): Promise<void> {
+  async inspect({ access, log }: Dialer, port: keyof typeof FORGETS): Promise<void> {
     const { address } = access;
     const info = await this.call("INFO").catch((error: Error) => {
       if (error.message.startsWith("NOPERM")) return "";
@@ -153,7 +160,8 @@ export class Connection {
     checkAge(`Redis ${version} at ${address}`, version, [MINIMUM, "join"]);
     if (facts.get("role") === "slave") throw new CatgaError("BROKER_READ_ONLY", { address });
     const evicts = !["noeviction", undefined].includes(facts.get("maxmemory_policy"));
-    if (facts.get("aof_enabled") === "0") log.warn({ address }, FORGETS);
+    if (facts.get("aof_enabled") === "0")
+      log.warn({ address }, `${FORGETS[port]}: set appendonly yes`);
     if (evicts && facts.get("maxmemory") !== "0") log.warn({ address }, EVICTS);
   }
 }

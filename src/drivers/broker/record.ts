@@ -1,0 +1,138 @@
+/**
+ * What a store at a broker keeps of an entity: lines, and then its data as it is.
+ *
+ * ```
+ * <version>
+ * <fence>
+ * <operation>
+ * <shard>
+ * <due, or nothing>
+ * <version under which that was said first, or nothing>
+ * <data; a record without this line is of an entity that was deleted>
+ * ```
+ *
+ * A version is the time of its write and some chance, and always above the one before. So no number
+ * comes twice where a broker goes back in time, or has forgotten a deletion: a version that
+ * somebody remembers from before is not that of another record that was written since.
+ */
+import { CatgaError } from "../../base/errors.ts";
+import type { Clock } from "../../base/clock.ts";
+import type { Random } from "../../base/random.ts";
+import type { StoredRecord, StoreResult, StoreWrite } from "../../ports/store.ts";
+import { entityKey } from "../../protocol/ids.ts";
+
+/** A record as a broker has it. */
+export interface BrokerRecord extends StoredRecord {
+  /** Which write it was. */
+  readonly operation: string;
+  readonly shard: number;
+  readonly dueMs: number | undefined;
+  /** Since which version it is due then. */
+  readonly dueVersion: number | undefined;
+}
+
+/** A write that was given the version and the operation it keeps, however often it is tried. */
+export interface Plan {
+  readonly write: StoreWrite;
+  readonly operation: string;
+  readonly version: number;
+}
+
+/** Plans that a broker is given at a time. */
+export interface Batch {
+  readonly plans: readonly Plan[];
+  /** True once it was sent: what became of it may be unknown from then on. */
+  wasSent: boolean;
+}
+
+/** Versions of one millisecond. */
+const VERSIONS_PER_MS = 1_024;
+/** More would be too much at a time for a broker that has others to serve. */
+const BATCH_WRITES_MAX = 256;
+const BATCH_CHARS_MAX = 2 * 1_048_576;
+const HEAD = /^(\d+)\n([^\n]*)\n([^\n]*)\n(\d+)\n([^\n]*)\n(\d*)(\n|$)/;
+
+/**
+ * Plans for `writes`.
+ *
+ * @throws {CatgaError} STATE_TOO_LARGE
+ */
+export function plansOf(
+  writes: readonly StoreWrite[],
+  { clock, random }: { readonly clock: Clock; readonly random: Random },
+  bytesMax: number,
+): Plan[] {
+  const nowMs = Math.floor(clock.wallMs());
+  const batch = random.text(20);
+  return writes.map((write, i) => {
+    checkSize(write, bytesMax);
+    const now = nowMs * VERSIONS_PER_MS + Math.floor(random.fraction() * VERSIONS_PER_MS);
+    return { write, operation: `${batch}.${i}`, version: Math.max(now, write.expected + 1) };
+  });
+}
+
+/** `plans` in parts that a broker takes at a time. */
+export function batchesOf(plans: readonly Plan[]): Batch[] {
+  const batches: Plan[][] = [];
+  let [batch, chars]: [Plan[], number] = [[], 0];
+  for (const plan of plans) {
+    chars += plan.write.data?.length ?? 0;
+    if (batch.length === 0 || batch.length === BATCH_WRITES_MAX || chars > BATCH_CHARS_MAX) {
+      batches.push((batch = []));
+      chars = plan.write.data?.length ?? 0;
+    }
+    batch.push(plan);
+  }
+  return batches.map((each) => ({ plans: each, wasSent: false }));
+}
+
+/** The record that `plan` writes. */
+export function textOfRecord({ write, operation, version }: Plan, dueVersion?: number): string {
+  const { fence, shard, dueMs = "", data } = write;
+  const lines = [version, fence, operation, shard, dueMs, dueVersion ?? "", data];
+  return (data === undefined ? lines.slice(0, -1) : lines).join("\n");
+}
+
+/** The record that a text is. Throws a `SyntaxError` for a text that is none. */
+export function recordOf(text: string): BrokerRecord {
+  const [head, ...lines] = HEAD.exec(text) ?? [];
+  if (head === undefined) throw new SyntaxError("it has a record that cannot be read");
+  const [version, fence, operation, shard, dueMs, dueVersion, end] = lines;
+  return {
+    version: Number(version),
+    fence: fence!,
+    operation: operation!,
+    shard: Number(shard),
+    dueMs: dueMs === "" ? undefined : Number(dueMs),
+    dueVersion: dueVersion === "" ? undefined : Number(dueVersion),
+    data: end === "\n" ? text.slice(head.length) : undefined,
+  };
+}
+
+/** Why a write is given up that {@link resultOf} says nothing of. */
+export const IN_DOUBT = "it did not confirm a write in time, and has a later one now";
+
+/**
+ * What became of `plan` when `found` stands there and it cannot be carried out any more; undefined
+ * when that cannot be told: what `wasSent` before may have been, and have been replaced since.
+ */
+export function resultOf(
+  { write, operation }: Plan,
+  found: BrokerRecord | undefined,
+  wasSent: boolean,
+): StoreResult | undefined {
+  if (found?.operation === operation) return { ok: true, version: found.version };
+  if (wasSent && (found?.version ?? 0) > write.expected) return undefined;
+  return { ok: false, current: storedOf(found) };
+}
+
+/** A record as it is told. */
+export function storedOf(found: BrokerRecord | undefined): StoredRecord | undefined {
+  return found && { version: found.version, fence: found.fence, data: found.data };
+}
+
+function checkSize({ entity: name, id, data = "" }: StoreWrite, bytesMax: number): void {
+  const bytes = data.length * 3 <= bytesMax ? 0 : new TextEncoder().encode(data).length;
+  const entity = entityKey(name, id);
+  if (bytes > bytesMax) throw new CatgaError("STATE_TOO_LARGE", { entity, bytes, bytesMax });
+}

@@ -1,0 +1,72 @@
+/** What a store in memory keeps: records under compare-and-set by version and fence. */
+import type {
+  DueEntity,
+  StoredEntity,
+  StoredRecord,
+  StoreKey,
+  StorePage,
+  StoreResult,
+  StoreWrite,
+} from "../../ports/store.ts";
+import { entityKey } from "../../protocol/ids.ts";
+
+/** Entities of a page. */
+const PAGE_MAX = 500;
+
+/** See the file's header. */
+export class Shelf {
+  readonly #kept = new Map<string, StoredEntity>();
+  /** For each type and shard, when whose first reminder is due. */
+  readonly #due = new Map<string, Map<string, number>>();
+
+  /** Everything that is kept of an entity. */
+  get({ entity, id }: Pick<StoreKey, "entity" | "id">): StoredEntity | undefined {
+    return this.#kept.get(entityKey(entity, id));
+  }
+
+  /** As a store does. */
+  load(key: StoreKey): StoredRecord | undefined {
+    const kept = this.get(key);
+    return kept && { version: kept.version, fence: kept.fence, data: kept.data };
+  }
+
+  /** Carries `write` out or refuses it. */
+  write({ expected, ...write }: StoreWrite): StoreResult {
+    const current = this.load(write);
+    const isStale = current !== undefined && write.fence < current.fence;
+    if (isStale || (current?.version ?? 0) !== expected) return { ok: false, current };
+    const version = expected + 1;
+    this.#kept.set(entityKey(write.entity, write.id), { ...write, version });
+    this.#remind(write);
+    return { ok: true, version };
+  }
+
+  /** As a store does. */
+  due(where: Omit<StoreKey, "id">, untilMs: number, limit: number): DueEntity[] {
+    return [...(this.#due.get(placeOf(where)) ?? [])]
+      .filter(([, dueMs]) => dueMs <= untilMs)
+      .sort(([, one], [, other]) => one - other)
+      .slice(0, limit)
+      .map(([id, dueMs]) => ({ id, dueMs }));
+  }
+
+  /** As a store does. */
+  page(after = ""): StorePage {
+    const keys = [...this.#kept.keys()].filter((key) => key > after).sort();
+    const found = keys.slice(0, PAGE_MAX).map((key) => this.#kept.get(key)!);
+    return { found, next: keys.length > PAGE_MAX ? keys[PAGE_MAX - 1] : undefined };
+  }
+
+  #remind({ id, dueMs, ...where }: Omit<StoreWrite, "expected">): void {
+    const place = placeOf(where);
+    const entities = this.#due.get(place) ?? new Map<string, number>();
+    if (dueMs === undefined) entities.delete(id);
+    else entities.set(id, dueMs);
+    if (entities.size === 0) this.#due.delete(place);
+    else this.#due.set(place, entities);
+  }
+}
+
+function placeOf({ entity, shard }: Omit<StoreKey, "id">): string {
+  return `${entity}/${shard}`;
+}

@@ -1,0 +1,260 @@
+/**
+ * The store at the broker: a bucket with the records of entities (`messages.ts`), and another one
+ * of who is due (`reminders.ts`), which is written first, so that nobody is left out.
+ *
+ * - **Compare-and-set** is a publication that the broker takes only after the message that has the
+ *   expected version. Which one that is, and under which fence it was written, this node knows
+ *   since it has read or written it, or else it reads first. Whoever writes under a higher fence
+ *   meanwhile writes another message; so the broker need not compare fences.
+ * - **Unknown outcomes** are asked for again under the same operation, which the broker recognises,
+ *   or the record shows.
+ */
+import { jetstream, type JetStreamManager } from "@nats-io/jetstream";
+import { CatgaError, describeError, isCatgaError } from "../../base/errors.ts";
+import type { Random } from "../../base/random.ts";
+import type {
+  DueEntity,
+  Store,
+  StoredRecord,
+  StoreKey,
+  StorePage,
+  StoreResult,
+  StoreWrite,
+} from "../../ports/store.ts";
+import { Asking, transferMsOf } from "../broker/asking.ts";
+import * as records from "../broker/record.ts";
+import { type Connection, watch } from "./connection.ts";
+import { type Known, Messages } from "./messages.ts";
+import { Reminders } from "./reminders.ts";
+import {
+  checkStream,
+  essentialsOf,
+  isNotFound,
+  isVerdict,
+  isWrongSequence,
+  makeStream,
+  verdictOf,
+} from "./stream.ts";
+import type { storeBucketsOf } from "./subject.ts";
+
+/** What the store of one node is made of. */
+export interface NatsStoreParts {
+  readonly connection: Connection;
+  readonly random: Random;
+  readonly buckets: ReturnType<typeof storeBucketsOf>;
+  readonly shardCount: number;
+  readonly replicas: number | undefined;
+}
+
+/** What a write may replace, or what has become of it already. */
+type Place = { readonly known: Known } | { readonly result: StoreResult };
+
+/** How a batch is tried. */
+interface Attempt {
+  /** True when an earlier try may have been carried out. */
+  readonly wasSent: boolean;
+  readonly timeoutMs: number;
+}
+
+/** A broker may take more, and then lets others wait. */
+const BYTES_MAX = 8 * 1_048_576;
+/** A server that was just started loses what it is asked; asking again is harmless. */
+const ANSWER_MS = 750;
+/** Headers, and the lines before the data, take less. */
+const HEAD_BYTES = 4_096;
+
+/** See the file's header. */
+export class NatsStore implements Store {
+  readonly bytesMax: number;
+  readonly #parts: NatsStoreParts;
+  readonly #asking: Asking;
+  readonly #messages: Messages;
+  readonly #reminders: Reminders;
+  readonly #underWay = new Set<(error: Error) => void>();
+  #isUp = true;
+
+  private constructor(parts: NatsStoreParts, manager: JetStreamManager) {
+    const { client, clock, address } = parts.connection;
+    this.bytesMax = Math.min(BYTES_MAX, (client.info?.max_payload ?? BYTES_MAX) - HEAD_BYTES);
+    this.#parts = parts;
+    const mayPass = (error: unknown): boolean => !isVerdict(error) && !client.isClosed();
+    this.#asking = new Asking({ store: `NATS at ${address}`, clock, mayPass });
+    const asked = { jetstream: jetstream(client, { timeout: ANSWER_MS }), manager, clock };
+    this.#messages = new Messages(parts.buckets.records, { ...asked, life: () => this.#life() });
+    this.#reminders = new Reminders(parts.buckets.reminders, asked);
+    const cut = (): void => {
+      this.#isUp = false;
+      for (const fail of this.#underWay) fail(new Error("the connection was lost"));
+    };
+    watch(parts.connection, { up: () => void (this.#isUp = true), down: cut, closed: cut });
+  }
+
+  /**
+   * Opens it; its buckets are made when there are none.
+   *
+   * @throws {CatgaError} SETTINGS_DIFFER, BROKER_LACKS, BROKER_TOO_OLD, BROKER_UNREACHABLE
+   */
+  static async open(parts: NatsStoreParts): Promise<NatsStore> {
+    const { connection, buckets } = parts;
+    const { client, address, isOwn } = connection;
+    try {
+      const manager = await jetstream(client, { timeout: ANSWER_MS }).jetstreamManager(false);
+      await openBucket(manager, buckets.records, parts);
+      await openBucket(manager, buckets.reminders, parts);
+      await checkShards(manager, parts);
+      return new NatsStore(parts, manager);
+    } catch (error) {
+      if (isOwn) await client.close();
+      const verdict = verdictOf(error, connection);
+      if (isCatgaError(verdict)) throw verdict;
+      const details = { address, reason: describeError(error).text };
+      throw new CatgaError("BROKER_UNREACHABLE", details, { cause: error });
+    }
+  }
+
+  load(key: StoreKey): Promise<StoredRecord | undefined> {
+    return this.#ask(async () => records.storedOf(await this.#messages.read(key)));
+  }
+
+  async write(writes: readonly StoreWrite[]): Promise<StoreResult[]> {
+    const { connection, random } = this.#parts;
+    const world = { clock: connection.clock, random };
+    const batches = records.batchesOf(records.plansOf(writes, world, this.bytesMax));
+    return this.#asking.during(async () => {
+      const results: StoreResult[] = [];
+      for (const batch of batches) {
+        const work = (): Promise<StoreResult[]> => this.#unlessCut(() => this.#write(batch));
+        results.push(...(await this.#asking.persist(work)));
+      }
+      return results;
+    });
+  }
+
+  due(where: Omit<StoreKey, "id">, untilMs: number, limit: number): Promise<DueEntity[]> {
+    const read = (id: string): Promise<records.BrokerRecord | undefined> =>
+      this.#messages.read({ ...where, id });
+    return this.#ask(() => this.#reminders.due(where, { untilMs, limit }, read));
+  }
+
+  page(after = "0"): Promise<StorePage> {
+    return this.#ask(() => this.#messages.page(Number(after)));
+  }
+
+  async close(): Promise<void> {
+    const { client, isOwn } = this.#parts.connection;
+    await this.#asking.close();
+    if (isOwn) await client.close();
+  }
+
+  async #write(batch: records.Batch): Promise<StoreResult[]> {
+    const { plans, wasSent } = batch;
+    const life = this.#life();
+    const places = await Promise.all(plans.map((plan) => this.#placeOf(plan, wasSent)));
+    const isNews = plans.map(({ write: { dueMs } }, i) => {
+      const place = places[i]!;
+      return "known" in place && dueMs !== undefined && dueMs !== place.known.dueMs;
+    });
+    const news = plans.filter((_, i) => isNews[i]);
+    await Promise.all(news.map((plan) => this.#reminders.set(plan)));
+    if (life !== this.#life()) throw new Error("the connection was lost meanwhile");
+    const bytes = plans.reduce((sum, { write }) => sum + (write.data?.length ?? 0), 0);
+    const attempt = { wasSent, timeoutMs: ANSWER_MS + transferMsOf(bytes) };
+    batch.wasSent = true;
+    const work = plans.map(async (plan, i) => {
+      const place = places[i]!;
+      if ("result" in place) return place.result;
+      const since = isNews[i] ? plan.version : place.known.dueVersion;
+      const dueVersion = plan.write.dueMs === undefined ? undefined : since;
+      return this.#put({ ...plan, dueVersion }, place.known, attempt);
+    });
+    return Promise.all(work);
+  }
+
+  /** What `plan` may replace; read when this node does not know it. */
+  async #placeOf(plan: records.Plan, wasSent: boolean): Promise<Place> {
+    const known = this.#messages.replaced(plan.write);
+    if (known !== undefined) return { known };
+    const found = await this.#messages.read(plan.write);
+    const { expected, fence } = plan.write;
+    if (found?.version === expected && found.fence <= fence) return { known: found };
+    return { result: this.#end(plan, found, wasSent) };
+  }
+
+  async #put(
+    plan: records.Plan & Pick<Known, "dueVersion">,
+    before: Known,
+    { wasSent, timeoutMs }: Attempt,
+  ): Promise<StoreResult> {
+    const { write, version, operation, dueVersion } = plan;
+    const text = records.textOfRecord(plan, dueVersion);
+    const after = { version, fence: write.fence, dueMs: write.dueMs, dueVersion };
+    const publication = { text, operation, before, after, timeoutMs };
+    if (!(await this.#messages.publish(write, publication))) {
+      return this.#end(plan, await this.#messages.read(write), wasSent);
+    }
+    const { dueMs, dueVersion: since } = before;
+    if (dueMs !== undefined && since !== undefined && since !== dueVersion) {
+      this.#asking.beside(this.#reminders.remove(write, { dueMs, version: since }));
+    }
+    return { ok: true, version };
+  }
+
+  #end(plan: records.Plan, found: records.BrokerRecord | undefined, wasSent: boolean): StoreResult {
+    const result = records.resultOf(plan, found, wasSent);
+    if (result === undefined) throw this.#asking.unavailable(new Error(records.IN_DOUBT));
+    return result;
+  }
+
+  /** Which connection there is. */
+  #life(): string {
+    const { info } = this.#parts.connection.client;
+    if (!this.#isUp) throw new Error("the connection is down");
+    return `${info?.server_id}.${info?.client_id}`;
+  }
+
+  #ask<T>(work: () => Promise<T>): Promise<T> {
+    return this.#asking.ask(() => this.#unlessCut(work));
+  }
+
+  #unlessCut<T>(work: () => Promise<T>): Promise<T> {
+    return new Promise((resolve, reject) => {
+      this.#underWay.add(reject);
+      const end = (): void => void this.#underWay.delete(reject);
+      work().finally(end).then(resolve, reject);
+    });
+  }
+}
+
+async function openBucket(
+  manager: JetStreamManager,
+  bucket: string,
+  { connection, replicas }: NatsStoreParts,
+): Promise<void> {
+  const find = async (): Promise<void> => {
+    const { config } = await manager.streams.info(`KV_${bucket}`);
+    checkStream(connection, config, essentialsOf(bucket, replicas ?? config.num_replicas));
+  };
+  await find().catch(async (error: unknown) => {
+    if (!isNotFound(error)) throw error;
+    await makeStream(manager, connection, essentialsOf(bucket, replicas ?? 1));
+    await find();
+  });
+}
+
+/** The bucket remembers how many shards there are, in a key that no entity has. */
+async function checkShards(
+  manager: JetStreamManager,
+  { buckets, shardCount: ours, connection: { client } }: NatsStoreParts,
+): Promise<void> {
+  const subject = `$KV.${buckets.records}.shardCount`;
+  const options = { expect: { lastSubjectSequence: 0 }, timeout: ANSWER_MS };
+  const making = jetstream(client).publish(subject, `${ours}`, options);
+  await making.catch(async (error: unknown) => {
+    if (!isWrongSequence(error)) throw error;
+    const query = { last_by_subj: subject };
+    const found = await manager.streams.getMessage(`KV_${buckets.records}`, query);
+    const theirs = Number(found?.string());
+    if (theirs === ours) return;
+    throw new CatgaError("SETTINGS_DIFFER", { setting: "shardCount", ours, theirs });
+  });
+}

@@ -1,0 +1,244 @@
+/**
+ * The store in Redis. Everything is under one hash tag, so it stays together:
+ *
+ * | key | holds |
+ * |---|---|
+ * | `{<prefix>:<cluster>}:store` | hash: `shards`, and for each entity `<type>/<id>` its record |
+ * | `{<prefix>:<cluster>}:gone` | sorted set: deleted entities by the time of that |
+ * | `{<prefix>:<cluster>}:due:<type>:<shard>` | sorted set: ids by when they are due |
+ *
+ * One script compares version and fence and writes record and reminder, so each write is atomic,
+ * and a batch costs one step. When an answer was lost it is asked again with the same operations.
+ * The hash as a whole is what a server has kept or lost; what it has acknowledged it keeps as well
+ * as its `appendfsync` says.
+ */
+import { CatgaError } from "../../base/errors.ts";
+import type {
+  DueEntity,
+  Store,
+  StoredEntity,
+  StoredRecord,
+  StoreKey,
+  StorePage,
+  StoreResult,
+  StoreWrite,
+} from "../../ports/store.ts";
+import { entityKey } from "../../protocol/ids.ts";
+import { Asking, transferMsOf } from "../broker/asking.ts";
+import * as records from "../broker/record.ts";
+import { refusalOf } from "./access.ts";
+import { Connection, type Dialer } from "./connection.ts";
+
+/** What the store of one node is made of. */
+export interface RedisStoreParts extends Dialer {
+  /** Begins all keys. */
+  readonly tag: string;
+  readonly shardCount: number;
+}
+
+/** Redis takes far more, and stands still meanwhile for everybody. */
+const BYTES_MAX = 8 * 1_048_576;
+/** A server that writes to its disk may make everybody wait for a second. */
+const ANSWER_MS = 1_500;
+/** Entities of a page, roughly. */
+const PAGE_COUNT = 64;
+/** A deleted entity has a version and a fence for so long. */
+const GONE_MS = 7 * 86_400_000;
+/** No entity has this field: it has no slash. */
+const SHARDS = "shards";
+/** The server cannot do it now, or is not what it was: look again whom we talk to. */
+const ANOTHER = /^(?:READONLY|NOPERM|WRONGTYPE)/;
+/** It starts, or is busy with a script. */
+const LATER = /^(?:LOADING|BUSY|TRYAGAIN|MASTERDOWN|CLUSTERDOWN)/;
+
+/**
+ * KEYS: store, gone, and for each write the reminders of its type and shard. ARGV: the time until
+ * which deletions are forgotten, the time; then of each write field, expected version, fence,
+ * operation, due, record, and `-` when it deletes. The reply: of each a version, or `-` and the
+ * record that stands there.
+ */
+const WRITE: string = `
+local store, gone = KEYS[1], KEYS[2]
+for _, field in ipairs(redis.call('ZRANGEBYSCORE', gone, '-inf', ARGV[1], 'LIMIT', 0, 16)) do
+  redis.call('ZREM', gone, field)
+  redis.call('HDEL', store, field)
+end
+local results = {}
+for i = 1, #KEYS - 2 do
+  local field, expected, fence, operation, due, record, gap = unpack(ARGV, i * 7 - 4, i * 7 + 2)
+  local current = redis.call('HGET', store, field)
+  local version, stands, by = '0', '', ''
+  if current then
+    version, stands, by = string.match(current, '^(%d+)\\n([^\\n]*)\\n([^\\n]*)\\n')
+  end
+  if by == operation then
+    results[i] = version
+  elseif version ~= expected or fence < stands then
+    results[i] = '-' .. (current or '')
+  else
+    local id = string.match(field, '/(.*)$')
+    if due ~= '' then redis.call('ZADD', KEYS[i + 2], due, id) end
+    if gap == '-' then redis.call('ZADD', gone, ARGV[2], field) end
+    redis.call('HSET', store, field, record)
+    if due == '' then redis.call('ZREM', KEYS[i + 2], id) end
+    if gap == '' then redis.call('ZREM', gone, field) end
+    results[i] = string.match(record, '^%d+')
+  end
+end
+return results
+`;
+
+/** See the file's header. */
+export class RedisStore implements Store {
+  readonly bytesMax: number = BYTES_MAX;
+  readonly #parts: RedisStoreParts;
+  readonly #asking: Asking;
+  #connection: Connection | undefined;
+  #isClosed = false;
+
+  private constructor(parts: RedisStoreParts) {
+    this.#parts = parts;
+    const { clock, access } = parts;
+    this.#asking = new Asking({ store: `Redis at ${access.address}`, clock, mayPass });
+  }
+
+  /**
+   * Opens it; it is made when there is none.
+   *
+   * @throws {CatgaError} SETTINGS_DIFFER, BROKER_REFUSED, BROKER_UNREACHABLE, BROKER_TOO_OLD,
+   * BROKER_READ_ONLY, MISSING_PACKAGE
+   */
+  static async open(parts: RedisStoreParts): Promise<RedisStore> {
+    const store = new RedisStore(parts);
+    await store.#attach();
+    return store;
+  }
+
+  load({ entity, id }: StoreKey): Promise<StoredRecord | undefined> {
+    return this.#asking.ask(async () => {
+      const text = await this.#call("HGET", this.#key("store"), entityKey(entity, id));
+      return text === null ? undefined : records.storedOf(records.recordOf(text as string));
+    });
+  }
+
+  async write(writes: readonly StoreWrite[]): Promise<StoreResult[]> {
+    const batches = records.batchesOf(records.plansOf(writes, this.#parts, BYTES_MAX));
+    return this.#asking.during(async () => {
+      const results: StoreResult[] = [];
+      for (const batch of batches) {
+        results.push(...(await this.#asking.persist(() => this.#write(batch))));
+      }
+      return results;
+    });
+  }
+
+  due(where: Omit<StoreKey, "id">, untilMs: number, limit: number): Promise<DueEntity[]> {
+    return this.#asking.ask(async () => {
+      const range = ["-inf", untilMs, "WITHSCORES", "LIMIT", 0, limit];
+      const reply = await this.#call("ZRANGEBYSCORE", this.#dueKey(where), ...range);
+      return pairsOf(reply).map(([id, dueMs]) => ({ id, dueMs: Number(dueMs) }));
+    });
+  }
+
+  page(after = "0"): Promise<StorePage> {
+    return this.#asking.ask(async () => {
+      const reply = await this.#call("HSCAN", this.#key("store"), after, "COUNT", PAGE_COUNT);
+      const [next, items] = reply as [string, unknown];
+      const found = pairsOf(items).filter(([field]) => field !== SHARDS);
+      return { found: found.map(entityOf), next: next === "0" ? undefined : next };
+    });
+  }
+
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    await this.#asking.close();
+    this.#connection?.end(new Error("the store was closed"));
+  }
+
+  async #attach(): Promise<void> {
+    const { access, shardCount } = this.#parts;
+    const connection = await Connection.open(this.#parts, ANSWER_MS, "is silent");
+    try {
+      await connection.inspect(this.#parts, "store");
+      const store = this.#key("store");
+      await connection.call("HSETNX", store, SHARDS, shardCount);
+      const theirs = Number(await connection.call("HGET", store, SHARDS));
+      if (theirs !== shardCount) {
+        const details = { setting: "shardCount", ours: shardCount, theirs };
+        throw new CatgaError("SETTINGS_DIFFER", details);
+      }
+      if (this.#isClosed) throw new Error("the store was closed meanwhile");
+    } catch (error) {
+      connection.end(error as Error);
+      throw refusalOf(error, access.address);
+    }
+    this.#connection = connection;
+    connection.follow(
+      this.#parts,
+      () => !this.#isClosed,
+      () => this.#attach(),
+    );
+  }
+
+  async #write(batch: records.Batch): Promise<StoreResult[]> {
+    const { plans, wasSent } = batch;
+    const keys = [this.#key("store"), this.#key("gone")];
+    const nowMs = Math.floor(this.#parts.clock.wallMs());
+    const args: (string | number)[] = [nowMs - GONE_MS, nowMs];
+    for (const plan of plans) {
+      const { entity, id, expected, fence, data, dueMs = "" } = plan.write;
+      keys.push(this.#dueKey(plan.write));
+      const record = records.textOfRecord(plan);
+      const gap = data === undefined ? "-" : "";
+      args.push(entityKey(entity, id), expected, fence, plan.operation, dueMs, record, gap);
+    }
+    if (this.#connection?.isEnded === false) batch.wasSent = true;
+    const reply = (await this.#call("EVAL", WRITE, keys.length, ...keys, ...args)) as string[];
+    return plans.map((plan, i) => {
+      const text = reply[i]!;
+      if (!text.startsWith("-")) return { ok: true, version: Number(text) };
+      const current = text === "-" ? undefined : records.recordOf(text.slice(1));
+      const result = records.resultOf(plan, current, wasSent);
+      if (result === undefined) throw this.#asking.unavailable(new Error(records.IN_DOUBT));
+      return result;
+    });
+  }
+
+  async #call(command: string, ...args: readonly (string | number)[]): Promise<unknown> {
+    const connection = this.#connection!;
+    if (connection.isEnded) throw new Error("the connection to Redis has ended");
+    const bytes = args.reduce<number>((sum, each) => sum + `${each}`.length, 0);
+    const work = connection.commanding.call(command, ...args);
+    try {
+      return await connection.within(work, transferMsOf(bytes));
+    } catch (error) {
+      if (ANOTHER.test((error as Error).message)) connection.end(error as Error);
+      throw error;
+    }
+  }
+
+  #key(name: string): string {
+    return `${this.#parts.tag}:${name}`;
+  }
+
+  #dueKey({ entity, shard }: Omit<StoreKey, "id">): string {
+    return this.#key(`due:${entity}:${shard}`);
+  }
+}
+
+function entityOf([field, text]: readonly [string, string]): StoredEntity {
+  const { version, fence, data, shard, dueMs } = records.recordOf(text);
+  const at = field.indexOf("/");
+  const key = { entity: field.slice(0, at), id: field.slice(at + 1), shard };
+  return { ...key, version, fence, data, dueMs };
+}
+
+function pairsOf(reply: unknown): (readonly [string, string])[] {
+  const list = reply as readonly string[];
+  return list.flatMap((field, i) => (i % 2 === 0 ? [[field, list[i + 1]!] as const] : []));
+}
+
+function mayPass(error: unknown): boolean {
+  const { name, message } = error as Error;
+  return name !== "ReplyError" || LATER.test(message) || ANOTHER.test(message);
+}

@@ -1,0 +1,47 @@
+/**
+ * What a node and the thread of its store say to each other. Orders are numbered and answered by
+ * number, in any order; number 0 is the answer to the opening, which nobody asked for.
+ */
+import type { ErrorCode } from "../../base/errors.ts";
+import type { StoreKey, StoreWrite } from "../../ports/store.ts";
+
+/** When a write counts as kept: see `SqliteOptions.synchronous`. */
+export type Synchronous = "full" | "normal";
+
+/** What the thread opens. */
+export interface Place {
+  readonly file: string;
+  readonly cluster: string;
+  readonly shardCount: number;
+  readonly synchronous: Synchronous;
+}
+
+/** What is asked of the file and changes nothing. */
+export type Question =
+  | { readonly kind: "load"; readonly key: StoreKey }
+  | {
+      readonly kind: "due";
+      readonly where: Omit<StoreKey, "id">;
+      readonly untilMs: number;
+      readonly limit: number;
+    }
+  | { readonly kind: "page"; readonly after: string | undefined };
+
+/** What the thread is to do. */
+export type Work =
+  | Question
+  | { readonly kind: "write"; readonly writes: readonly StoreWrite[] }
+  | { readonly kind: "close" };
+
+/** A numbered {@link Work}. */
+export interface Order {
+  readonly number: number;
+  readonly work: Work;
+}
+
+/** What came of an order; a failure with a code is an error of catga, all others have a reason. */
+export type Answer = { readonly number: number } & (
+  | { readonly value: unknown }
+  | { readonly reason: string }
+  | { readonly code: ErrorCode; readonly details: object }
+);

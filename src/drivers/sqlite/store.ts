@@ -1,0 +1,148 @@
+/** The node's side of a store whose work is done by a thread. */
+import { Buffer } from "node:buffer";
+import { Worker } from "node:worker_threads";
+import { CatgaError, type ErrorDetails } from "../../base/errors.ts";
+import { runtimeOf } from "../../base/runtime.ts";
+import type { Store, StoreKey, StorePage, StoreWrite } from "../../ports/store.ts";
+import type { DueEntity, StoredRecord, StoreResult } from "../../ports/store.ts";
+import { entityKey } from "../../protocol/ids.ts";
+import type { Answer, Order, Place, Work } from "./order.ts";
+
+/** A record far beyond what an entity may be, and far below what SQLite takes. */
+const BYTES_MAX = 8 * 1_048_576;
+
+interface Waiting {
+  resolve(value: never): void;
+  reject(error: unknown): void;
+}
+
+/** See the file's header. */
+export class ThreadStore implements Store {
+  readonly bytesMax: number = BYTES_MAX;
+  readonly #thread: Worker;
+  readonly #waiting = new Map<number, Waiting>();
+  #outbox: Order[] = [];
+  /** 0 is the opening. */
+  #number = 0;
+  /** Why nothing is taken any more. */
+  #over: string | undefined;
+  #closing: Promise<void> | undefined;
+
+  private constructor(place: Place) {
+    this.#thread = new Worker(scriptOf(import.meta.url), {
+      workerData: place,
+      // Node.js 22 would say on the screen that its SQLite is new; others know no such flag.
+      ...(runtimeOf().name === "node" && { execArgv: ["--disable-warning=ExperimentalWarning"] }),
+    });
+    this.#thread.on("message", (answers: readonly Answer[]) => {
+      for (const answer of answers) this.#settle(answer);
+    });
+    this.#thread.on("error", (error: Error) => this.#end(`its thread failed: ${error.message}`));
+    this.#thread.on("exit", () => this.#end("its thread has ended"));
+  }
+
+  /**
+   * Opens the file of `place`.
+   *
+   * @throws {CatgaError} SETTINGS_DIFFER, STORE_UNAVAILABLE
+   */
+  static async open(place: Place): Promise<Store> {
+    const store = new ThreadStore(place);
+    try {
+      await new Promise((resolve, reject) => store.#waiting.set(0, { resolve, reject }));
+      return store;
+    } catch (error) {
+      await store.#thread.terminate();
+      throw error;
+    }
+  }
+
+  load(key: StoreKey): Promise<StoredRecord | undefined> {
+    return this.#ask({ kind: "load", key });
+  }
+
+  async write(writes: readonly StoreWrite[]): Promise<StoreResult[]> {
+    checkSizes(writes);
+    return this.#ask({ kind: "write", writes });
+  }
+
+  due(where: Omit<StoreKey, "id">, untilMs: number, limit: number): Promise<DueEntity[]> {
+    return this.#ask({ kind: "due", where, untilMs, limit });
+  }
+
+  page(after?: string): Promise<StorePage> {
+    return this.#ask({ kind: "page", after });
+  }
+
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  async #close(): Promise<void> {
+    if (this.#over === undefined) {
+      const closed = this.#ask({ kind: "close" });
+      this.#over = "it is closed";
+      // A thread that has failed meanwhile has closed its file as well.
+      await Promise.allSettled([closed]);
+    }
+    await this.#thread.terminate();
+  }
+
+  /** What is asked for in one burst goes to the thread as one message. */
+  #ask<T>(work: Work): Promise<T> {
+    if (this.#over !== undefined) return Promise.reject(unavailable(this.#over));
+    if (this.#outbox.length === 0) queueMicrotask(() => this.#send());
+    const number = ++this.#number;
+    this.#outbox.push({ number, work });
+    return new Promise<T>((resolve, reject) => this.#waiting.set(number, { resolve, reject }));
+  }
+
+  #send(): void {
+    const orders = this.#outbox;
+    this.#outbox = [];
+    this.#thread.postMessage(orders, []);
+  }
+
+  #settle(answer: Answer): void {
+    const waiting = this.#waiting.get(answer.number);
+    this.#waiting.delete(answer.number);
+    if ("value" in answer) waiting?.resolve(answer.value as never);
+    else waiting?.reject(errorOf(answer));
+  }
+
+  #end(reason: string): void {
+    this.#over ??= reason;
+    for (const waiting of this.#waiting.values()) waiting.reject(unavailable(reason));
+    this.#waiting.clear();
+  }
+}
+
+/** The thread's file beside `module`: JavaScript as the package is built, TypeScript as it is. */
+function scriptOf(module: string): URL {
+  const file = new URL(module.endsWith(".ts") ? "./thread.ts" : "./thread.js", module);
+  if (file.protocol === "file:") return file;
+  // Deno runs packages of JSR from their addresses, where threads may not start.
+  const text = encodeURIComponent(`import ${JSON.stringify(file.href)};`);
+  return new URL(`data:text/javascript,${text}`);
+}
+
+function errorOf(answer: Exclude<Answer, { readonly value: unknown }>): CatgaError {
+  if ("reason" in answer) return unavailable(answer.reason);
+  return new CatgaError(answer.code, answer.details as ErrorDetails[typeof answer.code]);
+}
+
+function unavailable(reason: string): CatgaError {
+  return new CatgaError("STORE_UNAVAILABLE", { store: "sqlite", reason });
+}
+
+/** @throws {CatgaError} STATE_TOO_LARGE, and then nothing of the batch is written */
+function checkSizes(writes: readonly StoreWrite[]): void {
+  for (const { entity: name, id, data = "" } of writes) {
+    if (data.length * 3 <= BYTES_MAX) continue;
+    const bytes = Buffer.byteLength(data);
+    if (bytes <= BYTES_MAX) continue;
+    const entity = entityKey(name, id);
+    throw new CatgaError("STATE_TOO_LARGE", { entity, bytes, bytesMax: BYTES_MAX });
+  }
+}

@@ -1,0 +1,132 @@
+/** What stores show when everything is read: an export, and the clusters it must not mix. */
+import { deepEqual, equal, ok, rejects } from "node:assert/strict";
+import type { StoredEntity } from "../../src/ports/store.ts";
+import type { Check } from "./check.ts";
+import {
+  everything,
+  failedWith,
+  fence,
+  loaded,
+  put,
+  refused,
+  someKey,
+  type StoreFixture,
+  two,
+  versionOf,
+  written,
+} from "./kept.ts";
+
+/** The part of the contract that is about everything a store has. */
+export const pageChecks: readonly Check<StoreFixture>[] = [
+  {
+    name: "page() shows everything once and whole, deleted entities as well",
+    async run(fixture) {
+      const [first, second] = await two(fixture);
+      const writes = Array.from({ length: 1_300 }, (_, n) => {
+        const key = someKey({ entity: n % 2 === 0 ? "cart" : "account", shard: n % 32 });
+        const dueMs = n % 3 === 0 ? n : undefined;
+        return put(key, { fence: fence(n), data: `data ${n}`, dueMs });
+      });
+      const versions = (await first.write(writes)).map(versionOf);
+      const ends = writes
+        .map((write, n) => ({
+          ...write,
+          expected: versions[n]!,
+          data: undefined,
+          dueMs: undefined,
+        }))
+        .filter((_, n) => n % 10 === 0);
+      for (const [n, result] of (await second.write(ends)).entries()) {
+        versions[n * 10] = versionOf(result);
+      }
+      const expected = writes.map((each, n): StoredEntity => {
+        const { expected: _, ...write } = each;
+        const isDeleted = n % 10 === 0;
+        const rest = isDeleted ? { data: undefined, dueMs: undefined } : {};
+        return { ...write, ...rest, version: versions[n]! };
+      });
+      for (const store of [first, second]) {
+        deepEqual(byId((await everything(store)).map(entityIn)), byId(expected));
+      }
+    },
+  },
+  {
+    name: "page() goes on where it was, at any store of the cluster",
+    async run(fixture) {
+      const [first, second] = await two(fixture);
+      const keys = Array.from({ length: 1_300 }, () => someKey({ shard: 9 }));
+      for (const result of await first.write(keys.map((key) => put(key)))) versionOf(result);
+      const ids: string[] = [];
+      const stores = [first, second];
+      for (let after: string | undefined, pages = 0; pages === 0 || after !== undefined; pages++) {
+        const { found, next } = await stores[pages % 2]!.page(after);
+        ids.push(...found.map(({ id }) => id));
+        after = next;
+      }
+      deepEqual(ids.sort(), keys.map(({ id }) => id).sort());
+    },
+  },
+  {
+    name: "clusters of different names never meet",
+    async run(fixture) {
+      const store = await fixture.open();
+      const suffix = someKey().id;
+      const names = ["a", "A", "a.b", "a-b", "a_b", "b"].map((name) => `${name}.${suffix}`);
+      const key = someKey();
+      await written(store, put(key, { data: "ours", dueMs: 1 }));
+      for (const cluster of [...names, suffix]) {
+        const other = await fixture.open({ cluster, shardCount: 64 });
+        equal(await loaded(other, key), undefined);
+        deepEqual(await other.due({ entity: key.entity, shard: key.shard }, 9, 9), []);
+        deepEqual(await everything(other), []);
+        await written(other, put(key, { data: cluster }));
+      }
+      for (const cluster of names) {
+        const other = await fixture.open({ cluster, shardCount: 64 });
+        equal((await loaded(other, key))?.data, cluster);
+        equal((await everything(other)).length, 1);
+      }
+      equal((await loaded(store, key))?.data, "ours");
+    },
+  },
+  {
+    name: "a store that was made with another shardCount is refused, and stays as it is",
+    async run(fixture) {
+      const store = await fixture.open({ shardCount: 32 });
+      const key = someKey();
+      const version = await written(store, put(key));
+      for (const shardCount of [31, 64]) {
+        await rejects(fixture.open({ shardCount }), failedWith("SETTINGS_DIFFER"));
+      }
+      const late = await fixture.open({ shardCount: 32 });
+      const current = { version, fence: fence(1), data: "{}" };
+      deepEqual(await loaded(late, key), current);
+      await refused(late, put(key), current);
+    },
+  },
+  {
+    name: "of those who open a new store at the same time with different shardCounts one wins",
+    async run(fixture) {
+      const counts = [32, 64, 32, 64];
+      const opened = await Promise.allSettled(
+        counts.map((shardCount) => fixture.open({ shardCount })),
+      );
+      const won = new Set(counts.filter((_, n) => opened[n]!.status === "fulfilled"));
+      equal(won.size, 1);
+      for (const [n, outcome] of opened.entries()) {
+        if (outcome.status === "fulfilled") continue;
+        ok(!won.has(counts[n]!));
+        failedWith("SETTINGS_DIFFER")(outcome.reason);
+      }
+    },
+  },
+];
+
+function entityIn(stored: StoredEntity): StoredEntity {
+  const { entity, id, shard, version, data, dueMs } = stored;
+  return { entity, id, shard, version, fence: stored.fence, data, dueMs };
+}
+
+function byId(all: readonly StoredEntity[]): StoredEntity[] {
+  return all.toSorted((one, other) => (one.id < other.id ? -1 : 1));
+}

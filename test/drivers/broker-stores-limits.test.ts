@@ -1,0 +1,198 @@
+/** Stores at a broker that is full, has what nobody can read, or keeps nothing. */
+import { afterEach, describe, expect, test } from "bun:test";
+import { jetstreamManager } from "@nats-io/jetstream";
+import { connect, type NatsConnection } from "@nats-io/transport-node";
+import { systemClock } from "../../src/base/clock.ts";
+import { silentLogger } from "../../src/base/logger.ts";
+import { nats } from "../../src/drivers/nats/index.ts";
+import { redis } from "../../src/drivers/redis/index.ts";
+import type { Store, StoreContext, StoreDriver } from "../../src/ports/store.ts";
+import { everything, fence, loaded, put, refused, someKey, written } from "../contracts/kept.ts";
+import { waitUntil } from "../contracts/wait-until.ts";
+import { brokersAreWanted } from "./broker-process.ts";
+import { NatsServer } from "./nats-server.ts";
+import { RedisServer } from "./redis-server.ts";
+import { openStore } from "./store-fixture.ts";
+import { reasonOf } from "./store-outage.ts";
+
+const DAY_MS = 86_400_000;
+const WHERE = { entity: "cart", shard: 3 };
+const LARGE = "x".repeat(20_000);
+
+const ends: (() => Promise<unknown>)[] = [];
+afterEach(async () => {
+  for (const end of ends.splice(0).toReversed()) await end();
+});
+
+async function open(driver: StoreDriver, context?: Partial<StoreContext>): Promise<Store> {
+  const store = await openStore(driver, "limits", context);
+  ends.push(() => store.close());
+  return store;
+}
+
+async function startNats(): Promise<{
+  readonly server: NatsServer;
+  readonly admin: NatsConnection;
+}> {
+  const server = await NatsServer.start();
+  ends.push(() => server.stop());
+  const admin = await connect({ servers: server.url.slice("nats://".length) });
+  ends.push(() => admin.close());
+  return { server, admin };
+}
+
+async function startRedis(...options: readonly string[]): Promise<RedisServer> {
+  const server = await RedisServer.start(...options);
+  ends.push(() => server.stop());
+  return server;
+}
+
+/** A full store refuses what is new, keeps what it has, and goes on when there is room. */
+async function overflows(
+  store: Store,
+  {
+    fill,
+    makeRoom,
+  }: { readonly fill: () => Promise<unknown>; readonly makeRoom: () => Promise<unknown> },
+): Promise<void> {
+  const [key, other] = [someKey(WHERE), someKey(WHERE)];
+  const version = await written(store, put(key, { data: "kept", dueMs: 5 }));
+  await fill();
+  await reasonOf(store.write([put(key, { expected: version, data: LARGE, dueMs: 5 })]));
+  await reasonOf(store.write([put(other, { data: LARGE })]));
+  expect(await loaded(store, key)).toEqual({ version, fence: fence(1), data: "kept" });
+  expect(await loaded(store, other)).toBeUndefined();
+  expect(await store.due(WHERE, 5, 9)).toEqual([{ id: key.id, dueMs: 5 }]);
+  await makeRoom();
+  await written(store, put(key, { expected: version, data: LARGE }));
+}
+
+/** What nobody can read is not overwritten, and the others go on. */
+async function meetsStranger(store: Store, spoil: (id: string) => Promise<unknown>): Promise<void> {
+  const [key, other] = [someKey(WHERE), someKey(WHERE)];
+  const version = await written(store, put(key));
+  const beside = await written(store, put(other));
+  await spoil(key.id);
+  expect(await reasonOf(store.load(key))).toBe("it has a record that cannot be read");
+  for (const expected of [0, version]) {
+    expect(await reasonOf(store.write([put(key, { expected, fence: fence(9) })]))).toMatch(/read/);
+  }
+  expect(await reasonOf(store.load(key))).toBe("it has a record that cannot be read");
+  await reasonOf(everything(store));
+  await written(store, put(other, { expected: beside }));
+}
+
+describe.if(brokersAreWanted())("a store at NATS", () => {
+  test("that is full refuses, and goes on when there is room", async () => {
+    const { server, admin } = await startNats();
+    const { streams } = await jetstreamManager(admin);
+    await overflows(await open(nats(server.url)), {
+      fill: () => streams.update("KV_catga_limits_store", { max_bytes: 2_000 }),
+      makeRoom: () => streams.update("KV_catga_limits_store", { max_bytes: -1 }),
+    });
+  });
+
+  test("does not overwrite what nobody can read", async () => {
+    const { server, admin } = await startNats();
+    await meetsStranger(await open(nats(server.url)), async (id) => {
+      admin.publish(`$KV.catga_limits_store.e.cart.${id}`, "a value of somebody else");
+      await admin.flush();
+    });
+  });
+
+  test("whose bucket is gone is unavailable, and makes none", async () => {
+    const { server, admin } = await startNats();
+    const { streams } = await jetstreamManager(admin);
+    const store = await open(nats(server.url));
+    const key = someKey(WHERE);
+    const version = await written(store, put(key));
+    await streams.delete("KV_catga_limits_store");
+    await reasonOf(store.load(key));
+    await reasonOf(store.write([put(key, { expected: version })]));
+    const late = await open(nats(server.url));
+    expect(await loaded(late, key)).toBeUndefined();
+    await refused(store, put(key, { expected: version }), undefined);
+  }, 15_000);
+
+  test("leaves no reminder behind that was replaced", async () => {
+    const { server, admin } = await startNats();
+    const { streams } = await jetstreamManager(admin);
+    const store = await open(nats(server.url));
+    const key = someKey(WHERE);
+    let version = 0;
+    for (let dueMs = 1; dueMs <= 50; dueMs++) {
+      version = await written(store, put(key, { expected: version, dueMs }));
+      // A write that says the same time says nothing.
+      version = await written(store, put(key, { expected: version, dueMs }));
+    }
+    await waitUntil("one is left", async () => {
+      return (await streams.info("KV_catga_limits_due")).state.messages === 1;
+    });
+    const { state } = await streams.info("KV_catga_limits_due");
+    expect(state.last_seq).toBe(50);
+    await written(store, put(key, { expected: version }));
+    await waitUntil("none is left", async () => {
+      return (await streams.info("KV_catga_limits_due")).state.messages === 0;
+    });
+  });
+
+  test("uses a connection of one's own, and leaves it open", async () => {
+    const { server, admin } = await startNats();
+    const store = await openStore(nats({ connection: admin }), "limits");
+    await written(store, put(someKey()));
+    await store.close();
+    expect(admin.isClosed()).toBe(false);
+    const other = await openStore(nats(server.url), "limits");
+    expect(await everything(other)).toHaveLength(1);
+    await other.close();
+  });
+});
+
+describe.if(brokersAreWanted())("a store at Redis", () => {
+  test("that is full refuses, and goes on when there is room", async () => {
+    const server = await startRedis();
+    await overflows(await open(redis(server.url)), {
+      fill: () => server.ask("CONFIG", "SET", "maxmemory", "1"),
+      makeRoom: () => server.ask("CONFIG", "SET", "maxmemory", "0"),
+    });
+  });
+
+  test("does not overwrite what nobody can read", async () => {
+    const server = await startRedis();
+    await meetsStranger(await open(redis(server.url)), (id) =>
+      server.ask("HSET", "{catga:limits}:store", `cart/${id}`, "a value of somebody else"),
+    );
+  });
+
+  test("that keeps nothing on disk says so", async () => {
+    const server = await startRedis("--appendonly", "no");
+    const lines: string[] = [];
+    const log = { ...silentLogger, warn: (_: object, line: string) => void lines.push(line) };
+    await open(redis(server.url), { log });
+    expect(lines).toEqual([
+      "Redis forgets the stored state of entities when it dies, all since its last snapshot: " +
+        "set appendonly yes",
+    ]);
+  });
+
+  test("forgets a deletion after a week, and gives its version to nobody", async () => {
+    const server = await startRedis();
+    let laterMs = 0;
+    const clock = { ...systemClock, wallMs: () => systemClock.wallMs() + laterMs };
+    const store = await open(redis(server.url), { clock });
+    const [key, back, other] = [someKey(WHERE), someKey(WHERE), someKey(WHERE)];
+    const gone = await written(store, put(key, { data: undefined }));
+    const left = await written(store, put(back, { data: undefined }));
+    const kept = await written(store, put(back, { expected: left, data: "back" }));
+    laterMs = 6 * DAY_MS;
+    const beside = await written(store, put(other));
+    expect((await loaded(store, key))?.version).toBe(gone);
+    laterMs = 8 * DAY_MS;
+    await written(store, put(other, { expected: beside }));
+    expect(await loaded(store, key)).toBeUndefined();
+    expect((await loaded(store, back))?.version).toBe(kept);
+    const again = await written(store, put(key, { data: "again" }));
+    expect(again).toBeGreaterThan(gone);
+    expect(await server.ask("ZCARD", "{catga:limits}:gone")).toBe(0);
+  });
+});
