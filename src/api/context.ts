@@ -89,8 +89,36 @@ export interface CommandContext<M extends Messages, S> extends BaseContext {
    * this node. An entity with a timer is not idle.
    */
   after<T extends keyof M & string>(delay: Duration, message: MessageIn<M, T>): () => void;
+  /**
+   * Sends `message` to this entity later, once (`in`) or again and again (`every`, 1 second at
+   * least), whether or not it is in memory by then, and after a restart of everything. It comes
+   * within a second or two of its time, later if nobody could; ticks that were missed come as one.
+   * Another one of the same name takes its place. Resolves when it is stored.
+   *
+   * @throws {TypeError} for an entity without persistence.
+   */
+  remind<T extends keyof M & string>(
+    name: string,
+    when: { readonly in: Duration } | { readonly every: Duration },
+    message: MessageIn<M, T>,
+  ): Promise<void>;
+  /** Resolves when there is no reminder of that name any more. */
+  forget(name: string): Promise<void>;
   /** Leaves memory after this turn; the next message meets a new activation. */
   passivate(): void;
+  /**
+   * Resolves when the state as it is now is stored: before something that must not come first.
+   *
+   * @throws {TypeError} for an entity without persistence.
+   */
+  save(): Promise<void>;
+  /**
+   * Resolves when nothing is stored any more; the next message meets a new entity. Call it last:
+   * what this turn changes afterwards is gone.
+   *
+   * @throws {TypeError} for an entity without persistence.
+   */
+  delete(): Promise<void>;
 }
 
 /** What a query's handler is given. */

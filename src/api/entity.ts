@@ -2,12 +2,14 @@
 import { type Duration, durationMs } from "../base/duration.ts";
 import { CatgaError, cut } from "../base/errors.ts";
 import { IDLE_MS, MAILBOX_CAPACITY } from "../base/limits.ts";
+import { isWhole } from "../base/shape.ts";
 import { isThenable } from "../base/thenable.ts";
 import { checkName, entityKey } from "../protocol/ids.ts";
 import {
   type EntityDefinition,
   type MessageSpec,
   type PassivationReason,
+  type Persistence,
   Refused,
 } from "../runtime/definition.ts";
 import type { BaseContext, CommandContext, Handlers } from "./context.ts";
@@ -24,8 +26,16 @@ export interface EntityOptions<_N extends string, M extends Messages, S> {
   /** The state of an entity that has none yet. */
   readonly state: (id: string) => S;
   readonly handlers: Handlers<M, NoInfer<S>>;
-  /** State lives in memory, for as long as the activation does. @default "none" */
-  readonly persistence?: "none";
+  /**
+   * Whether state outlives memory. `none`: it ends with the activation. `write-behind`: it is
+   * stored within a second; a node that dies loses that much. `write-through`: an answer leaves
+   * when what its turn did is stored. @default "none"
+   */
+  readonly persistence?: Persistence;
+  /** Of the state's shape; what newer code has stored is refused, never overwritten. @default 1 */
+  readonly version?: number;
+  /** Makes a state of today of one that was stored under an older `version`. */
+  readonly migrate?: (old: unknown, version: number) => NoInfer<S>;
   /** Leaves memory when unused for so long. @default "10m" */
   readonly idle?: Duration;
   /** Messages waiting at most; one more is refused with MAILBOX_FULL. @default 1024 */
@@ -55,8 +65,11 @@ export interface Contract<N extends string, M extends Messages> extends Entity<N
 }
 
 const DEFINITIONS = new WeakMap<AnyEntity, EntityDefinition>();
-const OPTIONS =
-  "messages state handlers persistence idle mailboxCapacity activated deactivated".split(" ");
+const OPTIONS = (
+  "messages state handlers persistence version migrate idle mailboxCapacity activated " +
+  "deactivated"
+).split(" ");
+const PERSISTENCES: readonly unknown[] = ["none", "write-behind", "write-through"];
 
 /**
  * Declares an entity type with its code. The name is cluster-wide: letters, digits, `_`, `.`, `-`.
@@ -119,15 +132,19 @@ function createDefinition(name: string, options: AnyOptions): EntityDefinition {
   for (const [type, def] of Object.entries(options.messages)) {
     messages.set(type, specOf(name, messageOptions(def), [type, handlers[type] as Run]));
   }
-  const { state, activated, deactivated } = options as unknown as EntityDefinition;
-  return { name, messages, idleMs, mailboxCapacity, state, activated, deactivated };
+  const { state, activated, deactivated, migrate } = options as unknown as EntityDefinition;
+  const { persistence = "none", version = 1 } = options;
+  const kept = { persistence, version, migrate };
+  return { name, messages, idleMs, mailboxCapacity, state, ...kept, activated, deactivated };
 }
 
 function whyNot(options: AnyOptions): string | undefined {
-  const { messages, handlers, persistence = "none" } = options;
+  const { messages, handlers, persistence = "none", version = 1, migrate } = options;
   const extra = Object.keys(options).find((option) => !OPTIONS.includes(option));
   if (extra !== undefined) return `no option "${extra}"`;
-  if (persistence !== "none") return `persistence "${String(persistence)}" is not there`;
+  if (!PERSISTENCES.includes(persistence)) return `no persistence "${persistence}"`;
+  if (!isWhole(version) || version === 0) return "version must be a whole number from 1";
+  if (migrate !== undefined && typeof migrate !== "function") return "migrate must be a function";
   if (typeof options.state !== "function") return "state must be a function";
   const mute = Object.keys(messages).find(
     (type) => !Object.hasOwn(handlers, type) || typeof handlers[type] !== "function",

@@ -18,6 +18,7 @@ import { embedded } from "../drivers/embedded/index.ts";
 import { listOf, type Member, nodeOfList } from "../drivers/fixed/list.ts";
 import { memory } from "../drivers/memory/index.ts";
 import type { Driver } from "../ports/driver.ts";
+import type { StoreDriver } from "../ports/store.ts";
 import { checkName } from "../protocol/ids.ts";
 import type { EntityDefinition } from "../runtime/definition.ts";
 import type { NodeSettings } from "../runtime/node-context.ts";
@@ -25,6 +26,11 @@ import { type AnyEntity, definitionOf } from "./entity.ts";
 
 /** A driver as a value; what it does is the house's own business. */
 export interface Transport {
+  readonly name: string;
+}
+
+/** A store as a value; what it does is the house's own business. */
+export interface StateStore {
   readonly name: string;
 }
 
@@ -38,6 +44,13 @@ export type TransportUrl = `${"nats" | "tls" | "redis" | "rediss" | "tcp"}://${s
 export interface ClusterOptions<E extends readonly AnyEntity[]> {
   /** @default several processes on this machine, no broker */
   readonly transport?: TransportUrl | Transport;
+  /**
+   * Where entities with `persistence` are kept: `sqlite({ file })`, `nats({ … })`, `redis({ … })`.
+   *
+   * @default the broker of the transport; without one `catga/<cluster>.db` in `$XDG_STATE_HOME` or
+   * `~/.local/state`
+   */
+  readonly store?: StateStore;
   /** Clusters of different names never meet. @default "catga" */
   readonly name?: string;
   /** @default host name and a random suffix */
@@ -76,8 +89,10 @@ export interface ClusterOptions<E extends readonly AnyEntity[]> {
 /** The options of any node. */
 export type Given = ClusterOptions<readonly AnyEntity[]>;
 
-const OPTIONS =
-  "transport name nodeId endpoint weight shardCount nodes secret heartbeat log entities".split(" ");
+const OPTIONS = [
+  ..."transport nodes store name nodeId endpoint weight shardCount".split(" "),
+  ..."secret heartbeat log entities".split(" "),
+];
 
 /** What the environment may say, so that one program runs on a laptop and in a cluster. */
 const VARIABLES = {
@@ -129,8 +144,10 @@ export function settingsOf(options: Given, random: Random): NodeSettings {
   const nodeId = named ?? `${hostName()}-${random.text(6)}`;
   checkName(cluster, "cluster name");
   checkName(nodeId, "node id");
+  const driver = list === undefined ? driverOf(options.transport) : fixedBy(list);
   return {
-    driver: list === undefined ? driverOf(options.transport) : fixedBy(list),
+    driver,
+    store: storeOf(options.store, driver),
     cluster,
     nodeId,
     endpoint: options.endpoint,
@@ -146,6 +163,22 @@ export function settingsOf(options: Given, random: Random): NodeSettings {
 function secretOf(secret: string | undefined): string | undefined {
   if (secret === undefined || (typeof secret === "string" && secret !== "")) return secret;
   throw new TypeError("Cannot use an empty secret: write a text that nobody guesses, or none");
+}
+
+/** Keeps entities in a file of this machine, for transports that have no store of their own. */
+const IN_A_FILE: StoreDriver = {
+  name: "sqlite",
+  open: async (context) => (await import("../drivers/sqlite/index.ts")).sqlite().open(context),
+};
+
+/** A transport may be a store, too; what was named as one has to be. */
+function storeOf(named: StateStore | undefined, driver: Driver): StoreDriver | undefined {
+  const store = named ?? driver;
+  if (typeof (store as Partial<StoreDriver>).open === "function") return store as StoreDriver;
+  if (named !== undefined) {
+    throw new TypeError(`Cannot use store "${named.name}": it is no store of catga`);
+  }
+  return driver.name === "embedded" || driver.name === "fixed" ? IN_A_FILE : undefined;
 }
 
 function driverOf(transport: TransportUrl | Transport | undefined): Driver {
@@ -169,24 +202,27 @@ function driverOf(transport: TransportUrl | Transport | undefined): Driver {
 }
 
 /** The driver is loaded when it is needed: the client of its broker need not be installed. */
-function brokerAt(url: string): Driver {
-  return /^rediss?:/.test(url)
-    ? lazy("redis", "ioredis", async () => (await import("../drivers/redis/index.ts")).redis(url))
-    : lazy("nats", "@nats-io/transport-node @nats-io/jetstream", async () =>
-        (await import("../drivers/nats/index.ts")).nats(url),
-      );
+function brokerAt(url: string): Driver & StoreDriver {
+  const isRedis = /^rediss?:/.test(url);
+  const packages = isRedis ? "ioredis" : "@nats-io/transport-node @nats-io/jetstream";
+  const make = async (): Promise<Driver & StoreDriver> =>
+    isRedis
+      ? (await import("../drivers/redis/index.ts")).redis(url)
+      : (await import("../drivers/nats/index.ts")).nats(url);
+  let made: Promise<Driver & StoreDriver> | undefined;
+  const load = (): Promise<Driver & StoreDriver> => (made ??= loadOptional(packages, make));
+  return {
+    name: isRedis ? "redis" : "nats",
+    connect: async (context) => (await load()).connect(context),
+    open: async (context) => (await load()).open(context),
+  };
 }
 
 function fixedBy(list: readonly Member[]): Driver {
-  return lazy("fixed", "catga", async () =>
-    (await import("../drivers/fixed/index.ts")).fixed(list),
-  );
-}
-
-function lazy(name: string, packages: string, load: () => Promise<Driver>): Driver {
   return {
-    name,
-    connect: async (context) => (await loadOptional(packages, load)).connect(context),
+    name: "fixed",
+    connect: async (context) =>
+      (await import("../drivers/fixed/index.ts")).fixed(list).connect(context),
   };
 }
 

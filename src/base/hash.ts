@@ -4,6 +4,11 @@ import { xxHash32 } from "js-xxhash";
 /** 32-bit hash of `text`, from 0 to 2^32 - 1; `seed` gives an independent function. */
 export type Hash = (text: string, seed?: number) => number;
 
+/** A number by which a text that was damaged is told from the one it was; all of it counts. */
+export function checksum(text: string): number {
+  return xxHash32(encoder.encode(text));
+}
+
 const BYTES_MAX = 1_024;
 const encoder = new TextEncoder();
 const bytes = new Uint8Array(BYTES_MAX);

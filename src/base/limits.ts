@@ -74,6 +74,12 @@ export const RETRIES_MAX = 100;
 /** Waits before a call, or joining, is tried again. */
 export const RETRY: Backoff = { firstMs: 50, longestMs: 2_000 };
 
+/** What write-behind may lose: answers of so long, and what was under way. */
+export const WRITE_BEHIND_MS = 1_000;
+
+/** How often a node looks into the store whose reminders are due soon. */
+export const REMINDER_SCAN_MS = 30_000;
+
 /** Membership changes within this time cause one rebalance, not several. */
 export const SETTLE_MS = 50;
 /** Handoffs a node begins with; each that ends makes room for one more: heirs begin cold. */

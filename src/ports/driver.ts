@@ -4,6 +4,7 @@ import type { Logger } from "../base/logger.ts";
 import type { Random } from "../base/random.ts";
 import type { Authority } from "./authority.ts";
 import type { Link } from "./link.ts";
+import type { Store } from "./store.ts";
 
 /** What a driver is told about the node it serves. */
 export interface DriverContext {
@@ -27,6 +28,8 @@ export interface DriverContext {
 export interface Ports {
   readonly authority: Authority;
   readonly link: Link;
+  /** Where entities are kept unless another store is named: opened, and closed with the node. */
+  readonly store?: Store;
   /** True where every shard has its node for good: nothing is claimed and nothing moves. */
   readonly isFixed?: boolean;
 }

@@ -1,43 +1,43 @@
 /**
  * An entity in memory: its state, its mailbox, its turns.
  *
- * Turns start in arrival order; a command runs alone, queries run beside each other. A handler that
- * returns no promise runs at once, on the stack of whoever brought the message, when nothing is
- * waiting: that is what a million messages per second are made of. What must not overlap is guarded
- * by `#running`. An activation hangs in the idle wheel all its life and looks, when its time comes,
- * whether it was used since: being used costs one store, not a timer.
+ * Turns start in arrival order; a command runs alone, queries beside each other. When nothing is
+ * waiting, a handler that returns no promise runs on the stack of whoever brought the message: that
+ * is what a million messages per second are made of. An activation hangs in the idle wheel all its
+ * life and looks, when its time comes, whether it was used since.
  */
 import Denque from "denque";
-import { CatgaError, describeError } from "../base/errors.ts";
+import { CatgaError } from "../base/errors.ts";
 import { isThenable } from "../base/thenable.ts";
 import { WheelEntry } from "../base/timer-wheel.ts";
 import { KeyedWork } from "./dedup-window.ts";
 import type { PassivationReason } from "./definition.ts";
+import { Keeper, type KeptEntity } from "./keeper.ts";
+import type { Loaded } from "./loader.ts";
 import type { OwnedShard, Resident } from "./owned-shard.ts";
-import { answer, failureOf, type HookEnd, runHook } from "./outcome.ts";
+import { answer, failureOf, runActivated, runDeactivated } from "./outcome.ts";
 import type { Packet } from "./packet.ts";
-import { Luggage, TurnContext, type TurnEntity, type TurnHome } from "./turn-context.ts";
+import { Luggage, TurnContext, type TurnHome } from "./turn-context.ts";
 import type { Work } from "./work.ts";
 
 /** What an activation needs of the entity type around it. */
 export interface ActivationHost extends TurnHome {
-  /** Brings messages that outlived the activation to the entity. */
-  redeliver(id: string, shard: OwnedShard, works: readonly Work[]): void;
-  /** The activation is over. */
-  forget(activation: Activation, reason: PassivationReason): void;
+  /** The activation is over; messages that outlived it go where the entity is next. */
+  forget(activation: Activation, reason: PassivationReason, waiting: readonly Work[]): void;
 }
 
 /** Where an activation comes from. */
-type Origin = Pick<Packet, "state"> & { readonly shard: OwnedShard };
+type Origin = Pick<Packet, "state" | "stored"> & { readonly shard: OwnedShard };
 
-type Phase = "opening" | "live" | "closing" | "closed";
+type Phase = "loading" | "opening" | "live" | "closing" | "closed";
 
 /** See the file's header. */
-export class Activation extends WheelEntry implements TurnEntity, Resident {
+export class Activation extends WheelEntry implements KeptEntity, Resident {
   readonly id: string;
   readonly host: ActivationHost;
   readonly shard: OwnedShard;
   state: unknown;
+  readonly keeper: Keeper | undefined;
   #phase: Phase = "live";
   /** Queries that run, or -1 while a command or a hook does. */
   #running = 0;
@@ -46,49 +46,74 @@ export class Activation extends WheelEntry implements TurnEntity, Resident {
   #isQueued = false;
   #closing: PassivationReason | undefined;
   #isFrozen = false; // No turn starts: the shard may go to another node.
-  #aborter: AbortController | undefined;
   #luggage: Luggage | undefined;
   #openError: CatgaError | undefined;
 
   /** With `state` it goes on where another activation ended. */
-  constructor(id: string, host: ActivationHost, { shard, state }: Origin) {
+  constructor(id: string, host: ActivationHost, { shard, state, stored }: Origin) {
     super();
     this.id = id;
     this.host = host;
     this.shard = shard;
     this.#usedMs = host.context.slices.nowMs;
-    this.state = state === undefined ? host.definition.state(id) : state.value;
+    const { definition, context } = host;
+    const isKept = context.store !== undefined && definition.persistence !== "none";
+    if (isKept) this.keeper = new Keeper(this, context.store, stored?.[0]);
+    if (state !== undefined) this.state = state.value;
+    else if (isKept) this.#phase = "loading";
+    else this.state = definition.state(id);
     host.context.idleWheel.add(this, this.#usedMs + host.definition.idleMs);
   }
 
-  /** Aborts when this activation ends. */
   get signal(): AbortSignal {
-    this.#aborter ??= new AbortController();
-    return this.#aborter.signal;
+    return this.luggage.aborter.signal;
   }
 
-  /** What it has beside its state. */
   get luggage(): Luggage {
     return (this.#luggage ??= new Luggage());
   }
 
-  /** Messages that wait. */
   get waitingCount(): number {
     return this.#waiting?.length ?? 0;
   }
 
-  /** Runs the activation hook, before the first message. */
+  /** Loads what is stored and runs the activation hook, before the first message. */
   open(): void {
-    const { activated } = this.host.definition;
-    if (activated === undefined) return;
-    this.#phase = "opening";
-    this.#runHook(
-      () => activated(new TurnContext(this, Number.POSITIVE_INFINITY)),
-      (failure) => {
-        if (failure !== undefined) return this.#abandon(failure.error);
-        this.#phase = "live";
-      },
+    const { keeper } = this;
+    if (keeper === undefined || this.#phase === "live") return this.#activate();
+    this.#running = -1;
+    keeper.load().then(
+      (loaded) => this.#loaded(loaded),
+      (error: CatgaError) => this.#abandon(error),
     );
+  }
+
+  #loaded({ state, answers, reminders }: Loaded): void {
+    this.#running = 0;
+    this.state = state;
+    for (const answer of answers) this.luggage.dedup.keep(answer);
+    for (const reminder of reminders) this.luggage.remindersOf(this).set(reminder);
+    const early = this.#takeWaiting();
+    this.#phase = "live";
+    this.#activate();
+    // What was answered once is known only now.
+    for (const work of early) {
+      const refusal = this.post(work);
+      if (refusal !== undefined) work.fail(refusal);
+    }
+    this.#closeIfDone();
+  }
+
+  #activate(): void {
+    if (this.host.definition.activated === undefined) return;
+    this.#phase = "opening";
+    this.#running = -1;
+    runActivated(this, (error) => {
+      this.#running = 0;
+      if (error !== undefined) return this.#abandon(error);
+      this.#phase = "live";
+      this.resume();
+    });
   }
 
   /** Takes a message in, and runs it now or lets it wait; or says why there is no room for it. */
@@ -103,10 +128,8 @@ export class Activation extends WheelEntry implements TurnEntity, Resident {
     if (waitingCount >= capacity) {
       return new CatgaError("MAILBOX_FULL", { entity: this.host.keyOf(this.id), capacity });
     }
-    if (work.dedup !== undefined && work.spec.kind === "command") {
-      const { cleanSince } = this.shard;
-      const arrival = { entity: this.host.keyOf(this.id), nowMs: context.wheel.nowMs, cleanSince };
-      const admitted = this.luggage.dedup.admit(work, arrival);
+    if (this.#phase !== "loading" && work.dedup !== undefined && work.spec.kind === "command") {
+      const admitted = this.luggage.admit(work, this);
       if (admitted === undefined) return undefined;
       work = admitted;
     }
@@ -131,52 +154,57 @@ export class Activation extends WheelEntry implements TurnEntity, Resident {
     this.#closeIfDone();
   }
 
-  /** No turn runs, no hook. */
   get isQuiet(): boolean {
-    return this.#running === 0;
+    return this.#running === 0 && this.keeper?.isBusy !== true;
   }
 
-  /** Starts no turn until it is thawed; the shard hears when it has become quiet. */
+  stored(): void {
+    if (this.#phase !== "closing") return this.resume();
+    if (this.#running !== 0) return;
+    if (this.keeper?.isBusy === true) this.keeper.flush();
+    else this.#finish();
+  }
+
+  discard(): void {
+    this.#closing = "error";
+    this.abort();
+    this.#closeIfDone();
+  }
+
   freeze(): void {
     this.#isFrozen = true;
+    this.keeper?.flush();
   }
 
-  /** Goes on. */
   thaw(): void {
     this.#isFrozen = false;
     this.resume();
   }
 
-  /**
-   * Ends the activation after the turns that run; what waits is delivered to the next one. For a
-   * shutdown there is none: then every message that was accepted has its turn first.
-   */
+  /** What waits is for the next activation; for a shutdown there is none, so it has its turn. */
   passivate(reason: PassivationReason): void {
     this.#closing = reason === "shutdown" ? reason : (this.#closing ?? reason);
     this.#closeIfDone();
   }
 
-  /** Tells handlers that run to give up. */
   abort(): void {
-    this.#aborter?.abort();
+    this.#luggage?.abort();
   }
 
   /** Its time in the idle wheel is over: passivate, or wait for the rest. */
   override expire(): void {
     const { definition, context } = this.host;
-    const { idleWheel, slices } = context;
-    const untilMs = this.#usedMs + definition.idleMs;
+    const { nowMs } = context.idleWheel;
     const isIdle = this.#running === 0 && this.waitingCount === 0 && this.#phase === "live";
-    const isFree = this.#luggage?.isEmpty(idleWheel.nowMs) !== false;
-    if (isIdle && isFree && untilMs <= idleWheel.nowMs) {
-      return this.passivate("idle");
-    }
-    const fromMs = isIdle ? untilMs : slices.nowMs + definition.idleMs;
-    idleWheel.add(this, Math.max(fromMs, idleWheel.nowMs + 1));
+    const untilMs = (isIdle ? this.#usedMs : context.slices.nowMs) + definition.idleMs;
+    const isFree = this.#luggage?.isEmpty(nowMs) !== false;
+    if (isIdle && isFree && untilMs <= nowMs) this.passivate("idle");
+    else context.idleWheel.add(this, Math.max(untilMs, nowMs + 1));
   }
 
   #mayStart(work: Work): boolean {
     if (this.#phase !== "live" || this.#running < 0 || this.#isFrozen) return false;
+    if (this.keeper?.isStuck === true) return false;
     if (this.#closing !== undefined && this.#closing !== "shutdown") return false;
     return work.spec.kind === "query" || this.#running === 0;
   }
@@ -219,7 +247,8 @@ export class Activation extends WheelEntry implements TurnEntity, Resident {
     }
     this.#running = work.spec.kind === "query" ? this.#running - 1 : 0;
     this.#usedMs = slices.nowMs;
-    if (error === undefined) answer(this, work, value);
+    if (this.keeper !== undefined) this.keeper.ended(work, error, value);
+    else if (error === undefined) answer(this, work, value);
     else work.fail(error);
     if (this.waitingCount > 0) this.resume();
     else if (this.#closing !== undefined || this.#isFrozen) this.#closeIfDone();
@@ -227,55 +256,39 @@ export class Activation extends WheelEntry implements TurnEntity, Resident {
 
   #closeIfDone(): void {
     if (this.#phase !== "live" || this.#running !== 0) return;
+    if (this.keeper?.isBusy === true && (this.#isFrozen || this.#closing !== undefined)) {
+      return this.keeper.flush();
+    }
     if (this.#isFrozen && !this.shard.isPacking) return this.shard.changed();
     if (this.#closing === undefined) return;
     if (this.#closing !== "shutdown" || this.waitingCount === 0) this.#close(this.#closing);
   }
 
   #close(reason: PassivationReason): void {
-    const { deactivated } = this.host.definition;
     this.#phase = "closing";
-    if (deactivated === undefined) return this.#finish();
-    const context = new TurnContext(this, Number.POSITIVE_INFINITY);
-    this.#runHook(
-      () => deactivated(context, reason),
-      (failure) => {
-        const fields = { entity: this.host.keyOf(this.id), reason, ...failure };
-        if (failure) this.host.context.log.error(fields, "a deactivation hook failed");
-        this.#finish();
-      },
-    );
+    const isMute = this.host.definition.deactivated === undefined;
+    if (isMute || this.keeper?.isOver === true) return this.#finish();
+    this.#running = -1;
+    runDeactivated(this, reason, () => {
+      this.#running = 0;
+      this.keeper?.touch();
+      this.stored();
+    });
   }
 
   #finish(): void {
     this.#phase = "closed";
     this.#running = 0;
     this.host.context.idleWheel.remove(this);
-    for (const timer of this.#luggage?.timers ?? []) this.host.context.wheel.remove(timer);
-    this.abort();
+    this.#luggage?.stop(this.host.context.wheel);
     // Messages that came while the hooks ran are for the entity, not for this activation.
-    const waiting = this.#takeWaiting();
-    const { shard, host, id } = this;
-    const travelling = shard.isPacking ? waiting.filter((work) => !("depart" in work)) : [];
-    if (shard.isPacking) {
-      const moves = this.#closing === "moved";
-      const state = moves ? { value: this.state } : undefined;
-      const luggage = moves ? this.#luggage : undefined;
-      const timers = [...(luggage?.timers ?? [])];
-      const answers = luggage?.dedup.answers() ?? [];
-      const { name: entity } = host.definition;
-      shard.packets.push({ entity, id, state, works: travelling, timers, answers });
-    }
-    host.forget(this, this.#closing ?? "error");
-    const staying = waiting.filter((work) => !travelling.includes(work));
-    host.redeliver(id, shard, staying);
+    this.host.forget(this, this.#closing ?? "error", this.#takeWaiting());
   }
 
-  #abandon(error: unknown): void {
-    const entity = this.host.keyOf(this.id);
-    this.host.context.log.error({ entity, error }, "an activation hook failed");
-    this.#openError = new CatgaError("ACTIVATION_FAILED", { entity, ...describeError(error) });
-    for (const work of this.#takeWaiting()) work.fail(this.#openError);
+  #abandon(error: CatgaError): void {
+    this.host.context.log.error({ entity: this.host.keyOf(this.id), error }, error.message);
+    this.#openError = error;
+    for (const work of this.#takeWaiting()) work.fail(error);
     this.#finish();
   }
 
@@ -283,14 +296,5 @@ export class Activation extends WheelEntry implements TurnEntity, Resident {
     const waiting = this.#waiting?.toArray() ?? [];
     this.#waiting = undefined;
     return waiting.flatMap((work) => (work instanceof KeyedWork ? work.works : [work]));
-  }
-
-  #runHook(hook: () => unknown, ended: HookEnd): void {
-    this.#running = -1;
-    runHook(hook, (failure) => {
-      this.#running = 0;
-      ended(failure);
-      if (this.#phase === "live") this.resume();
-    });
   }
 }

@@ -13,10 +13,7 @@ import { DEDUP_CHARS_MAX, DEDUP_ENTRIES_MAX, DEDUP_MS } from "../base/limits.ts"
 import { charsMaxOfLastCopy, copyPlain } from "../base/plain.ts";
 import { isStale } from "../ownership/channel.ts";
 import type { MessageSpec } from "./definition.ts";
-import type { Work } from "./work.ts";
-
-/** How a command ended. */
-export type Outcome = { readonly value: unknown } | { readonly error: CatgaError };
+import type { Outcome, Work } from "./work.ts";
 
 /** An answer that is kept: to which command, until when, which. */
 export interface KeptAnswer {
@@ -32,6 +29,8 @@ export interface Arrival {
   readonly nowMs: number;
   /** Since which epoch no memory of the shard was lost. */
   readonly cleanSince: number;
+  /** Settles `work` when what was answered before is safe. */
+  readonly hold: (settle: () => void, work: Work) => void;
 }
 
 /** See the file's header. */
@@ -52,13 +51,16 @@ export class DedupWindow {
   }
 
   /** What is to be run for `work`; nothing for one that is answered otherwise. */
-  admit(work: Work, { entity, nowMs, cleanSince }: Arrival): Work | undefined {
+  admit(work: Work, { entity, nowMs, cleanSince, hold }: Arrival): Work | undefined {
     this.isEmpty(nowMs);
     const { type } = work.spec;
     const { key, since } = work.dedup!;
     const name = `${type} ${key}`;
     const answer = this.#answers.get(name);
-    if (answer !== undefined) return settle(work, answer.outcome);
+    if (answer !== undefined) {
+      hold(() => settle(work, answer.outcome), work);
+      return undefined;
+    }
     const running = this.#running.get(name);
     if (running !== undefined) return running.join(work, nowMs);
     if (since > 0 && isStale(since, cleanSince)) {
@@ -102,6 +104,7 @@ export class KeyedWork implements Work {
   readonly #settled: (outcome: Outcome | undefined) => void;
   #works: Work[];
   #hasBegun = false;
+  #isKept = false;
 
   /** `settled` hears the outcome, or nothing when the command did not run. */
   constructor(work: Work, settled: (outcome: Outcome | undefined) => void) {
@@ -130,6 +133,15 @@ export class KeyedWork implements Work {
     return this.#works.length > 0;
   }
 
+  /** Keeps the outcome before anybody is told: it is stored with what the command did. */
+  keep(outcome: Outcome): void {
+    if (this.#isKept) return;
+    this.#isKept = true;
+    // What was refused may be tried again: nothing of it is remembered.
+    const isRefused = "error" in outcome && outcome.error.executed === "no";
+    this.#settled(isRefused ? undefined : outcome);
+  }
+
   succeed(value: unknown): void {
     this.#settle({ value });
   }
@@ -139,9 +151,7 @@ export class KeyedWork implements Work {
   }
 
   #settle(outcome: Outcome): void {
-    // What was refused may be tried again: nothing of it is remembered.
-    const isRefused = "error" in outcome && outcome.error.executed === "no";
-    this.#settled(isRefused ? undefined : outcome);
+    this.keep(outcome);
     for (const work of this.#works) settle(work, outcome);
   }
 }

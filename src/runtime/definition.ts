@@ -6,6 +6,9 @@ import type { CatgaError } from "../base/errors.ts";
 /** Whether a message may change the state. */
 export type MessageKind = "command" | "query";
 
+/** Whether state outlives its node: not at all, a little later, or before anybody is answered. */
+export type Persistence = "none" | "write-behind" | "write-through";
+
 /** Why an activation ends. */
 export type PassivationReason = "idle" | "moved" | "shutdown" | "error";
 
@@ -26,6 +29,11 @@ export interface EntityDefinition {
   readonly idleMs: number;
   readonly mailboxCapacity: number;
   readonly state: (id: string) => unknown;
+  readonly persistence: Persistence;
+  /** Of the state's schema. */
+  readonly version: number;
+  /** Makes a state of this version of one of another. */
+  readonly migrate: ((old: unknown, version: number) => unknown) | undefined;
   readonly activated: ((context: object) => unknown) | undefined;
   readonly deactivated: ((context: object, reason: PassivationReason) => unknown) | undefined;
 }

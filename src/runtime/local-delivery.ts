@@ -43,11 +43,12 @@ export class EntityHost implements ActivationHost {
    *
    * @throws {CatgaError} ACTIVATION_FAILED when the state factory throws.
    */
-  activate(id: string, shard: OwnedShard, state?: Packet["state"]): Activation {
+  activate(id: string, shard: OwnedShard, origin: Partial<Packet> = {}): Activation {
     let activation = this.activations.get(id);
     if (activation !== undefined) return activation;
     try {
-      activation = new Activation(id, this, { shard, state });
+      const { state, stored } = origin;
+      activation = new Activation(id, this, { shard, state, stored });
     } catch (error) {
       const details = { entity: this.keyOf(id), ...describeError(error) };
       throw new CatgaError("ACTIVATION_FAILED", details, { cause: error });
@@ -59,17 +60,34 @@ export class EntityHost implements ActivationHost {
     return activation;
   }
 
-  /** The activation is over. */
-  forget(activation: Activation, reason: PassivationReason): void {
+  forget(activation: Activation, reason: PassivationReason, waiting: readonly Work[]): void {
     const { name } = this.definition;
-    this.context.events.emit("entity-passivated", { name, id: activation.id, reason });
-    if (this.activations.get(activation.id) === activation) this.activations.delete(activation.id);
-    activation.shard.activations.delete(activation);
-    activation.shard.changed();
+    const { id, shard } = activation;
+    const travelling = shard.isPacking ? waiting.filter((work) => !("depart" in work)) : [];
+    if (shard.isPacking) shard.packets.push(this.#pack(activation, reason, travelling));
+    const dueMs = activation.luggage.reminders?.firstMs;
+    if (dueMs !== undefined && reason === "idle") this.exits.sleeps(activation, dueMs);
+    this.context.events.emit("entity-passivated", { name, id, reason });
+    if (this.activations.get(id) === activation) this.activations.delete(id);
+    shard.activations.delete(activation);
+    shard.changed();
+    const staying = waiting.filter((work) => !travelling.includes(work));
+    this.#redeliver(id, shard, staying);
+  }
+
+  #pack(activation: Activation, reason: PassivationReason, works: readonly Work[]): Packet {
+    const { id, state: value, keeper } = activation;
+    const { name: entity, version } = this.definition;
+    if (reason !== "moved") return { entity, id, state: undefined, works, timers: [], answers: [] };
+    const { timers, dedup, reminders } = activation.luggage;
+    const stored = keeper && ([keeper.version, version] as const);
+    const answers = dedup.answers();
+    const luggage = { timers: [...timers], answers, reminders: reminders?.all ?? [] };
+    return { entity, id, state: { value }, stored, works, ...luggage };
   }
 
   /** Brings messages that outlived their activation to whoever owns the entity now, or soon. */
-  redeliver(id: string, shard: OwnedShard, works: readonly Work[]): void {
+  #redeliver(id: string, shard: OwnedShard, works: readonly Work[]): void {
     if (shard.accepting) {
       for (const work of works) this.deliver(id, shard, work);
       return;
@@ -185,11 +203,18 @@ export class LocalDelivery {
   settle(shard: OwnedShard): void {
     const { packets } = shard;
     shard.packets = [];
-    for (const { entity, id, state, timers, answers } of packets) {
-      if (state === undefined) continue;
-      const activation = this.hosts.get(entity)!.activate(id, shard, state);
+    for (const packet of packets) {
+      const { entity, id, timers, answers } = packet;
+      if (packet.state === undefined) continue;
+      const host = this.hosts.get(entity)!;
+      // What other code has written is read from the store, which knows how.
+      const isOurs = packet.stored === undefined || packet.stored[1] === host.definition.version;
+      const activation = host.activate(id, shard, isOurs ? packet : {});
       for (const answer of answers) activation.luggage.dedup.keep(answer);
       for (const timer of timers) startTimer(activation, timer);
+      if (!isOurs) continue;
+      for (const each of packet.reminders ?? [])
+        activation.luggage.remindersOf(activation).set(each);
     }
     for (const { entity, id, works } of packets) {
       for (const work of works) this.hosts.get(entity)!.deliver(id, shard, work);

@@ -8,16 +8,20 @@ import type { Random } from "../base/random.ts";
 import { TimerWheel, type WheelEntry } from "../base/timer-wheel.ts";
 import { View } from "../ownership/view.ts";
 import type { Driver } from "../ports/driver.ts";
+import type { Store, StoreDriver } from "../ports/store.ts";
 import { checkEntityId } from "../protocol/ids.ts";
 import type { ShardRecord } from "../protocol/records.ts";
 import type { EntityDefinition } from "./definition.ts";
 import type { Events } from "./events.ts";
 import { Calls } from "./remote-call.ts";
 import { Slices } from "./slices.ts";
+import { StoreWriter } from "./store-writer.ts";
 
 /** How a node is to run; all defaults are filled in. */
 export interface NodeSettings {
   readonly driver: Driver;
+  /** Nothing for the transport's own. */
+  readonly store: StoreDriver | undefined;
   readonly cluster: string;
   readonly nodeId: string;
   readonly endpoint: string | undefined;
@@ -62,6 +66,8 @@ export class NodeContext {
   readonly idleWheel: TimerWheel;
   readonly calls: Calls;
   readonly events: Events;
+  /** Where entities with persistence are kept. */
+  readonly store: StoreWriter | undefined;
   /** Before this, nothing that is learned is news. */
   hasJoined = false;
   /** The authority's generation. */
@@ -73,7 +79,7 @@ export class NodeContext {
   #operations = 0;
   readonly #placements = new Map<string, Placement>();
 
-  constructor(options: NodeOptions, self: string) {
+  constructor(options: NodeOptions, self: string, store?: Store) {
     this.options = options;
     this.clock = options.clock;
     this.log = options.log;
@@ -83,6 +89,7 @@ export class NodeContext {
     this.idleWheel = new TimerWheel(this.clock, IDLE_TICK_MS);
     this.calls = new Calls(this.wheel);
     this.events = options.events;
+    this.store = store && new StoreWriter(store);
   }
 
   /** How long this node may still act as an owner, if it does not renew. */

@@ -9,14 +9,17 @@ import { SETTLE_MS } from "../base/limits.ts";
 import type { ViewChange } from "../ownership/view.ts";
 import type { AuthorityListener, Snapshot } from "../ports/authority.ts";
 import type { Ports } from "../ports/driver.ts";
+import type { Store } from "../ports/store.ts";
 import { incarnationOf } from "../protocol/ids.ts";
 import type { Entry } from "../protocol/ledger.ts";
 import type { SessionRecord } from "../protocol/records.ts";
+import { Alarm } from "./alarm.ts";
 import { LocalDelivery } from "./local-delivery.ts";
 import { Membership } from "./membership.ts";
 import { Mesh } from "./mesh.ts";
 import { tell } from "./events.ts";
 import { NodeContext, type NodeOptions } from "./node-context.ts";
+import { loadStateCodec } from "./packet.ts";
 import { RecordWriter } from "./record-writer.ts";
 import { Call, outcomeUnknown } from "./call.ts";
 import { Router } from "./router.ts";
@@ -44,6 +47,7 @@ export class Node implements AuthorityListener {
   readonly shards: Shards;
   readonly #local: LocalDelivery;
   readonly #mesh: Mesh;
+  readonly #alarm: Alarm;
   #isSettling = false;
   #fenced: ((reason: FenceReason) => void) | undefined;
   #end: () => void = () => {};
@@ -61,17 +65,21 @@ export class Node implements AuthorityListener {
       refTo: (request) => refTo(this.router, request),
       sendAgain: (...works) => this.#mesh.sendAgain(...works),
       peerOf: (incarnation) => this.#mesh.peer(incarnation),
+      sleeps: (entity, dueMs) => this.#alarm.sleeps(entity, dueMs),
     });
     this.shards = new Shards(context, {
       writer: this.#writer,
       local: this.#local,
       isFixed: ports.isFixed === true,
+      opened: (shard) => this.#alarm.opened(shard),
       send: (to, note, chars) => {
         if (context.view.isAlive(to)) this.#mesh.peer(to).outbox(chars).notes.push(note);
       },
     });
     const { shards } = this;
     this.#mesh = new Mesh(context, { link: ports.link, shards, local: this.#local, learn });
+    const { hosts } = this.#local;
+    this.#alarm = new Alarm({ context, hosts, serving: (number) => shards.serving(number) });
     this.router = new Router(this.#mesh);
   }
 
@@ -90,7 +98,8 @@ export class Node implements AuthorityListener {
     const unsafe = (what: string): void => options.events.unsafe(what);
     const own = { incarnation: self, entities, leaseMs: times.timeoutMs, unsafe };
     const ports = await driver.connect({ ...options, ...own });
-    const node = new Node(new NodeContext(options, self), ports, refTo);
+    const store = await openStore(options, ports, unsafe);
+    const node = new Node(new NodeContext(options, self, store), ports, refTo);
     try {
       // A session that is declared dead before it began to act ends the attempt as well.
       await Promise.race([node.#join(), node.#over]);
@@ -136,7 +145,9 @@ export class Node implements AuthorityListener {
     const address = await link.open(this.context.self, this.#mesh);
     this.resynced(await authority.open(this));
     const group = await this.#membership.join(address);
-    if (group !== undefined) this.shards.serve(group);
+    if (group === undefined) return;
+    this.shards.serve(group);
+    this.#alarm.start();
   }
 
   async #stop(deadlineMs: number): Promise<void> {
@@ -186,6 +197,7 @@ export class Node implements AuthorityListener {
       if (!(entry instanceof Call)) continue;
       entry.fail(entry.executed === "no" ? refusal : outcomeUnknown(entry, reason));
     }
+    await this.context.store?.store.close();
     await this.#ports.link.close();
     await this.#ports.authority.close();
   }
@@ -261,4 +273,18 @@ export class Node implements AuthorityListener {
       this.shards.rebalance();
     });
   }
+}
+
+/** The store of a node that has something to keep. */
+async function openStore(
+  options: NodeOptions,
+  ports: Ports,
+  unsafe: (what: string) => void,
+): Promise<Store | undefined> {
+  const kept = options.entities.find(({ persistence }) => persistence !== "none");
+  if (kept === undefined) return undefined;
+  await loadStateCodec();
+  const store = (await options.store?.open({ ...options, unsafe })) ?? ports.store;
+  if (store !== undefined) return store;
+  throw new TypeError(`Cannot keep "${kept.name}": the transport has no store, name one`);
 }

@@ -3,8 +3,8 @@ import { CatgaError, describeError } from "../base/errors.ts";
 import { isThenable } from "../base/thenable.ts";
 import { copyPlain } from "../base/plain.ts";
 import { replyError } from "./call.ts";
-import { Refused } from "./definition.ts";
-import type { TurnEntity } from "./turn-context.ts";
+import { type PassivationReason, Refused } from "./definition.ts";
+import { TurnContext, type TurnEntity } from "./turn-context.ts";
 import type { Work } from "./work.ts";
 
 /** Answers `work` with a copy of `value`, or says why there is none. */
@@ -32,20 +32,41 @@ export function failureOf({ host, id }: TurnEntity, work: Work, error: unknown):
   return new CatgaError("HANDLER_FAILED", details);
 }
 
-/** Hears how a hook ended. */
-export type HookEnd = (failure?: { readonly error: unknown }) => void;
+/** Runs the activation hook; `ended` hears why the entity cannot come to life, if so. */
+export function runActivated(entity: TurnEntity, ended: (error?: CatgaError) => void): void {
+  const { definition } = entity.host;
+  const context = new TurnContext(entity, Number.POSITIVE_INFINITY);
+  const failed = (error: unknown): void => {
+    const details = { entity: entity.host.keyOf(entity.id), ...describeError(error) };
+    ended(new CatgaError("ACTIVATION_FAILED", details, { cause: error }));
+  };
+  runHook(() => definition.activated?.(context), ended, failed);
+}
+
+/** Runs the deactivation hook; how it ended changes nothing. */
+export function runDeactivated(
+  entity: TurnEntity,
+  reason: PassivationReason,
+  ended: () => void,
+): void {
+  const { definition, context } = entity.host;
+  const turn = new TurnContext(entity, Number.POSITIVE_INFINITY);
+  const failed = (error: unknown): void => {
+    const fields = { entity: entity.host.keyOf(entity.id), reason, error };
+    context.log.error(fields, "a deactivation hook failed");
+    ended();
+  };
+  runHook(() => definition.deactivated?.(turn, reason), ended, failed);
+}
 
 /** Runs a hook of user code, which may return a promise. */
-export function runHook(hook: () => unknown, ended: HookEnd): void {
+function runHook(hook: () => unknown, ended: () => void, failed: (error: unknown) => void): void {
   let result: unknown;
   try {
     result = hook();
   } catch (error) {
-    return ended({ error });
+    return failed(error);
   }
-  if (!isThenable(result)) return ended();
-  result.then(
-    () => ended(),
-    (error: unknown) => ended({ error }),
-  );
+  if (isThenable(result)) result.then(() => ended(), failed);
+  else ended();
 }

@@ -4,10 +4,11 @@
  * the wire a few rows:
  *
  * ```
- * ["entity", name, id, state as text, or null for one that begins anew]
+ * ["entity", name, id, state as text, or null for one that begins anew, …versions if it is stored]
  * ["message", incarnation of the sender, number of the call, milliseconds left, message, dedup]
  * ["timer", milliseconds left, message]
  * ["answer", command and key, milliseconds left, { value } or { code, details }]
+ * ["reminder", { name, dueMs, everyMs, message }]
  * ```
  *
  * State may hold what devalue knows beside plain data: Map, Set, Date, bytes, bigint, cycles.
@@ -15,10 +16,11 @@
 import type * as Devalue from "devalue";
 import { CatgaError, describeError, isErrorCode } from "../base/errors.ts";
 import { STATE_CHARS_MAX, TRANSFER_CHARS_MAX } from "../base/limits.ts";
-import { hasShape } from "../base/shape.ts";
+import { hasShape, isWhole } from "../base/shape.ts";
 import type { Row } from "../protocol/note.ts";
-import type { KeptAnswer, Outcome } from "./dedup-window.ts";
-import type { Work } from "./work.ts";
+import type { KeptAnswer } from "./dedup-window.ts";
+import { isReminder, type Reminder } from "./reminder.ts";
+import type { Outcome, Work } from "./work.ts";
 
 /** See the file's header. */
 export interface Packet {
@@ -26,10 +28,13 @@ export interface Packet {
   readonly id: string;
   /** Nothing for an entity that had ended, and only has messages waiting. */
   readonly state: { readonly value: unknown } | undefined;
+  /** The versions of its record and of its state's shape; nothing where nothing is stored. */
+  readonly stored?: readonly [record: number, shape: number] | undefined;
   readonly works: readonly Work[];
   readonly timers: readonly TimerRow[];
   /** Of commands with a key. */
   readonly answers: readonly KeptAnswer[];
+  readonly reminders?: readonly Reminder[];
 }
 
 /** A timer of an entity: when it is due, by this node's clock, and what it sends. */
@@ -57,11 +62,9 @@ export function rowsOf(packet: Packet, nowMs: number): Row[] | string {
   const { entity, id, state, works, timers, answers } = packet;
   let text: string | null = null;
   try {
-    if (state !== undefined) text = codec!.stringify(state.value);
+    if (state !== undefined) text = encodeState(state.value);
   } catch (error) {
-    // Of user data: a function, an instance of a class, nested too deeply.
-    const { text: why } = describeError(error);
-    return `${why} at ${(error as { path?: string }).path ?? "its root"}`;
+    return (error as Error).message;
   }
   // Escaped it is at most so many times as long, which spares most states the look.
   if ((text?.length ?? 0) * ESCAPED > STATE_CHARS_MAX) {
@@ -69,11 +72,24 @@ export function rowsOf(packet: Packet, nowMs: number): Row[] | string {
     if (length > STATE_CHARS_MAX) return `${length} characters, at most ${STATE_CHARS_MAX} travel`;
   }
   return [
-    ["entity", entity, id, text],
+    ["entity", entity, id, text, ...(packet.stored ?? [])],
     ...works.flatMap((work) => (work.row === undefined ? [] : [work.row(nowMs)])),
     ...timers.map(({ dueMs, message }) => ["timer", Math.max(0, dueMs - nowMs), message] as const),
     ...answers.map((answer) => answerRow(answer, nowMs)),
+    ...(packet.reminders ?? []).map((each) => ["reminder", each] as const),
   ];
+}
+
+/** A state as text. @throws {Error} that says what cannot be written, and where. */
+export function encodeState(value: unknown): string {
+  try {
+    return codec!.stringify(value);
+  } catch (error) {
+    // Of user data: a function, an instance of a class, nested too deeply.
+    const { text } = describeError(error);
+    const where = (error as { path?: string }).path ?? "its root";
+    throw new Error(`${text} at ${where}`, { cause: error });
+  }
 }
 
 /** Puts rows together to messages that a frame can carry; the last one is marked. */
@@ -101,23 +117,33 @@ export function packetsOf(
   nowMs: number,
   readMessage: (row: Row, entity: string, id: string) => Work | undefined,
 ): Packet[] | undefined {
-  const packets: (Packet & { works: Work[]; timers: TimerRow[]; answers: KeptAnswer[] })[] = [];
+  const packets: (Packet & {
+    works: Work[];
+    timers: TimerRow[];
+    answers: KeptAnswer[];
+    reminders: Reminder[];
+  })[] = [];
   for (const row of rows) {
-    const [kind, first, second, third] = row;
+    const [kind, first, second, third, ...versions] = row;
     const last = packets.at(-1);
     if (kind === "entity" && typeof first === "string" && typeof second === "string") {
-      const state = stateOf(third);
+      const state = decodeState(third);
       if (state === "malformed") return undefined;
-      packets.push({ entity: first, id: second, state, works: [], timers: [], answers: [] });
+      const [record, shape] = versions;
+      const stored = isWhole(record) && isWhole(shape) ? ([record, shape] as const) : undefined;
+      const rest = { works: [], timers: [], answers: [], reminders: [] };
+      packets.push({ entity: first, id: second, state, stored, ...rest });
     } else if (kind === "message" && last !== undefined) {
       const work = readMessage(row, last.entity, last.id);
       if (work !== undefined) last.works.push(work);
     } else if (kind === "timer" && last !== undefined && typeof first === "number") {
       last.timers.push({ dueMs: nowMs + first, message: second });
-    } else if (kind === "answer" && last !== undefined && typeof second === "number") {
-      const outcome = outcomeOf(third);
-      if (outcome === undefined) return undefined;
-      last.answers.push({ name: String(first), untilMs: nowMs + second, outcome });
+    } else if (kind === "answer" && last !== undefined) {
+      const answer = answerOf(row, nowMs);
+      if (answer === undefined) return undefined;
+      last.answers.push(answer);
+    } else if (kind === "reminder" && last !== undefined && isReminder(first)) {
+      last.reminders.push(first);
     } else {
       return undefined;
     }
@@ -125,10 +151,18 @@ export function packetsOf(
   return packets;
 }
 
-function answerRow({ name, untilMs, outcome }: KeptAnswer, nowMs: number): Row {
+/** An answer as a row; `nowMs` is the time that its end is counted from. */
+export function answerRow({ name, untilMs, outcome }: KeptAnswer, nowMs: number): Row {
   if ("value" in outcome) return ["answer", name, untilMs - nowMs, outcome];
   const { code, details } = outcome.error;
   return ["answer", name, untilMs - nowMs, { code, details }];
+}
+
+/** The answer of a row, or nothing when that makes no sense. */
+export function answerOf([, name, leftMs, kept]: Row, nowMs: number): KeptAnswer | undefined {
+  const outcome = outcomeOf(kept);
+  if (outcome === undefined || typeof leftMs !== "number") return undefined;
+  return { name: String(name), untilMs: nowMs + leftMs, outcome };
 }
 
 function outcomeOf(kept: unknown): Outcome | undefined {
@@ -139,7 +173,8 @@ function outcomeOf(kept: unknown): Outcome | undefined {
   return { error: new CatgaError(code, details as never) };
 }
 
-function stateOf(text: unknown): Packet["state"] | "malformed" {
+/** The state of a text; nothing for one that begins anew. */
+export function decodeState(text: unknown): Packet["state"] | "malformed" {
   if (text === null) return undefined;
   if (typeof text !== "string") return "malformed";
   try {

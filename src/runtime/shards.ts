@@ -21,6 +21,8 @@ export interface ShardParts {
   /** True where nobody is ever an heir. */
   readonly isFixed: boolean;
   readonly send: ShardHome["send"];
+  /** A shard is served from now on. */
+  readonly opened: (shard: OwnedShard) => void;
 }
 
 /** See the file's header. */
@@ -143,6 +145,7 @@ export class Shards implements ShardHome {
   accept(shard: OwnedShard): void {
     this.#parts.local.settle(shard);
     shard.accepting = true;
+    this.#parts.opened(shard);
     shard.outbound?.pump();
     if (this.isLeaving && this.#heirs === 0) this.#drain(shard);
   }

@@ -7,12 +7,13 @@ import { type Logger, withFields } from "../base/logger.ts";
 import { type Duration, durationMs } from "../base/duration.ts";
 import type { CatgaError } from "../base/errors.ts";
 import type { Row } from "../protocol/note.ts";
-import { WheelEntry } from "../base/timer-wheel.ts";
+import { type TimerWheel, WheelEntry } from "../base/timer-wheel.ts";
 import { DedupWindow } from "./dedup-window.ts";
 import type { EntityDefinition, MessageSpec, PassivationReason } from "./definition.ts";
 import type { NodeContext } from "./node-context.ts";
 import type { OwnedShard } from "./owned-shard.ts";
 import type { TimerRow } from "./packet.ts";
+import { Reminders } from "./reminders.ts";
 import type { Peer } from "./peer.ts";
 import { typeOf, type Work } from "./work.ts";
 
@@ -26,6 +27,16 @@ export interface TurnEntity {
   post(work: Work): CatgaError | undefined;
   passivate(reason: PassivationReason): void;
   readonly luggage: Luggage;
+  /** What stores it, if anything does. */
+  readonly keeper: TurnKeeper | undefined;
+}
+
+/** What stores an entity, as its turns know it. */
+export interface TurnKeeper {
+  save(): Promise<void>;
+  delete(): Promise<void>;
+  /** Calls `settle` when all that was done until now is stored; or `work` fails. */
+  hold(settle: () => void, work: Work): void;
 }
 
 /** What surrounds it. */
@@ -42,6 +53,8 @@ export interface Exits {
   refTo(request: RefRequest): unknown;
   /** Sends messages of this node anew, ahead of what was sent since. */
   sendAgain(entity: string, id: string, works: readonly Work[]): void;
+  /** An entity with a reminder leaves memory. */
+  sleeps(entity: TurnEntity, dueMs: number): void;
   /** The way back to the sender of a message. */
   peerOf(incarnation: string): Peer;
 }
@@ -87,8 +100,7 @@ export class TurnContext {
 
   /** Fixed-width text, generation then epoch, that rises with every ownership of the shard. */
   get fence(): string {
-    const { host, shard } = this.#entity;
-    return [host.context.generation, shard.epoch].map((n) => `${n}`.padStart(16, "0")).join(".");
+    return fenceOf(this.#entity);
   }
 
   get log(): Logger {
@@ -109,6 +121,49 @@ export class TurnContext {
     this.#entity.passivate("idle");
   }
 
+  save(): Promise<void> {
+    return this.#keeper("save").save();
+  }
+
+  async delete(): Promise<void> {
+    const keeper = this.#keeper("delete");
+    this.passivate();
+    await keeper.delete();
+  }
+
+  /** Sends `message` to this entity later, or again and again, whoever has it by then. */
+  remind(name: string, when: When, message: { readonly type: string }): Promise<void> {
+    const keeper = this.#keeper("remind");
+    const { host, luggage } = this.#entity;
+    const subject = { entity: host.definition.name, id: this.id, type: message.type };
+    if (!host.definition.messages.has(message.type)) throw unknownMessage(subject);
+    const everyMs = when.every === undefined ? 0 : durationMs(when.every, "every");
+    const leftMs = when.in === undefined ? everyMs : durationMs(when.in, "in");
+    if (when.every !== undefined && everyMs < EVERY_MS_MIN) {
+      throw new RangeError(
+        `Cannot remind "${host.keyOf(this.id)}" every ${everyMs} ms: 1 s at least`,
+      );
+    }
+    const dueMs = host.context.clock.wallMs() + leftMs;
+    luggage
+      .remindersOf(this.#entity)
+      .set({ name, dueMs, everyMs, message: copyPayload(subject, message) });
+    return keeper.save();
+  }
+
+  /** There is no reminder of that name any more. */
+  forget(name: string): Promise<void> {
+    const keeper = this.#keeper("forget");
+    this.#entity.luggage.reminders?.delete(name);
+    return keeper.save();
+  }
+
+  #keeper(what: string): TurnKeeper {
+    const { keeper, host } = this.#entity;
+    if (keeper !== undefined) return keeper;
+    throw new TypeError(`Cannot ${what} "${host.keyOf(this.id)}": it has no persistence`);
+  }
+
   /** Sends `message` to this entity after `delay`, as long as it stays in memory. */
   after(delay: Duration, message: { readonly type: string }): () => void {
     const delayMs = durationMs(delay, "delay");
@@ -122,11 +177,58 @@ export class TurnContext {
   }
 }
 
+/** The fence of an ownership: generation, then epoch. */
+export function fenceOf({ host, shard }: TurnEntity, epoch = shard.epoch): string {
+  return [host.context.generation, epoch].map((n) => `${n}`.padStart(16, "0")).join(".");
+}
+
+/** When a reminder comes: once, or again and again. */
+interface When {
+  readonly in?: Duration;
+  readonly every?: Duration;
+}
+
+/** What comes more often belongs into a timer. */
+const EVERY_MS_MIN = 1_000;
+
 /** What an entity has beside its state, and brings to another node; most never have any. */
 export class Luggage {
   readonly timers: Set<EntityTimer> = new Set();
+  reminders: Reminders | undefined;
+  #aborter: AbortController | undefined;
   /** What commands with a key were answered. */
   readonly dedup: DedupWindow = new DedupWindow();
+
+  /** The reminders, made if there are none. */
+  remindersOf(entity: TurnEntity): Reminders {
+    return (this.reminders ??= new Reminders(entity));
+  }
+
+  /** Aborts when the activation ends. */
+  get aborter(): AbortController {
+    return (this.#aborter ??= new AbortController());
+  }
+
+  /** Tells handlers that run to give up, if any of them listens. */
+  abort(): void {
+    this.#aborter?.abort();
+  }
+
+  /** The activation is over: nothing comes of itself any more. */
+  stop(wheel: TimerWheel): void {
+    for (const timer of this.timers) wheel.remove(timer);
+    this.reminders?.stop();
+    this.abort();
+  }
+
+  /** What is to be run for a command with a key; nothing for one that is answered otherwise. */
+  admit(work: Work, { host, id, shard, keeper }: TurnEntity): Work | undefined {
+    const hold = (settle: () => void, held: Work): void =>
+      keeper === undefined ? settle() : keeper.hold(settle, held);
+    const { nowMs } = host.context.wheel;
+    const { cleanSince } = shard;
+    return this.dedup.admit(work, { entity: host.keyOf(id), nowMs, cleanSince, hold });
+  }
 
   /** True when the entity may leave memory for want of use. */
   isEmpty(nowMs: number): boolean {

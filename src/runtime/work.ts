@@ -22,6 +22,9 @@ const FAILURE_CHARS_MAX = 6 * 2 * ERROR_TEXT_CHARS_MAX;
 /** A message for a mailbox of this node: a copy that belongs to the handler. */
 type Local = Pick<Work, "spec" | "message">;
 
+/** How a turn ended. */
+export type Outcome = { readonly value: unknown } | { readonly error: CatgaError };
+
 /**
  * A message in a mailbox. Exactly one of its ends is called: `begin` that says no, `succeed`, or
  * `fail`. No base class, because V8 takes several times as long to make an object of a derived one,
@@ -41,6 +44,8 @@ export interface Work {
   /** `value` is a copy that belongs to the caller. */
   succeed(value: unknown): void;
   fail(error: CatgaError): void;
+  /** Remembers how it ended, before anybody is told. */
+  keep?(outcome: Outcome): void;
   /** The message as it travels with its entity, if its sender lives on another node. */
   row?(nowMs: number): Row;
   /** Sends the message anew, for one of this node: its entity goes elsewhere. */

@@ -9,6 +9,7 @@ import { FRAME_BYTES_MAX, silenceMsMax } from "../base/limits.ts";
 import { type CasResult, type Change, type Entry, Ledger } from "../protocol/ledger.ts";
 import { TrafficMeter } from "./traffic.ts";
 import type { SessionRecord } from "../protocol/records.ts";
+import { SimulatedStore, STORE } from "./store.ts";
 import type { World } from "./world.ts";
 
 /** What the network does to frames; chances from 0 to 1, delays in milliseconds. */
@@ -49,6 +50,8 @@ export class Simulation implements Driver {
   authority: Network = {};
   /** Counts all of it. */
   readonly meter: TrafficMeter = new TrafficMeter();
+  /** What is kept outlives every node, and what the authority forgets. */
+  readonly store: SimulatedStore;
   readonly #world: World;
   #ledger = new Ledger();
   #generation = 1;
@@ -60,6 +63,7 @@ export class Simulation implements Driver {
 
   constructor(world: World) {
     this.#world = world;
+    this.store = new SimulatedStore(world, (node) => this.#isCut(node, STORE));
   }
 
   /** Cuts the way between two places, both directions, or opens it again. */
@@ -136,6 +140,7 @@ export class Simulation implements Driver {
           this.#listeners.delete(incarnation);
         },
       },
+      store: this.store.connect(name),
     };
   }
 

@@ -7,7 +7,9 @@ import type { AnyEntity } from "../api/entity.ts";
 import type { ClusterOptions } from "../api/options.ts";
 import { type Duration, durationMs } from "../base/duration.ts";
 import { loadStateCodec } from "../runtime/packet.ts";
+import type { StoredEntity } from "../ports/store.ts";
 import { AUTHORITY, type Backup, type Network, Simulation } from "./driver.ts";
+import { STORE, type StoreNetwork } from "./store.ts";
 import type { Traffic } from "./traffic.ts";
 import { type ClockSkew, World } from "./world.ts";
 
@@ -145,7 +147,10 @@ export class TestCluster<E extends readonly AnyEntity[]> implements AsyncDisposa
     this.#world.resume(name);
   }
 
-  /** Cuts the network between the nodes of different groups; frames between them are lost. */
+  /**
+   * Cuts the network between the nodes of different groups; frames between them are lost. The name
+   * "store" stands for the store: who is cut off from it cannot tell what became of its writes.
+   */
   partition(...groups: readonly (readonly string[])[]): void {
     this.#cutBetween(groups, true);
   }
@@ -157,7 +162,7 @@ export class TestCluster<E extends readonly AnyEntity[]> implements AsyncDisposa
 
   /** Opens everything that was cut. */
   heal(): void {
-    const places = [...this.#nodes.keys(), AUTHORITY];
+    const places = [...this.#nodes.keys(), AUTHORITY, STORE];
     this.#cutBetween(
       places.map((place) => [place]),
       false,
@@ -172,6 +177,21 @@ export class TestCluster<E extends readonly AnyEntity[]> implements AsyncDisposa
   /** What requests to the authority, its answers and its news suffer from now on. */
   authority(network: Network): void {
     this.#simulation.authority = network;
+  }
+
+  /**
+   * What requests to the store and its answers suffer from now on. Of a lost request nothing is
+   * carried out, or the beginning of its batch; of a lost answer everything was. A late one is
+   * carried out when it arrives, whatever has become of the node that sent it.
+   */
+  store(network: StoreNetwork): void {
+    this.#simulation.store.network = network;
+  }
+
+  /** What is stored of an entity, whichever nodes run. */
+  stored(entity: E[number] | E[number]["name"], id: string): StoredEntity | undefined {
+    const { name } = typeof entity === "string" ? { name: entity } : entity;
+    return this.#simulation.store.stored(name, id);
   }
 
   /** The records of the authority as they stand, for {@link restore}. */

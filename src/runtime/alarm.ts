@@ -1,0 +1,123 @@
+/**
+ * Wakes entities whose reminders are due while they are not in memory: it looks into the store, now
+ * and then for all shards of this node, and at once for one that has come here. What is due soon is
+ * remembered, and woken at its time.
+ */
+import { REMINDER_SCAN_MS } from "../base/limits.ts";
+import { WheelEntry } from "../base/timer-wheel.ts";
+import type { EntityHost } from "./local-delivery.ts";
+import type { NodeContext } from "./node-context.ts";
+import type { OwnedShard } from "./owned-shard.ts";
+import type { TurnEntity, TurnHome } from "./turn-context.ts";
+
+/** What surrounds it. */
+export interface AlarmHome {
+  readonly context: NodeContext;
+  readonly hosts: ReadonlyMap<string, EntityHost>;
+  /** The shard, if this node may serve it at this moment. */
+  serving(number: number): OwnedShard | undefined;
+}
+
+type Sleeping = Pick<TurnEntity, "id" | "shard"> & { readonly host: Pick<TurnHome, "definition"> };
+
+/** Each is looked for twice before it is due. */
+const HORIZON_MS: number = 2 * REMINDER_SCAN_MS;
+const FOUND_MAX = 1_000;
+/** There are more than were asked for: those are looked for soon. */
+const AGAIN_MS = 500;
+/** Shards that are looked at together. */
+const LANES = 16;
+
+/** See the file's header. */
+export class Alarm {
+  readonly #home: AlarmHome;
+  readonly #kept: readonly EntityHost[];
+  readonly #sleepers = new Map<string, Sleeper>();
+  readonly #looking = new Set<number>();
+  #isScanning = false;
+
+  constructor(home: AlarmHome) {
+    this.#home = home;
+    const all = [...home.hosts.values()];
+    this.#kept = all.filter(({ definition }) => definition.persistence !== "none");
+  }
+
+  /** Looks at all shards, now and from time to time. */
+  start(): void {
+    if (this.#kept.length === 0) return;
+    this.#home.context.after(REMINDER_SCAN_MS, () => this.start());
+    if (this.#isScanning) return;
+    this.#isScanning = true;
+    this.#scan().then(
+      () => (this.#isScanning = false),
+      (error: unknown) => {
+        this.#isScanning = false;
+        this.#home.context.log.warn({ error }, "reminders cannot be looked for, tried again later");
+      },
+    );
+  }
+
+  /** A shard has come here. */
+  opened({ number }: OwnedShard): void {
+    if (this.#kept.length === 0 || this.#looking.has(number)) return;
+    this.#look(number).catch((error: unknown) => {
+      this.#home.context.log.warn({ error }, "reminders cannot be looked for, tried again later");
+    });
+  }
+
+  /** An entity that is not in memory has a reminder. */
+  sleeps({ host: { definition }, id, shard }: Sleeping, dueMs: number): void {
+    const { clock, wheel } = this.#home.context;
+    const leftMs = dueMs - clock.wallMs();
+    const host = this.#home.hosts.get(definition.name)!;
+    const key = host.keyOf(id);
+    const known = this.#sleepers.get(key);
+    if (known !== undefined) wheel.remove(known);
+    if (leftMs > HORIZON_MS) return;
+    const sleeper = new Sleeper(() => {
+      this.#sleepers.delete(key);
+      if (this.#home.serving(shard.number) === shard) host.activate(id, shard);
+    });
+    this.#sleepers.set(key, sleeper);
+    wheel.add(sleeper, wheel.nowMs + Math.max(0, leftMs));
+  }
+
+  async #scan(): Promise<void> {
+    const { shardCount } = this.#home.context.options;
+    let next = 0;
+    const lane = async (): Promise<void> => {
+      while (next < shardCount) await this.#look(next++);
+    };
+    await Promise.all(Array.from({ length: LANES }, lane));
+  }
+
+  async #look(number: number): Promise<void> {
+    const { context } = this.#home;
+    this.#looking.add(number);
+    const shard = this.#home.serving(number);
+    this.#looking.delete(number);
+    if (shard === undefined || context.refusal !== undefined) return;
+    for (const host of this.#kept) {
+      const where = { entity: host.definition.name, shard: number };
+      const untilMs = context.clock.wallMs() + HORIZON_MS;
+      const found = await context.store!.store.due(where, untilMs, FOUND_MAX);
+      for (const { id, dueMs } of found) {
+        if (!host.activations.has(id)) this.sleeps({ host, id, shard }, dueMs);
+      }
+      if (found.length === FOUND_MAX) context.after(AGAIN_MS, () => this.opened(shard));
+    }
+  }
+}
+
+class Sleeper extends WheelEntry {
+  readonly #wake: () => void;
+
+  constructor(wake: () => void) {
+    super();
+    this.#wake = wake;
+  }
+
+  override expire(): void {
+    this.#wake();
+  }
+}

@@ -1,0 +1,258 @@
+/**
+ * What keeps an entity in the store: it writes the state after turns. With write-through the answer
+ * of a turn waits for its write; turns go on meanwhile, and one write covers all that have ended
+ * since the last. With write-behind answers leave at once, and a write follows within
+ * {@link WRITE_BEHIND_MS}.
+ *
+ * A write is a compare-and-set on the version that was loaded, under the fence of this ownership
+ * (F1). A write that is refused ends the activation, and what it had not stored is gone (F3). One
+ * whose outcome is unknown is asked about and written again until it is known; no command starts
+ * before.
+ */
+import { backoffMs } from "../base/backoff.ts";
+import { CatgaError, describeError } from "../base/errors.ts";
+import { RETRY, WRITE_BEHIND_MS } from "../base/limits.ts";
+import { copyPlain } from "../base/plain.ts";
+import type { StoredRecord, StoreKey } from "../ports/store.ts";
+import { answer } from "./outcome.ts";
+import { aheadMsOf, type Loaded, loadEntity } from "./loader.ts";
+import { encodeRecord } from "./record.ts";
+import type { StoreWriter } from "./store-writer.ts";
+import { fenceOf, type TurnEntity } from "./turn-context.ts";
+import type { Outcome, Work } from "./work.ts";
+
+/** An entity that is kept. */
+export interface KeptEntity extends TurnEntity {
+  /** A write is done: what waited for it goes on. */
+  stored(): void;
+  /** Ends without a word: what was not stored is gone. */
+  discard(): void;
+}
+
+/** An answer that waits for a write. */
+interface Held {
+  readonly release: () => void;
+  readonly fail: (error: CatgaError) => void;
+}
+
+/** A write that is under way. */
+interface Attempt {
+  readonly data: string | undefined;
+  readonly dueMs: number | undefined;
+  readonly covers: readonly Held[];
+}
+
+/** See the file's header. */
+export class Keeper {
+  /** True when a write has failed, and is tried again. */
+  isStuck = false;
+  /** True when the activation is not the entity any more. */
+  isOver = false;
+  /** Of the record, as far as this node knows; 0 when there is none. */
+  version: number;
+  readonly #entity: KeptEntity;
+  readonly #writer: StoreWriter;
+  readonly #key: StoreKey;
+  readonly #isBehind: boolean;
+  #isDirty = false;
+  #isDeleting = false;
+  #attempt: Attempt | undefined;
+  #held: Held[] = [];
+  #cancelTimer: (() => void) | undefined;
+
+  /** With `stored` it goes on from that version, which another node has given away. */
+  constructor(entity: KeptEntity, writer: StoreWriter, stored = 0) {
+    this.#entity = entity;
+    this.#writer = writer;
+    this.version = stored;
+    const { name, persistence } = entity.host.definition;
+    this.#key = { entity: name, id: entity.id, shard: entity.shard.number };
+    this.#isBehind = persistence === "write-behind";
+  }
+
+  /** True while something is not stored yet. */
+  get isBusy(): boolean {
+    return !this.isOver && (this.#isDirty || this.#attempt !== undefined);
+  }
+
+  /** What is stored, or what an entity begins with. Rejects with a {@link CatgaError} only. */
+  async load(): Promise<Loaded> {
+    const loaded = await loadEntity(this.#entity, this.#writer, this.#key);
+    this.version = loaded.stored;
+    return loaded;
+  }
+
+  /** A turn of `work` has ended: its caller is told when what it saw and did is stored. */
+  ended(work: Work, error: CatgaError | undefined, value: unknown): void {
+    const outcome = outcomeOf(error, value);
+    work.keep?.(outcome);
+    if (work.spec.kind === "command") this.touch();
+    const release = (): void => {
+      if ("error" in outcome) work.fail(outcome.error);
+      else answer(this.#entity, work, outcome.value);
+    };
+    this.hold(release, work);
+  }
+
+  /** Calls `settle` when all that was done until now is stored; or `work` fails. */
+  hold(settle: () => void, work: Work): void {
+    const fail = (error: CatgaError): void => work.fail(error);
+    if (this.isOver && !this.#isDeleting) fail(this.#unknown(work.spec.type));
+    else if (this.#isBehind || !this.isBusy) settle();
+    else this.#held.push({ release: settle, fail });
+  }
+
+  /** The state may have changed. */
+  touch(): void {
+    if (this.isOver) return;
+    this.#isDirty = true;
+    if (!this.#isBehind) return queueMicrotask(() => this.flush());
+    this.#cancelTimer ??= this.#entity.host.context.after(WRITE_BEHIND_MS, () => this.flush());
+  }
+
+  /** Resolves when the state as it is now is stored. */
+  save(): Promise<void> {
+    this.#isDirty = true;
+    return new Promise((resolve, reject) => {
+      this.#held.push({ release: resolve, fail: reject });
+      this.flush();
+    });
+  }
+
+  /** Resolves when nothing is stored of the entity any more. */
+  delete(): Promise<void> {
+    this.#isDeleting = true;
+    return this.save();
+  }
+
+  /** Writes what is not stored yet, now. */
+  flush(): void {
+    this.#cancelTimer?.();
+    this.#cancelTimer = undefined;
+    if (this.isOver || this.#attempt !== undefined || !this.#isDirty) return;
+    const covers = this.#held;
+    this.#held = [];
+    try {
+      const data = this.#isDeleting ? undefined : this.#encode();
+      const dueMs = this.#isDeleting ? undefined : this.#entity.luggage.reminders?.firstMs;
+      this.#isDirty = false;
+      this.#attempt = { data, dueMs, covers };
+      this.#write(this.#attempt);
+    } catch (error) {
+      this.#held = covers;
+      this.#end(error as CatgaError);
+    }
+  }
+
+  /** Writes until the outcome is known. */
+  #write(attempt: Attempt, tries = 0): void {
+    const fence = fenceOf(this.#entity);
+    const content = { expected: this.version, fence, data: attempt.data, dueMs: attempt.dueMs };
+    this.#writer.write({ ...this.#key, ...content }).then(
+      (result) => {
+        if (result.ok) this.#done(attempt, result.version);
+        else this.#look(attempt, result.current, fence);
+      },
+      (error: Error) => this.#again(attempt, { error, fence, tries }),
+    );
+  }
+
+  /** A write was not carried out, or an earlier try of it was. */
+  #look(attempt: Attempt, current: StoredRecord | undefined, fence: string): void {
+    const isOwn = current?.fence === fence && current.data === attempt.data;
+    if (isOwn) this.#done(attempt, current.version);
+    else this.#end();
+  }
+
+  /** Looks whether the write was carried out, and writes again if it was not. */
+  #again(attempt: Attempt, failed: { error: Error; fence: string; tries: number }): void {
+    const { host, id } = this.#entity;
+    const { context } = host;
+    const { error, fence, tries } = failed;
+    if (context.refusal !== undefined) return this.#end();
+    this.isStuck = true;
+    if (tries === 0) {
+      context.log.warn(
+        { error, entity: host.keyOf(id) },
+        "an entity cannot be stored, this is tried again",
+      );
+    }
+    context.after(backoffMs(tries, RETRY, context.options.random), () => {
+      this.#writer.store.load(this.#key).then(
+        (current) => {
+          if ((current?.version ?? 0) === this.version) return this.#write(attempt, tries + 1);
+          this.#look(attempt, current, fence);
+        },
+        (again: Error) => this.#again(attempt, { error: again, fence, tries: tries + 1 }),
+      );
+    });
+  }
+
+  #done({ covers, data }: Attempt, version: number): void {
+    this.version = version;
+    this.#attempt = undefined;
+    this.isStuck = false;
+    if (data === undefined) this.isOver = true;
+    const { slices } = this.#entity.host.context;
+    const release = (): void => {
+      // The output gate: what the write took may have been the rest of the lease.
+      if (!slices.mayRelease()) return slices.later({ resume: release });
+      for (const held of covers) held.release();
+      if (!this.isBusy) for (const held of this.#held.splice(0)) held.release();
+      if (this.isOver) return this.#entity.discard();
+      this.flush();
+      this.#entity.stored();
+    };
+    release();
+  }
+
+  /** Nothing more is stored: of what was not nobody knows, or `error` says why it cannot be. */
+  #end(error?: CatgaError): void {
+    if (this.isOver) return;
+    this.isOver = true;
+    this.#cancelTimer?.();
+    const unheard = [...(this.#attempt?.covers ?? []), ...this.#held];
+    this.#attempt = undefined;
+    this.#held = [];
+    const { log } = this.#entity.host.context;
+    const entity = this.#entity.host.keyOf(this.#key.id);
+    log.warn({ entity, error }, "an entity ends without what it had not stored");
+    for (const { fail } of unheard) fail(error ?? this.#unknown("its last turn"));
+    this.#entity.discard();
+  }
+
+  #unknown(message: string): CatgaError {
+    const entity = this.#entity.host.keyOf(this.#key.id);
+    const reason = "what it did could not be stored, another node may own the entity";
+    return new CatgaError("OUTCOME_UNKNOWN", { entity, message, reason });
+  }
+
+  #encode(): string {
+    const { host, state, luggage, id } = this.#entity;
+    const entity = host.keyOf(id);
+    const answers = luggage.dedup.answers();
+    const reminders = luggage.reminders?.all ?? [];
+    const { version } = host.definition;
+    let text: string;
+    try {
+      text = encodeRecord({ version, state, answers, reminders }, aheadMsOf(this.#entity));
+    } catch (error) {
+      const { text: reason } = describeError(error);
+      throw new CatgaError("STATE_NOT_ENCODABLE", { entity, reason });
+    }
+    const { bytesMax } = this.#writer.store;
+    const bytes = text.length * 3 <= bytesMax ? 0 : new TextEncoder().encode(text).length;
+    if (bytes <= bytesMax) return text;
+    throw new CatgaError("STATE_TOO_LARGE", { entity, bytes, bytesMax });
+  }
+}
+
+/** How a turn ended; its value is copied now, for the next turn may change it. */
+function outcomeOf(error: CatgaError | undefined, value: unknown): Outcome {
+  if (error !== undefined) return { error };
+  try {
+    return { value: copyPlain(value) };
+  } catch {
+    return { value }; // Whoever answers finds the same, and says so.
+  }
+}

@@ -1,0 +1,63 @@
+/**
+ * What is stored of an entity, as one text: `1 <checksum> <JSON>`. The JSON holds the version of
+ * the schema, the state as devalue writes it, the answers to commands with a key, until when by the
+ * wall clock, and the reminders. The checksum is of the JSON: a record that was cut or damaged is
+ * not believed.
+ */
+import { CatgaError } from "../base/errors.ts";
+import { checksum } from "../base/hash.ts";
+import { hasShape } from "../base/shape.ts";
+import type { KeptAnswer } from "./dedup-window.ts";
+import { isReminder, type Reminder } from "./reminder.ts";
+import { answerOf, answerRow, decodeState, encodeState } from "./packet.ts";
+
+/** See the file's header. */
+export interface Kept {
+  /** Of the schema. */
+  readonly version: number;
+  readonly state: unknown;
+  readonly answers: readonly KeptAnswer[];
+  readonly reminders: readonly Reminder[];
+}
+
+const FORMAT = "1";
+const SHAPE = { version: "whole", state: "string", answers: "list", reminders: "list" } as const;
+const CHECKSUM_CHARS = 8;
+const HEAD = new RegExp(`^${FORMAT} [0-9a-f]{${CHECKSUM_CHARS}} `);
+
+/** The text of a record; `aheadMs` is what the wall clock is ahead of that of the answers. */
+export function encodeRecord(kept: Kept, aheadMs: number): string {
+  const { version, state, reminders } = kept;
+  const answers = kept.answers.map((answer) => answerRow(answer, -aheadMs));
+  const json = JSON.stringify({ version, state: encodeState(state), answers, reminders });
+  return `${FORMAT} ${checksumOf(json)} ${json}`;
+}
+
+/** @throws {CatgaError} STATE_CORRUPT when the text makes no sense. */
+export function decodeRecord(text: string, entity: string, aheadMs: number): Kept {
+  const corrupt = (reason: string): never => {
+    throw new CatgaError("STATE_CORRUPT", { entity, reason });
+  };
+  const [head = corrupt("it is no record of catga")] = HEAD.exec(text) ?? [];
+  const json = text.slice(head.length);
+  if (!head.includes(checksumOf(json))) corrupt("its checksum does not match");
+  const value = JSON.parse(json) as Kept & { readonly answers: readonly unknown[] };
+  if (!hasShape(value, SHAPE) || !value.reminders.every(isReminder)) {
+    corrupt("it lacks what a record has");
+  }
+  const decoded = decodeState(value.state);
+  const answers = value.answers.map((row) => answerOf(row as never, -aheadMs));
+  if (decoded === "malformed" || decoded === undefined || !answers.every(isAnswer)) {
+    return corrupt("it lacks what a record has");
+  }
+  const { version, reminders } = value;
+  return { version, state: decoded.value, answers, reminders };
+}
+
+function checksumOf(json: string): string {
+  return checksum(json).toString(16).padStart(CHECKSUM_CHARS, "0");
+}
+
+function isAnswer(answer: KeptAnswer | undefined): answer is KeptAnswer {
+  return answer !== undefined;
+}

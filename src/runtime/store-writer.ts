@@ -1,0 +1,39 @@
+/** Writes of this node to its store: those of one burst leave together. */
+import type { Store, StoreResult, StoreWrite } from "../ports/store.ts";
+
+interface Pending {
+  readonly write: StoreWrite;
+  readonly resolve: (result: StoreResult) => void;
+  readonly reject: (error: Error) => void;
+}
+
+/** See the file's header. */
+export class StoreWriter {
+  readonly store: Store;
+  #pending: Pending[] = [];
+
+  constructor(store: Store) {
+    this.store = store;
+  }
+
+  /** Rejects when the outcome is unknown. */
+  write(write: StoreWrite): Promise<StoreResult> {
+    return new Promise((resolve, reject) => {
+      this.#pending.push({ write, resolve, reject });
+      if (this.#pending.length === 1) queueMicrotask(() => this.#flush());
+    });
+  }
+
+  #flush(): void {
+    const batch = this.#pending;
+    this.#pending = [];
+    this.store.write(batch.map(({ write }) => write)).then(
+      (results) => {
+        for (const [i, { resolve }] of batch.entries()) resolve(results[i]!);
+      },
+      (error: Error) => {
+        for (const { reject } of batch) reject(error);
+      },
+    );
+  }
+}
