@@ -104,6 +104,7 @@ const PASSING: readonly ErrorCode[] = [
   "MAILBOX_FULL",
   "NODE_AWAY",
   "OVERLOADED",
+  "STORE_UNAVAILABLE",
   "UNAVAILABLE",
 ];
 

@@ -112,6 +112,7 @@ export class Keeper {
 
   /** Resolves when the state as it is now is stored. */
   save(): Promise<void> {
+    if (this.isOver) return Promise.reject(this.#unknown("save"));
     this.#isDirty = true;
     return new Promise((resolve, reject) => {
       this.#held.push({ release: resolve, fail: reject });

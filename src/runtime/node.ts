@@ -9,7 +9,6 @@ import { SETTLE_MS } from "../base/limits.ts";
 import type { ViewChange } from "../ownership/view.ts";
 import type { AuthorityListener, Snapshot } from "../ports/authority.ts";
 import type { Ports } from "../ports/driver.ts";
-import type { Store } from "../ports/store.ts";
 import { incarnationOf } from "../protocol/ids.ts";
 import type { Entry } from "../protocol/ledger.ts";
 import type { SessionRecord } from "../protocol/records.ts";
@@ -19,10 +18,10 @@ import { Membership } from "./membership.ts";
 import { Mesh } from "./mesh.ts";
 import { tell } from "./events.ts";
 import { NodeContext, type NodeOptions } from "./node-context.ts";
-import { loadStateCodec } from "./packet.ts";
 import { RecordWriter } from "./record-writer.ts";
 import { Call, outcomeUnknown } from "./call.ts";
 import { Router } from "./router.ts";
+import { openStore } from "./open-store.ts";
 import { Shards } from "./shards.ts";
 import type { RefRequest } from "./turn-context.ts";
 
@@ -35,6 +34,9 @@ export type RefFactory = (router: Router, request: RefRequest) => unknown;
 const QUIET_CHECK_MS = 2;
 /** At most so long a node that did not finish in time waits for its last write. */
 const DEATH_NOTE_MS = 200;
+
+/** At most so long a node that closes waits for its store. */
+const STORE_CLOSE_MS = 1_000;
 
 /** See the file's header. */
 export class Node implements AuthorityListener {
@@ -197,7 +199,10 @@ export class Node implements AuthorityListener {
       if (!(entry instanceof Call)) continue;
       entry.fail(entry.executed === "no" ? refusal : outcomeUnknown(entry, reason));
     }
-    await this.context.store?.store.close();
+    const { store } = this.context.store ?? {};
+    const failed = (error: unknown): void =>
+      this.context.log.warn({ error }, "the store was not closed as it should be");
+    if (store !== undefined) await this.#within(STORE_CLOSE_MS, store.close().catch(failed));
     await this.#ports.link.close();
     await this.#ports.authority.close();
   }
@@ -273,18 +278,4 @@ export class Node implements AuthorityListener {
       this.shards.rebalance();
     });
   }
-}
-
-/** The store of a node that has something to keep. */
-async function openStore(
-  options: NodeOptions,
-  ports: Ports,
-  unsafe: (what: string) => void,
-): Promise<Store | undefined> {
-  const kept = options.entities.find(({ persistence }) => persistence !== "none");
-  if (kept === undefined) return undefined;
-  await loadStateCodec();
-  const store = (await options.store?.open({ ...options, unsafe })) ?? ports.store;
-  if (store !== undefined) return store;
-  throw new TypeError(`Cannot keep "${kept.name}": the transport has no store, name one`);
 }

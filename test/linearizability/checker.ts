@@ -137,10 +137,12 @@ class Search<I, O> {
       }
       const whole = this.#withReads(way, answer);
       if (!this.#been[index]!.add(whole)) continue;
-      if (whole.early.includes(number)) stack.push({ index, way: whole });
+      if (whole.early.includes(number)) {
+        stack.push({ index, way: whole });
+        continue;
+      }
       // The likeliest last, for it is tried first.
-      else
-        for (const next of this.#after(whole, answer).toReversed()) stack.push({ index, way: next });
+      for (const next of this.#after(whole, answer).toReversed()) stack.push({ index, way: next });
     }
   }
 

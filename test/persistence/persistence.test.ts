@@ -14,6 +14,8 @@ import { counterOf, spied, Through } from "./kept.ts";
 
 afterEach(stopAll);
 
+const NEVER = new Promise<never>(() => {});
+
 type Node = ClusterOf<typeof Through>;
 
 function start(
@@ -184,6 +186,28 @@ test("a record that is damaged is refused and left as it is; the others are serv
     await again.stop();
     expect((await opened.load(key))!.data).toBe(text);
   }
+});
+
+test("a node stops within its deadline though its store never answers again", async () => {
+  const { spy, driver } = spied();
+  const node = await start({
+    name: "hung",
+    open: async (context) => ({ ...(await driver.open(context)), close: () => NEVER }),
+  });
+  spy.beforeWrite = () => NEVER;
+  const call = failureOf(node.entity("counter", "a").send({ type: "add", n: 1 }));
+  await node.stop({ deadline: "500ms" });
+  expect(await call).toMatchObject({ code: "OUTCOME_UNKNOWN" });
+});
+
+test("a node whose store cannot be opened does not start, and holds nothing open", async () => {
+  const refusal = new CatgaError("STORE_UNAVAILABLE", { store: "shut", reason: "it is shut" });
+  const transport = memory();
+  const store = { name: "shut", open: () => Promise.reject(refusal) };
+  expect(await failureOf(start(store, { transport: transport as never }))).toBe(refusal);
+  // Its id is free again.
+  const node = await start(memoryStore(), { transport: transport as never });
+  expect(await node.entity("counter", "a").send({ type: "add", n: 1 })).toBe(1);
 });
 
 describe("a state of another version", () => {
