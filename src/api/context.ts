@@ -21,9 +21,9 @@ export interface CallOptions {
   /** Gives up waiting when it aborts; a handler that has started runs on. */
   readonly signal?: AbortSignal;
   /**
-   * How often a call that failed is sent again: when it certainly did not run, or for a command
-   * under a key, so that it runs once. `timeout` is for each try. After the death of an owner it is
-   * unknown whether a command ran, and it is not sent again. @default 0
+   * How often a call that failed is sent again: when it did not run, or for a command under a key,
+   * so that it runs once. `timeout` is for each try. Without persistence a command that may have
+   * run on a node that died stays OUTCOME_UNKNOWN. @default 0
    */
   readonly retries?: number;
   /**

@@ -8,6 +8,7 @@ import { backoffMs } from "../base/backoff.ts";
 import { durationMs } from "../base/duration.ts";
 import { CatgaError, type ErrorCode } from "../base/errors.ts";
 import { KEY_CHARS_MAX, RETRIES_MAX, RETRY } from "../base/limits.ts";
+import { WINDOW_LOST } from "../runtime/dedup-window.ts";
 import type { Sending } from "../runtime/call.ts";
 import type { Router } from "../runtime/router.ts";
 import type { RefRequest } from "../runtime/turn-context.ts";
@@ -108,8 +109,10 @@ const PASSING: readonly ErrorCode[] = [
   "UNAVAILABLE",
 ];
 
-function mayPass({ code }: CatgaError, kind: Kind | undefined): boolean {
-  return PASSING.includes(code) || (kind === "query" && code === "OUTCOME_UNKNOWN");
+/** A command that may have run goes to whoever has its key, unless that memory is lost. */
+function mayPass({ code, details }: CatgaError, kind: Kind | undefined): boolean {
+  if (code !== "OUTCOME_UNKNOWN") return PASSING.includes(code);
+  return kind === "query" || (details as { reason?: unknown }).reason !== WINDOW_LOST;
 }
 
 function checkKey(key: unknown): string {

@@ -4,9 +4,9 @@
  *
  * A command whose key is known is not run: it is answered with what the first one was answered
  * with, or waits for that. An answer is kept for its stated time and travels with the entity. A
- * window that is full refuses rather than forgets. It dies with the memory it is in: a command that
- * is sent again across the death of an owner has an unknown outcome, since nobody can tell any more
- * whether it ran.
+ * window that is full refuses rather than forgets. It is stored with the entity, or dies with the
+ * memory it is in: then a command that is sent again across the death of an owner has an unknown
+ * outcome, since nobody can tell any more whether it ran.
  */
 import { CatgaError } from "../base/errors.ts";
 import { DEDUP_CHARS_MAX, DEDUP_ENTRIES_MAX, DEDUP_MS } from "../base/limits.ts";
@@ -14,6 +14,9 @@ import { charsMaxOfLastCopy, copyPlain } from "../base/plain.ts";
 import { isStale } from "../ownership/channel.ts";
 import type { MessageSpec } from "./definition.ts";
 import type { Outcome, Work } from "./work.ts";
+
+/** Why nobody will ever know whether a command ran. */
+export const WINDOW_LOST = "the owner's node died, and with it the memory of what it ran";
 
 /** An answer that is kept: to which command, until when, which. */
 export interface KeptAnswer {
@@ -64,8 +67,8 @@ export class DedupWindow {
     const running = this.#running.get(name);
     if (running !== undefined) return running.join(work, nowMs);
     if (since > 0 && isStale(since, cleanSince)) {
-      const reason = "the owner's node died, and with it the memory of what it ran";
-      const error = new CatgaError("OUTCOME_UNKNOWN", { entity, message: type, reason });
+      const details = { entity, message: type, reason: WINDOW_LOST };
+      const error = new CatgaError("OUTCOME_UNKNOWN", details);
       return settle(work, { error });
     }
     if (this.#answers.size >= DEDUP_ENTRIES_MAX || this.#chars >= DEDUP_CHARS_MAX) {

@@ -226,7 +226,8 @@ export class Luggage {
     const hold = (settle: () => void, held: Work): void =>
       keeper === undefined ? settle() : keeper.hold(settle, held);
     const { nowMs } = host.context.wheel;
-    const { cleanSince } = shard;
+    // What is stored knows its answers, whoever has died.
+    const cleanSince = keeper === undefined ? shard.cleanSince : 0;
     return this.dedup.admit(work, { entity: host.keyOf(id), nowMs, cleanSince, hold });
   }
 
