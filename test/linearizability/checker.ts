@@ -140,7 +140,8 @@ class Search<I, O> {
       if (whole.early.includes(number)) stack.push({ index, way: whole });
       // The likeliest last, for it is tried first.
       else
-        for (const next of this.#after(whole, answer).toReversed()) stack.push({ index, way: next });
+        for (const next of this.#after(whole, answer).toReversed())
+          stack.push({ index, way: next });
     }
   }
 
