@@ -80,6 +80,9 @@ export const WRITE_BEHIND_MS = 1_000;
 /** How often a node looks into the store whose reminders are due soon. */
 export const REMINDER_SCAN_MS = 30_000;
 
+/** Stores remember for so long that an entity was deleted: longer than anybody writes late. */
+export const DELETED_MS: number = 7 * 86_400_000;
+
 /** Membership changes within this time cause one rebalance, not several. */
 export const SETTLE_MS = 50;
 /** Handoffs a node begins with; each that ends makes room for one more: heirs begin cold. */

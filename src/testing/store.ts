@@ -70,7 +70,7 @@ export class SimulatedStore {
       write: async (writes) => {
         checkSizes(writes, BYTES_MAX);
         const sent = [...writes];
-        const carryOut = () => sent.map((write) => shelf.write(write));
+        const carryOut = () => sent.map((write) => shelf.write(write, this.#world.nowMs));
         return ask({ carryOut, breakOff: () => this.#begin(sent) });
       },
       due: (where, untilMs, limit) => ask({ carryOut: () => shelf.due(where, untilMs, limit) }),
@@ -86,7 +86,7 @@ export class SimulatedStore {
   #begin(writes: readonly StoreWrite[]): void {
     if (writes.length < 2) return;
     const count = Math.floor(this.#world.fraction() * writes.length);
-    for (const write of writes.slice(0, count)) this.#shelf.write(write);
+    for (const write of writes.slice(0, count)) this.#shelf.write(write, this.#world.nowMs);
   }
 
   #ask<T>(node: string, { carryOut, breakOff }: Request<T>): Promise<T> {

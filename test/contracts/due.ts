@@ -55,7 +55,7 @@ export const dueChecks: readonly Check<StoreFixture>[] = [
       const [first, second] = await two(fixture);
       const { id } = someKey();
       const places = [0, 1, 3, 13, 31].map((shard) => ({ entity: "cart", shard }));
-      const others = ["Cart", "cart.3", "cart3", "car"].map((entity) => ({ entity, shard: 3 }));
+      const others = ["Cart", "cart.3", "cart1", "car"].map((entity) => ({ entity, shard: 3 }));
       for (const [n, place] of [...places, ...others].entries()) {
         await written(first, put({ ...place, id: `${id}-${n}` }, { dueMs: n }));
       }

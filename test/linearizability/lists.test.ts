@@ -16,6 +16,14 @@ const RIGHT_COUNTS: readonly Case<OnCounter>[] = [
     "unknown ones of which some happened, at different times",
     [add(1, [0]), add(5, [0]), add(1, [0]), count(1, [2, 3]), count(6, [4, 5]), count(7, [6, 7])],
   ],
+  [
+    "unknown ones that make one sum in two ways, the first of which it was",
+    [1, 4, 2, 3].map((n) => add(n, [0])).concat(count(5, [2, 3]), count(7, [4, 5])),
+  ],
+  [
+    "unknown ones that make one sum in two ways, the second of which it was",
+    [1, 4, 2, 3].map((n) => add(n, [0])).concat(count(5, [2, 3]), count(6, [4, 5])),
+  ],
   ["one that failed", [add(1, [0, "failed"]), count(0, [2, 3])]],
   [
     "nothing told but in the end",

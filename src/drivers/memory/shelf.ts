@@ -8,6 +8,7 @@ import type {
   StoreResult,
   StoreWrite,
 } from "../../ports/store.ts";
+import { DELETED_MS } from "../../base/limits.ts";
 import { entityKey } from "../../protocol/ids.ts";
 
 /** Entities of a page. */
@@ -16,6 +17,8 @@ const PAGE_MAX = 500;
 /** See the file's header. */
 export class Shelf {
   readonly #kept = new Map<string, StoredEntity>();
+  /** Of deleted entities, until when they stay; the oldest first. */
+  readonly #deleted = new Map<string, number>();
   /** For each type and shard, when whose first reminder is due. */
   readonly #due = new Map<string, Map<string, number>>();
 
@@ -30,13 +33,17 @@ export class Shelf {
     return kept && { version: kept.version, fence: kept.fence, data: kept.data };
   }
 
-  /** Carries `write` out or refuses it. */
-  write({ expected, ...write }: StoreWrite): StoreResult {
+  /** Carries `write` out or refuses it; `nowMs` is of a clock that does not jump. */
+  write({ expected, ...write }: StoreWrite, nowMs: number): StoreResult {
+    this.#forget(nowMs);
     const current = this.load(write);
     const isStale = current !== undefined && write.fence < current.fence;
     if (isStale || (current?.version ?? 0) !== expected) return { ok: false, current };
     const version = expected + 1;
-    this.#kept.set(entityKey(write.entity, write.id), { ...write, version });
+    const key = entityKey(write.entity, write.id);
+    this.#kept.set(key, { ...write, version });
+    this.#deleted.delete(key);
+    if (write.data === undefined) this.#deleted.set(key, nowMs + DELETED_MS);
     this.#remind(write);
     return { ok: true, version };
   }
@@ -57,7 +64,16 @@ export class Shelf {
     return { found, next: keys.length > PAGE_MAX ? keys[PAGE_MAX - 1] : undefined };
   }
 
-  #remind({ id, dueMs, ...where }: Omit<StoreWrite, "expected">): void {
+  #forget(nowMs: number): void {
+    for (const [key, untilMs] of this.#deleted) {
+      if (untilMs > nowMs) return;
+      this.#deleted.delete(key);
+      this.#remind({ ...this.#kept.get(key)!, dueMs: undefined });
+      this.#kept.delete(key);
+    }
+  }
+
+  #remind({ id, dueMs, ...where }: StoreKey & Pick<StoreWrite, "dueMs">): void {
     const place = placeOf(where);
     const entities = this.#due.get(place) ?? new Map<string, number>();
     if (dueMs === undefined) entities.delete(id);

@@ -45,7 +45,7 @@ function storeOn(shelf: Shelf, clock: Clock): Store {
     load: (key) => ask(() => shelf.load(key)),
     async write(writes) {
       checkSizes(writes, BYTES_MAX);
-      return ask(() => writes.map((write) => shelf.write(write)));
+      return ask(() => writes.map((write) => shelf.write(write, clock.nowMs())));
     },
     due: (where, untilMs, limit) => ask(() => shelf.due(where, untilMs, limit)),
     page: (after) => ask(() => shelf.page(after)),
