@@ -1,5 +1,6 @@
 /** The node's side of a store whose work is done by a thread. */
 import { Buffer } from "node:buffer";
+import { URL } from "node:url";
 import { Worker } from "node:worker_threads";
 import { CatgaError, type ErrorDetails } from "../../base/errors.ts";
 import { runtimeOf } from "../../base/runtime.ts";
