@@ -31,9 +31,15 @@ export class StoreWriter {
       (results) => {
         for (const [i, { resolve }] of batch.entries()) resolve(results[i]!);
       },
-      (error: Error) => {
-        for (const { reject } of batch) reject(error);
-      },
+      (error: Error) => this.#oneByOne(batch, error),
     );
+  }
+
+  /** One of them may be what the store stumbles over: the others shall not suffer for it. */
+  #oneByOne(batch: readonly Pending[], error: Error): void {
+    if (batch.length === 1) return batch[0]!.reject(error);
+    for (const { write, resolve, reject } of batch) {
+      this.store.write([write]).then(([result]) => resolve(result!), reject);
+    }
   }
 }

@@ -52,6 +52,8 @@ export function spied() {
   const inner = memoryStore();
   const spy = {
     writes: 0,
+    /** The entity that the store stumbles over. */
+    refused: "",
     loads: 0,
     /** Awaited before a write; may throw. */
     beforeWrite: async (): Promise<void> => {},
@@ -66,6 +68,7 @@ export function spied() {
         ...store,
         async write(writes): ReturnType<Store["write"]> {
           spy.writes++;
+          if (writes.some(({ id }) => id === spy.refused)) throw new Error("a row is damaged");
           await spy.beforeWrite();
           const results = await store.write(writes);
           await spy.afterWrite();

@@ -87,6 +87,17 @@ describe("an entity with write-through", () => {
     }
   });
 
+  test("is stored though the store stumbles over what is written beside it", async () => {
+    const { spy, driver } = spied();
+    const node = await start(driver);
+    spy.refused = "bad";
+    const calls = ["a", "bad", "b"].map((id) => {
+      const sent = node.entity("counter", id).send({ type: "add", n: 1 }, { timeout: "1s" });
+      return sent.catch((error: CatgaError) => error.code);
+    });
+    expect(await Promise.all(calls)).toEqual([1, "CALL_TIMEOUT", 1]);
+  });
+
   test("that cannot be loaded fails its messages, and is tried again with the next", async () => {
     const { spy, driver } = spied();
     const node = await start(driver);
