@@ -3,6 +3,7 @@ import { afterEach, describe, expect, test } from "bun:test";
 import { jetstreamManager } from "@nats-io/jetstream";
 import { connect, type NatsConnection } from "@nats-io/transport-node";
 import { systemClock } from "../../src/base/clock.ts";
+import { isCatgaError } from "../../src/base/errors.ts";
 import { silentLogger } from "../../src/base/logger.ts";
 import { nats } from "../../src/drivers/nats/index.ts";
 import { redis } from "../../src/drivers/redis/index.ts";
@@ -10,6 +11,7 @@ import type { Store, StoreContext, StoreDriver } from "../../src/ports/store.ts"
 import { everything, fence, loaded, put, refused, someKey, written } from "../contracts/kept.ts";
 import { waitUntil } from "../contracts/wait-until.ts";
 import { brokersAreWanted } from "./broker-process.ts";
+import { connectPorts } from "./fixtures.ts";
 import { NatsServer } from "./nats-server.ts";
 import { RedisServer } from "./redis-server.ts";
 import { openStore } from "./store-fixture.ts";
@@ -70,16 +72,25 @@ async function overflows(
 /** What nobody can read is not overwritten, and the others go on. */
 async function meetsStranger(store: Store, spoil: (id: string) => Promise<unknown>): Promise<void> {
   const [key, other] = [someKey(WHERE), someKey(WHERE)];
-  const version = await written(store, put(key));
-  const beside = await written(store, put(other));
+  const version = await written(store, put(key, { dueMs: 1 }));
+  const beside = await written(store, put(other, { dueMs: 2 }));
   await spoil(key.id);
-  expect(await reasonOf(store.load(key))).toBe("it has a record that cannot be read");
+  const reason = `the record of "cart/${key.id}" cannot be read`;
+  expect(await reasonOf(store.load(key))).toBe(reason);
   for (const expected of [0, version]) {
-    expect(await reasonOf(store.write([put(key, { expected, fence: fence(9) })]))).toMatch(/read/);
+    const write = put(key, { expected, fence: fence(9) });
+    expect(await reasonOf(store.write([write]))).toBe(reason);
   }
-  expect(await reasonOf(store.load(key))).toBe("it has a record that cannot be read");
-  await reasonOf(everything(store));
+  expect(await reasonOf(store.load(key))).toBe(reason);
+  expect(await reasonOf(everything(store))).toBe(reason);
+  const due = await store.due(WHERE, 2, 9);
+  expect(due.map(({ id }) => id)).toEqual([key.id, other.id]);
   await written(store, put(other, { expected: beside }));
+}
+
+async function codeOf(work: Promise<unknown>): Promise<unknown> {
+  const error: unknown = await work.catch((failure: unknown) => failure);
+  return isCatgaError(error) ? error.code : error;
 }
 
 describe.if(brokersAreWanted())("a store at NATS", () => {
@@ -134,6 +145,35 @@ describe.if(brokersAreWanted())("a store at NATS", () => {
     await waitUntil("none is left", async () => {
       return (await streams.info("KV_catga_limits_due")).state.messages === 0;
     });
+  });
+
+  test("names whose record may still come, until it cannot any more", async () => {
+    const { server, admin } = await startNats();
+    const store = await open(nats(server.url));
+    const [key, none] = [someKey(WHERE), someKey(WHERE)];
+    const version = await written(store, put(key));
+    const said = [`5.${version - 1}.${key.id}`, `6.${version + 1}.${key.id}`, `7.1.${none.id}`];
+    for (const each of said) admin.publish(`$KV.catga_limits_due.cart.0.3.${each}`);
+    await admin.flush();
+    const named = [
+      { id: key.id, dueMs: 6 },
+      { id: none.id, dueMs: 7 },
+    ];
+    expect((await store.due(WHERE, 9, 9)).map(({ id }) => id)).toEqual([key.id, none.id]);
+    for (let n = 0; n < 2; n++) expect(await store.due(WHERE, 9, 9)).toEqual(named);
+    await written(store, put(key, { expected: version }));
+    expect(await store.due(WHERE, 9, 9)).toEqual(named.slice(1));
+  });
+
+  test("keeps no replicas where two writers could win, and needs JetStream", async () => {
+    const { server } = await startNats();
+    const old = openStore(nats({ servers: server.url, replicas: 3 }), "limits");
+    expect(await codeOf(old)).toBe("BROKER_TOO_OLD");
+    const bare = await NatsServer.start("# no-jetstream");
+    ends.push(() => bare.stop());
+    expect(await codeOf(openStore(nats(bare.url), "limits"))).toBe("BROKER_LACKS");
+    await bare.kill();
+    expect(await codeOf(openStore(nats(bare.url), "limits"))).toBe("BROKER_UNREACHABLE");
   });
 
   test("uses a connection of one's own, and leaves it open", async () => {
@@ -194,5 +234,24 @@ describe.if(brokersAreWanted())("a store at Redis", () => {
     const again = await written(store, put(key, { data: "again" }));
     expect(again).toBeGreaterThan(gone);
     expect(await server.ask("ZCARD", "{catga:limits}:gone")).toBe(0);
+  });
+});
+
+describe.if(brokersAreWanted())("one value of a driver", () => {
+  test("is a transport and a store, for several clusters", async () => {
+    const server = await startRedis();
+    const { server: other } = await startNats();
+    for (const value of [redis(server.url), nats(other.url)]) {
+      const stores = [await openStore(value, "a"), await openStore(value, "b")] as const;
+      const key = someKey();
+      await written(stores[0], put(key));
+      expect(await loaded(stores[1], key)).toBeUndefined();
+      for (const store of stores) await store.close();
+      const { authority, link } = await connectPorts(value, "a", { leaseMs: 10 });
+      const { entries } = await authority.open({ changed() {}, resynced() {}, lost() {} });
+      expect(entries).toEqual([]);
+      await authority.close();
+      await link.close();
+    }
   });
 });

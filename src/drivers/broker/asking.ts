@@ -79,6 +79,32 @@ export class Asking {
   }
 }
 
+/**
+ * So many questions at a time: what a broker is asked at once it answers one after the other, and
+ * the last answer would be late. Who waits goes in order.
+ */
+export class Gate {
+  #free: number;
+  readonly #waiting: (() => void)[] = [];
+
+  constructor(questionsMax: number) {
+    this.#free = questionsMax;
+  }
+
+  /** What `work` comes to, once there is room for it. */
+  async pass<T>(work: () => Promise<T>): Promise<T> {
+    if (this.#free > 0) this.#free--;
+    else await new Promise<void>((resolve) => void this.#waiting.push(resolve));
+    try {
+      return await work();
+    } finally {
+      const next = this.#waiting.shift();
+      if (next === undefined) this.#free++;
+      else next();
+    }
+  }
+}
+
 /** What so many bytes take besides. */
 export function transferMsOf(bytes: number): number {
   return bytes / BYTES_PER_MS;

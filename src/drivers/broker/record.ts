@@ -93,10 +93,10 @@ export function textOfRecord({ write, operation, version }: Plan, dueVersion?: n
   return (data === undefined ? lines.slice(0, -1) : lines).join("\n");
 }
 
-/** The record that a text is. Throws a `SyntaxError` for a text that is none. */
-export function recordOf(text: string): BrokerRecord {
+/** The record of `entity` that a text is. Throws a `SyntaxError` for a text that is none. */
+export function recordOf(text: string, entity: string): BrokerRecord {
   const [head, ...lines] = HEAD.exec(text) ?? [];
-  if (head === undefined) throw new SyntaxError("it has a record that cannot be read");
+  if (head === undefined) throw new SyntaxError(`the record of "${entity}" cannot be read`);
   const [version, fence, operation, shard, dueMs, dueVersion, end] = lines;
   return {
     version: Number(version),

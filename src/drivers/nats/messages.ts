@@ -7,6 +7,8 @@
 import type { JetStreamClient, JetStreamManager } from "@nats-io/jetstream";
 import { KNOWN_IDS_MAX } from "../../base/limits.ts";
 import type { StoredEntity, StoreKey, StorePage, StoreWrite } from "../../ports/store.ts";
+import { entityKey } from "../../protocol/ids.ts";
+import type { Gate } from "../broker/asking.ts";
 import { type BrokerRecord, recordOf } from "../broker/record.ts";
 import { isWrongSequence } from "./stream.ts";
 import { textOf, token } from "./subject.ts";
@@ -15,6 +17,8 @@ import { textOf, token } from "./subject.ts";
 export interface MessagesParts {
   readonly jetstream: JetStreamClient;
   readonly manager: JetStreamManager;
+  readonly reading: Gate;
+  readonly writing: Gate;
   /** Another text for another connection. Throws while there is none. */
   readonly life: () => string;
 }
@@ -77,12 +81,13 @@ export class Messages {
     const life = this.#live();
     const subject = this.#subject(key);
     const query = { last_by_subj: subject };
-    const message = await this.#parts.manager.streams.getMessage(this.#stream, query);
+    const { reading, manager } = this.#parts;
+    const message = await reading.pass(() => manager.streams.getMessage(this.#stream, query));
     if (message === null) {
       this.#known.delete(subject);
       return undefined;
     }
-    const record = recordOf(message.string());
+    const record = recordOf(message.string(), entityKey(key.entity, key.id));
     const { version, fence, dueMs, dueVersion } = record;
     const { seq: sequence } = message;
     if (life !== this.#live()) throw new Error("the connection was lost meanwhile");
@@ -98,7 +103,11 @@ export class Messages {
     const expect = { lastSubjectSequence: before.sequence };
     try {
       const options = { msgID, expect, timeout };
-      const { seq: sequence } = await this.#parts.jetstream.publish(subject, text, options);
+      const { seq: sequence } = await this.#parts.writing.pass(() => {
+        // The number that is expected is of this connection alone.
+        if (life !== this.#live()) throw new Error("the connection was lost meanwhile");
+        return this.#parts.jetstream.publish(subject, text, options);
+      });
       if (life === this.#live()) this.#remember(subject, { ...after, sequence });
       return true;
     } catch (error) {
@@ -129,10 +138,12 @@ export class Messages {
   /** The first record at `sequence` or after it. */
   async #next(sequence: number): Promise<Found | undefined> {
     const query = { seq: sequence, next_by_subj: `${this.#subjects}>` };
-    const message = await this.#parts.manager.streams.getMessage(this.#stream, query);
+    const { reading, manager } = this.#parts;
+    const message = await reading.pass(() => manager.streams.getMessage(this.#stream, query));
     if (message === null) return undefined;
     const [entity = "", id = ""] = message.subject.split(".").slice(-2).map(textOf);
-    const { version, fence, data, shard, dueMs } = recordOf(message.string());
+    const record = recordOf(message.string(), entityKey(entity, id));
+    const { version, fence, data, shard, dueMs } = record;
     return { sequence: message.seq, entity: { entity, id, version, fence, data, shard, dueMs } };
   }
 

@@ -1,13 +1,14 @@
 /**
  * Who is due, as a bucket of the broker has it: each time a record says another time, one message
  * `<type>.<group>.<shard>.<time>.<version>.<id>`, written before the record and removed after the
- * record that replaces it. So it may name too many, after somebody died or was refused in between;
- * the record says whether a message is still right, and one that no record can make right any more
- * is removed when it comes due.
+ * record that replaces it. So it may name too many, after somebody died or was refused in between.
+ * Whoever is named loads the record anyway; so only what is named again, or with several times, is
+ * compared with its record, and removed if no record can make it right any more.
  */
 import type { JetStreamClient, JetStreamManager } from "@nats-io/jetstream";
 import type { Clock } from "../../base/clock.ts";
 import type { DueEntity, StoreKey } from "../../ports/store.ts";
+import type { Gate } from "../broker/asking.ts";
 import type { BrokerRecord, Plan } from "../broker/record.ts";
 import { textOf, token } from "./subject.ts";
 
@@ -16,6 +17,8 @@ export interface RemindersParts {
   readonly jetstream: JetStreamClient;
   readonly manager: JetStreamManager;
   readonly clock: Clock;
+  readonly reading: Gate;
+  readonly writing: Gate;
 }
 
 /** How many of whom are wanted. */
@@ -32,9 +35,12 @@ interface Entry {
 }
 
 type Place = Omit<StoreKey, "id">;
+type Read = (id: string) => Promise<BrokerRecord | undefined>;
 
 /** Older servers look at every message for each listing, so shards are listed together. */
 const GROUP_SHARDS = 32;
+/** What is forgotten of it is told twice. */
+const NAMED_MAX = 10_000;
 /** Records that are compared at the same time. */
 const COMPARED = 64;
 
@@ -42,6 +48,8 @@ const COMPARED = 64;
 export class Reminders {
   readonly #bucket: string;
   readonly #parts: RemindersParts;
+  /** What this node was told once. */
+  readonly #named = new Set<string>();
   /** Listings that have not begun. */
   readonly #listings = new Map<string, Promise<readonly Entry[]>>();
 
@@ -53,7 +61,9 @@ export class Reminders {
   /** Says when the entity of `plan` is due, if that is carried out. */
   async set({ write, version }: Plan): Promise<void> {
     const { dueMs = 0 } = write;
-    await this.#parts.jetstream.publish(this.#subjectOf(write, { dueMs, version }));
+    const { jetstream, writing } = this.#parts;
+    const subject = this.#subjectOf(write, { dueMs, version });
+    await writing.pass(() => jetstream.publish(subject));
   }
 
   /** Removes what was said under `version`. */
@@ -65,29 +75,48 @@ export class Reminders {
   }
 
   /** See `Store.due`; `read` finds the record of an id. */
-  async due(
-    where: Place,
-    { untilMs, limit }: DueRange,
-    read: (id: string) => Promise<BrokerRecord | undefined>,
-  ): Promise<DueEntity[]> {
+  async due(where: Place, { untilMs, limit }: DueRange, read: Read): Promise<DueEntity[]> {
     const prefix = `${this.#prefixOf(where)}${where.shard}.`;
     const entries = (await this.#list(where))
       .filter(({ subject, dueMs }) => subject.startsWith(prefix) && dueMs <= untilMs)
       .sort((one, other) => one.dueMs - other.dueMs);
+    const first = new Map<string, string>();
+    for (const { id, subject } of entries) {
+      const other = first.get(id);
+      // Of several times one is right at most.
+      if (other !== undefined) this.#named.add(other).add(subject);
+      else first.set(id, subject);
+    }
     const due = new Map<string, DueEntity>();
     for (let at = 0; at < entries.length && due.size < limit; at += COMPARED) {
       const part = entries.slice(at, at + COMPARED);
-      const found = await Promise.all(part.map(({ id }) => read(id)));
-      for (const [i, { id, dueMs, version, subject }] of part.entries()) {
-        const record = found[i];
-        const isSaid = record?.dueMs === dueMs && record.dueVersion === version;
-        // Its record may still come: it has not been overtaken.
-        const mayCome = (record?.version ?? 0) < version;
-        if (!isSaid && !mayCome) await this.#drop(subject);
-        else if (!due.has(id) && due.size < limit) due.set(id, { id, dueMs });
+      const found = await Promise.all(part.map((entry) => this.#isRight(entry, read)));
+      const wrong = part.filter((_, i) => !found[i]);
+      // Somebody else may have removed it meanwhile; what is left is looked at again.
+      await Promise.allSettled(wrong.map(({ subject }) => this.#drop(subject)));
+      for (const { id, dueMs } of part.filter((_, i) => found[i])) {
+        if (!due.has(id) && due.size < limit) due.set(id, { id, dueMs });
       }
     }
     return [...due.values()];
+  }
+
+  /** False for what the record does not say, and no record will say that may still come. */
+  async #isRight({ id, dueMs, version, subject }: Entry, read: Read): Promise<boolean> {
+    if (!this.#named.has(subject)) {
+      if (this.#named.size >= NAMED_MAX) this.#named.clear();
+      this.#named.add(subject);
+      return true;
+    }
+    try {
+      const record = await read(id);
+      const isSaid = record?.dueMs === dueMs && record.dueVersion === version;
+      return isSaid || (record?.version ?? 0) < version;
+    } catch (error) {
+      // One that cannot be read fails by itself, and does not keep others from their reminders.
+      if (error instanceof SyntaxError) return true;
+      throw error;
+    }
   }
 
   /** Everybody in the group of a shard; who asks at the same time shares the answer. */
@@ -102,7 +131,9 @@ export class Reminders {
     await new Promise<void>((resolve) => this.#parts.clock.yield(resolve));
     this.#listings.delete(group);
     const wanted = { subjects_filter: `${group}>` };
-    const { state } = await this.#parts.manager.streams.info(`KV_${this.#bucket}`, wanted);
+    const { manager, reading } = this.#parts;
+    const asked = reading.pass(() => manager.streams.info(`KV_${this.#bucket}`, wanted));
+    const { state } = await asked;
     return Object.keys(state.subjects ?? {}).map((subject) => {
       const [dueMs = "", version = "", id = ""] = subject.split(".").slice(-3).map(textOf);
       return { id, dueMs: Number(dueMs), version: Number(version), subject };
@@ -111,10 +142,13 @@ export class Reminders {
 
   /** Each is said once and never again, so nobody else's is removed. */
   async #drop(subject: string): Promise<void> {
-    const { streams } = this.#parts.manager;
+    const { manager, reading } = this.#parts;
     const stream = `KV_${this.#bucket}`;
-    const message = await streams.getMessage(stream, { last_by_subj: subject });
-    if (message !== null) await streams.deleteMessage(stream, message.seq, false);
+    const query = { last_by_subj: subject };
+    const message = await reading.pass(() => manager.streams.getMessage(stream, query));
+    if (message !== null) {
+      await reading.pass(() => manager.streams.deleteMessage(stream, message.seq, false));
+    }
   }
 
   #subjectOf(

@@ -21,7 +21,7 @@ import type {
   StoreResult,
   StoreWrite,
 } from "../../ports/store.ts";
-import { Asking, transferMsOf } from "../broker/asking.ts";
+import { Asking, Gate, transferMsOf } from "../broker/asking.ts";
 import * as records from "../broker/record.ts";
 import { type Connection, watch } from "./connection.ts";
 import { type Known, Messages } from "./messages.ts";
@@ -60,6 +60,10 @@ interface Attempt {
 const BYTES_MAX = 8 * 1_048_576;
 /** A server that was just started loses what it is asked; asking again is harmless. */
 const ANSWER_MS = 750;
+/** Questions of each kind at a time; a tenth of what a server answers in that time. */
+const READS_MAX = 128;
+/** See {@link READS_MAX}. */
+const WRITES_MAX = 512;
 /** Headers, and the lines before the data, take less. */
 const HEAD_BYTES = 4_096;
 
@@ -79,7 +83,9 @@ export class NatsStore implements Store {
     this.#parts = parts;
     const mayPass = (error: unknown): boolean => !isVerdict(error) && !client.isClosed();
     this.#asking = new Asking({ store: `NATS at ${address}`, clock, mayPass });
-    const asked = { jetstream: jetstream(client, { timeout: ANSWER_MS }), manager, clock };
+    const [reading, writing] = [new Gate(READS_MAX), new Gate(WRITES_MAX)];
+    const js = jetstream(client, { timeout: ANSWER_MS });
+    const asked = { jetstream: js, manager, clock, reading, writing };
     this.#messages = new Messages(parts.buckets.records, { ...asked, life: () => this.#life() });
     this.#reminders = new Reminders(parts.buckets.reminders, asked);
     const cut = (): void => {

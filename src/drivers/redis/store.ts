@@ -53,8 +53,8 @@ const LATER = /^(?:LOADING|BUSY|TRYAGAIN|MASTERDOWN|CLUSTERDOWN)/;
 
 /**
  * KEYS: store, gone, and for each write the reminders of its type and shard. ARGV: the time until
- * which deletions are forgotten, the time; then of each write field, expected version, fence,
- * operation, due, record, and `-` when it deletes. The reply: of each a version, or `-` and the
+ * which deletions are forgotten, the time; then of each write field, expected version, fence, due,
+ * record, and `-` when it deletes. The reply: of each a version, or `-` and the
  * record that stands there.
  */
 const WRITE: string = `
@@ -65,15 +65,13 @@ for _, field in ipairs(redis.call('ZRANGEBYSCORE', gone, '-inf', ARGV[1], 'LIMIT
 end
 local results = {}
 for i = 1, #KEYS - 2 do
-  local field, expected, fence, operation, due, record, gap = unpack(ARGV, i * 7 - 4, i * 7 + 2)
+  local field, expected, fence, due, record, gap = unpack(ARGV, i * 6 - 3, i * 6 + 2)
   local current = redis.call('HGET', store, field)
-  local version, stands, by = '0', '', ''
+  local version, stands = '0', ''
   if current then
-    version, stands, by = string.match(current, '^(%d+)\\n([^\\n]*)\\n([^\\n]*)\\n')
+    version, stands = string.match(current, '^(%d+)\\n([^\\n]*)\\n')
   end
-  if by == operation then
-    results[i] = version
-  elseif version ~= expected or fence < stands then
+  if version ~= expected or fence < stands then
     results[i] = '-' .. (current or '')
   else
     local id = string.match(field, '/(.*)$')
@@ -116,8 +114,9 @@ export class RedisStore implements Store {
 
   load({ entity, id }: StoreKey): Promise<StoredRecord | undefined> {
     return this.#asking.ask(async () => {
-      const text = await this.#call("HGET", this.#key("store"), entityKey(entity, id));
-      return text === null ? undefined : records.storedOf(records.recordOf(text as string));
+      const field = entityKey(entity, id);
+      const text = (await this.#call("HGET", this.#key("store"), field)) as string | null;
+      return text === null ? undefined : records.storedOf(records.recordOf(text, field));
     });
   }
 
@@ -190,14 +189,15 @@ export class RedisStore implements Store {
       keys.push(this.#dueKey(plan.write));
       const record = records.textOfRecord(plan);
       const gap = data === undefined ? "-" : "";
-      args.push(entityKey(entity, id), expected, fence, plan.operation, dueMs, record, gap);
+      args.push(entityKey(entity, id), expected, fence, dueMs, record, gap);
     }
     if (this.#connection?.isEnded === false) batch.wasSent = true;
     const reply = (await this.#call("EVAL", WRITE, keys.length, ...keys, ...args)) as string[];
     return plans.map((plan, i) => {
       const text = reply[i]!;
       if (!text.startsWith("-")) return { ok: true, version: Number(text) };
-      const current = text === "-" ? undefined : records.recordOf(text.slice(1));
+      const field = entityKey(plan.write.entity, plan.write.id);
+      const current = text === "-" ? undefined : records.recordOf(text.slice(1), field);
       const result = records.resultOf(plan, current, wasSent);
       if (result === undefined) throw this.#asking.unavailable(new Error(records.IN_DOUBT));
       return result;
@@ -227,7 +227,7 @@ export class RedisStore implements Store {
 }
 
 function entityOf([field, text]: readonly [string, string]): StoredEntity {
-  const { version, fence, data, shard, dueMs } = records.recordOf(text);
+  const { version, fence, data, shard, dueMs } = records.recordOf(text, field);
   const at = field.indexOf("/");
   const key = { entity: field.slice(0, at), id: field.slice(at + 1), shard };
   return { ...key, version, fence, data, dueMs };
