@@ -9,6 +9,7 @@ import { memory } from "../../src/drivers/memory/index.ts";
 import { memoryStore } from "../../src/drivers/memory/store.ts";
 import { nats } from "../../src/drivers/nats/index.ts";
 import { redis, type RedisOptions } from "../../src/drivers/redis/index.ts";
+import type { StoreDriver } from "../../src/ports/store.ts";
 import type { Driver, Ports } from "../../src/ports/driver.ts";
 import { incarnationOf } from "../../src/protocol/ids.ts";
 import { authorityContract } from "../contracts/authority.contract.ts";
@@ -135,11 +136,12 @@ export function redisCases(server: () => RedisServer): Case[] {
 export function settledRedis(
   server: RedisServer,
   options: RedisOptions = { url: server.url },
-): Driver {
+): Driver & StoreDriver {
   const driver = redis(options);
   const db = `${options.client?.options.db ?? 0}`;
   return {
     name: driver.name,
+    open: (context) => driver.open(context),
     async connect(context) {
       const { run_id: run } = factsOf(String(await server.ask("INFO", "server")));
       await server.ask("SELECT", db);

@@ -7,6 +7,7 @@ import { Cluster, isCatgaError } from "../../src/index.ts";
 import { settledRedis } from "./fixtures.ts";
 import { freePort, uniqueName } from "./port.ts";
 import {
+  adopt,
   allOwn,
   countAll,
   join,
@@ -16,6 +17,7 @@ import {
   seesCount,
   stopAll,
 } from "./broker-nodes.ts";
+import { Through } from "../persistence/kept.ts";
 import { brokersAreWanted } from "./broker-process.ts";
 import { RedisServer } from "./redis-server.ts";
 
@@ -24,7 +26,8 @@ const IDS = ["a b", "{x}", "}:{", "*", "Zürich 東京", "%0A", "a:b", "$(id)"];
 /** As README names them. */
 const RIGHTS =
   "+ping +info +eval +xread +publish +subscribe " +
-  "+hget +hset +hdel +hgetall +hincrby +del +xadd +zadd +zrem +zrangebyscore";
+  "+hget +hset +hdel +hgetall +hincrby +del +xadd +zadd +zrem +zrangebyscore " +
+  "+hsetnx +hscan";
 
 describe("options of Redis that cannot be meant are refused", () => {
   test.each<[string | RedisOptions]>([
@@ -135,6 +138,9 @@ describe.if(brokersAreWanted())("a server of Redis", () => {
     const nodes = [await join(place, "a"), await join(place, "b")];
     await allOwn(nodes, IDS);
     expect(await countAll(nodes[0]!, IDS)).toEqual(IDS.map(() => 1));
+    const keeping = { ...place, nodeId: "c", shardCount: 32, entities: [Through] };
+    const keeper = adopt(await Cluster.start(keeping));
+    expect(await keeper.entity("counter", "a").send({ type: "add", n: 1 })).toBe(1);
     const stranger = { ...place, name: uniqueName("redis") };
     await refusedAt(stranger, { code: "BROKER_REFUSED" });
   });
