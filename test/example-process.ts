@@ -25,14 +25,26 @@ export interface Running {
 }
 
 const ROOT = join(import.meta.dirname, "..");
+const SUFFIX = process.platform === "win32" ? ".exe" : "";
 /** Where the examples are. */
 export const EXAMPLES: string = join(ROOT, "examples");
+
+/** How a program is started: the binary, and what comes before the program. */
+export type Command = readonly [binary: string, ...args: string[]];
+
+/** The runtimes of `node_modules`, beside the one of the tests. */
+export const COMMANDS: { readonly [R in "node" | "deno"]: Command } = {
+  node: [join(ROOT, "node_modules", "node", "bin", `node${SUFFIX}`)],
+  deno: [join(ROOT, "node_modules", "deno", `deno${SUFFIX}`), "run", "--quiet", "--allow-all"],
+};
 
 /** The examples that one test file has started. */
 export class ExampleRuns {
   /** What they find in their environment. */
   readonly env: Record<string, string> = {};
   readonly #folder = mkdtempSync(join(tmpdir(), "catga-examples-"));
+  /** Where they put temporary files. */
+  readonly temporary: string = mkdtempSync(join(this.#folder, "tmp-"));
   readonly #children: ChildProcess[] = [];
 
   /** After a failure something may still run; the nodes of a demo end with it. */
@@ -46,11 +58,22 @@ export class ExampleRuns {
     return this.start(DEMO, args).ended;
   }
 
-  /** One of them, by its name in the folder. */
-  start(example: string, args: readonly (string | number)[] = []): Running {
-    const child = spawn(process.execPath, [join(EXAMPLES, example), ...args.map(String)], {
+  /** One of them, by its name in the folder; on the runtime of the tests, or another. */
+  start(
+    example: string,
+    args: readonly (string | number)[] = [],
+    [binary, ...before]: Command = [process.execPath],
+  ): Running {
+    const words = [...before, join(EXAMPLES, example), ...args.map(String)];
+    const child = spawn(binary, words, {
       cwd: ROOT,
-      env: { ...process.env, ...this.env, XDG_RUNTIME_DIR: this.#folder },
+      env: {
+        ...process.env,
+        ...this.env,
+        XDG_RUNTIME_DIR: this.#folder,
+        TMPDIR: this.temporary,
+        DENO_NO_UPDATE_CHECK: "1",
+      },
       stdio: ["ignore", "pipe", "pipe"],
     });
     this.#children.push(child);
