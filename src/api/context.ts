@@ -29,7 +29,8 @@ export interface CallOptions {
   /**
    * Commands of one type with the same key, 1 to 256 characters, run once on an entity: a later one
    * is answered as the first was. An entity keeps an answer for 10 minutes, up to 1,024 of them;
-   * one more is refused with OVERLOADED. They move with the entity and die with its memory.
+   * one more is refused with OVERLOADED. They move with the entity, are stored with its state, and
+   * without persistence die with its memory.
    * @default none; a random one with `retries`
    */
   readonly idempotencyKey?: string;
@@ -93,6 +94,7 @@ export interface CommandContext<M extends Messages, S> extends BaseContext {
    * Sends `message` to this entity later, once (`in`) or again and again (`every`, 1 second at
    * least), whether or not it is in memory by then, and after a restart of everything. It comes
    * within a second or two of its time, later if nobody could; ticks that were missed come as one.
+   * A handler that throws has had its turn: the log says so, and a repeating one comes again.
    * Another one of the same name takes its place. Resolves when it is stored.
    *
    * @throws {TypeError} for an entity without persistence.

@@ -83,7 +83,7 @@ const CODES: { readonly [C in ErrorCode]: string } = {
   NODE_ID_TAKEN: 'Cannot join as "{node}": a live node has this id',
   NOT_FOUND: 'Cannot find "{path}": there is no such route',
   OUTCOME_UNKNOWN: 'Cannot finish "{message}" on "{entity}", or tell whether it ran: {reason}',
-  OVERLOADED: "Cannot take more {what}: {limit} are waiting",
+  OVERLOADED: "Cannot take more {what}: there are {limit}",
   PAYLOAD_NOT_ENCODABLE: 'Cannot send "{message}" to "{entity}": {path} is {found}',
   PORT_TAKEN: "Cannot use {address}: {reason}",
   PROTOCOL_MISMATCH: "Cannot talk to {address}: it speaks protocol {theirs}, this node {ours}",

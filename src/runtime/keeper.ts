@@ -59,6 +59,8 @@ export class Keeper {
   #attempt: Attempt | undefined;
   #held: Held[] = [];
   #cancelTimer: (() => void) | undefined;
+  /** Why it is over, where that is known. */
+  #error: CatgaError | undefined;
 
   /** With `stored` it goes on from that version, which another node has given away. */
   constructor(entity: KeptEntity, writer: StoreWriter, stored = 0) {
@@ -97,7 +99,7 @@ export class Keeper {
   /** Calls `settle` when all that was done until now is stored; or `work` fails. */
   hold(settle: () => void, work: Work): void {
     const fail = (error: CatgaError): void => work.fail(error);
-    if (this.isOver && !this.#isDeleting) fail(this.#unknown(work.spec.type));
+    if (this.isOver && !this.#isDeleting) fail(this.#error ?? this.#unknown(work.spec.type));
     else if (this.#isBehind || !this.isBusy) settle();
     else this.#held.push({ release: settle, fail });
   }
@@ -112,7 +114,7 @@ export class Keeper {
 
   /** Resolves when the state as it is now is stored. */
   save(): Promise<void> {
-    if (this.isOver) return Promise.reject(this.#unknown("save"));
+    if (this.isOver) return Promise.reject(this.#error ?? this.#unknown("save"));
     this.#isDirty = true;
     return new Promise((resolve, reject) => {
       this.#held.push({ release: resolve, fail: reject });
@@ -211,6 +213,7 @@ export class Keeper {
   #end(error?: CatgaError): void {
     if (this.isOver) return;
     this.isOver = true;
+    this.#error = error;
     this.#cancelTimer?.();
     const unheard = [...(this.#attempt?.covers ?? []), ...this.#held];
     this.#attempt = undefined;

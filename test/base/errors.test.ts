@@ -103,7 +103,7 @@ const EACH: { readonly [C in ErrorCode]: readonly [ErrorDetails[C], Executed, st
     "maybe",
     'Cannot finish "add" on "cart/42", or tell whether it ran: why',
   ],
-  OVERLOADED: [{ what: "frame", limit: 7 }, "no", "Cannot take more frame: 7 are waiting"],
+  OVERLOADED: [{ what: "frame", limit: 7 }, "no", "Cannot take more frame: there are 7"],
   PAYLOAD_NOT_ENCODABLE: [
     { entity: "cart/42", message: "add", path: "$.a", found: "NaN" },
     "no",

@@ -13,7 +13,7 @@ interface State {
 const messages = {
   add: command<{ n: number }, number>(),
   look: query<void, { count: number; since: number; tag: string }>(),
-  spoil: command<{ with: "function" | "size" }>(),
+  spoil: command<{ with: "function" | "size"; saves?: boolean }>(),
   save: command<{ n: number }, number>(),
   delete: command(),
 };
@@ -31,8 +31,9 @@ export function counterOf(persistence: "write-through" | "write-behind", version
       look: ({ state: { count, since, tags } }) => {
         return { count, since: since.getTime(), tag: String(tags.get("a")) };
       },
-      spoil: ({ state }, { with: what }) => {
-        state.odd = what === "size" ? "x".repeat(9 * 1_048_576) : () => 1;
+      spoil: async (ctx, { with: what, saves }) => {
+        ctx.state.odd = what === "size" ? "x".repeat(9 * 1_048_576) : () => 1;
+        if (saves === true) await ctx.save();
       },
       save: async (ctx, { n }) => {
         ctx.state.count += n;

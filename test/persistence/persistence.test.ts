@@ -127,6 +127,9 @@ describe("an entity with write-through", () => {
         details: { entity: "counter/a" },
       });
       expect(await ref.send({ type: "add", n: 1 })).toBe(6);
+      // The same for one that waits until it is stored.
+      const saved = failureOf(ref.send({ type: "spoil", with: what, saves: true }));
+      expect(await saved).toMatchObject({ code });
     },
   );
 
