@@ -15,7 +15,6 @@ import {
   register,
   type RegisterInput,
   type RegisterOutput,
-  type Value,
 } from "../linearizability/objects.ts";
 import { checkAll } from "../linearizability/report.ts";
 import type { KeptCaller, Step } from "./kept-caller.ts";
@@ -40,7 +39,7 @@ const REGISTER: Kind<RegisterInput, RegisterOutput> = {
     if (n % 3 === 1) return { type: "write", value: n };
     return {
       type: "cas",
-      from: typeof seen === "boolean" ? null : ((seen ?? null) as Value),
+      from: typeof seen === "boolean" ? null : (seen ?? null),
       to: n,
     };
   },

@@ -39,7 +39,7 @@ const runtimes = RUNTIMES.filter((name) => ["mixed", name].includes(values.runti
 if (driver === undefined || unknown.length > 0 || runtimes.length === 0) {
   console.error(`Cannot test "${positionals.join(" ")}" on "${values.runtime}"`);
   console.error(
-    `There are ${DRIVERS.join(", ")}, state sqlite, state nats, state redis, on ${[...RUNTIMES, "mixed"].join(", ")}`,
+    `There are ${DRIVERS.join(", ")}, state and a store, on ${[...RUNTIMES, "mixed"].join(", ")}`,
   );
   process.exit(2);
 }
