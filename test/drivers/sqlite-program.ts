@@ -78,6 +78,8 @@ function codeOf(error: unknown): string {
 
 async function lock(): Promise<void> {
   const database = new DatabaseSync(file);
+  // Others may be writing all the time.
+  database.exec("PRAGMA busy_timeout = 10000");
   database.exec("BEGIN IMMEDIATE");
   say({ locked: true });
   process.stdin.resume();

@@ -1,23 +1,26 @@
 /**
- * A node of the fault tests: `node.ts <cluster> <id> <heartbeat> <log> [<broker>]`. It says
- * `ready`, blocks its event loop for as many milliseconds as a line on its stdin says, which it
- * follows with `blocked`, and leaves when that ends.
+ * A node of the fault tests: `node.ts <cluster> <id> <heartbeat> <log> <broker> <entities>`, with
+ * the entities that are `kept`, or with the `probe`. It says `ready`, blocks its event loop for as
+ * many milliseconds as a line on its stdin says, which it follows with `blocked`, and leaves when
+ * that ends.
  */
 import process from "node:process";
 import { createInterface } from "node:readline";
 import { type NodeCluster, startNode } from "../../src/api/cluster.ts";
 import { systemClock } from "../../src/base/clock.ts";
 import { systemRandom } from "../../src/base/random.ts";
+import { createKept } from "./kept.ts";
 import { createProbe } from "./probe.ts";
 
-const [, , name = "", nodeId = "", heartbeat = "fast", log = "", broker = ""] = process.argv;
+const [, , name = "", nodeId = "", heartbeat = "fast", log = "", broker = "", what = ""] =
+  process.argv;
 const cluster: NodeCluster = await startNode(
   {
     name,
     nodeId,
     heartbeat: heartbeat as "fast",
     ...(broker === "" ? {} : { transport: broker as "nats://" }),
-    entities: [createProbe(log, () => cluster.leaseLeftMs)],
+    entities: what === "kept" ? createKept(log) : [createProbe(log, () => cluster.leaseLeftMs)],
   },
   { clock: systemClock, random: systemRandom },
 );

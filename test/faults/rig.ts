@@ -29,6 +29,15 @@ export interface RigOptions {
   readonly runtimes: readonly Runtime[];
   /** True when every node goes to the broker by a proxy of its own. */
   readonly isProxied: boolean;
+  /** What nodes host. @default "probe" */
+  readonly entities?: "probe" | "kept";
+}
+
+/** Where a node meets the others, as an option of `Cluster.start` each. */
+export interface Place {
+  readonly name: string;
+  readonly nodeId: string;
+  readonly transport?: Broker["url"];
 }
 
 interface NodeProcess {
@@ -46,13 +55,19 @@ export class Rig implements AsyncDisposable {
   readonly #options: RigOptions;
   readonly #folder = mkdtempSync(join(tmpdir(), "catga-faults-"));
   readonly #nodes = new Map<string, NodeProcess>();
-  readonly #logs = new Map<string, string>();
+  readonly #logs: string[] = [];
   readonly #proxies = new Map<string, Proxy>();
   #caller: Caller | undefined;
 
   constructor(options: RigOptions) {
     this.#options = options;
     process.env["XDG_RUNTIME_DIR"] = this.#folder;
+    process.env["XDG_STATE_HOME"] = this.#folder;
+  }
+
+  /** Where entities are kept that no broker keeps. */
+  get file(): string {
+    return join(this.#folder, "catga", `${this.name}.db`);
   }
 
   /** The broker; only scenarios that have one ask for it. */
@@ -77,14 +92,14 @@ export class Rig implements AsyncDisposable {
 
   /** Starts a node; resolves when it has joined. */
   async start(id: string): Promise<void> {
-    const { heartbeat, runtimes } = this.#options;
+    const { heartbeat, runtimes, entities = "probe" } = this.#options;
     const log = join(this.#folder, `${id}-${randomBytes(4).toString("hex")}.log`);
     const runtime = runtimes[this.runtimes.size % runtimes.length]!;
-    this.#logs.set(id, log);
+    this.#logs.push(log);
     this.runtimes.set(id, runtime);
     const transport = (await this.#transportOf(id)) ?? "";
     const [command, ...args] = commandOf(runtime, PROGRAM);
-    const child = spawn(command, [...args, this.name, id, heartbeat, log, transport]);
+    const child = spawn(command, [...args, this.name, id, heartbeat, log, transport, entities]);
     this.#nodes.set(id, { child, log });
     child.stderr.pipe(process.stderr);
     child.stdin.on("error", () => {});
@@ -97,13 +112,16 @@ export class Rig implements AsyncDisposable {
 
   /** Joins as a node that only calls, and begins to send; resolves when all nodes had turns. */
   async load(): Promise<void> {
-    const transport = await this.#transportOf(CALLER);
-    const way = transport === undefined ? {} : { transport };
-    const place = { name: this.name, nodeId: CALLER, ...way };
-    this.#caller = await Caller.start({ ...place, heartbeat: "normal" });
+    this.#caller = await Caller.start({ ...(await this.place(CALLER)), heartbeat: "normal" });
     await Promise.all(this.ids.map((id) => this.serves(id)));
     await wait(300);
     this.#caller.forgetGaps();
+  }
+
+  /** Where a node of this process meets the others. */
+  async place(nodeId: string): Promise<Place> {
+    const transport = await this.#transportOf(nodeId);
+    return { name: this.name, nodeId, ...(transport === undefined ? {} : { transport }) };
   }
 
   /** Ends a node without a word, which has had turns. */
@@ -169,12 +187,13 @@ export class Rig implements AsyncDisposable {
 
   /** All turns that any node has written down. */
   turns(): Turn[] {
-    return [...this.#logs.values()].filter(existsSync).flatMap((log) =>
-      readFileSync(log, "utf8")
-        .split("\n")
-        .filter((line) => line.endsWith("}"))
-        .map((line) => JSON.parse(line) as Turn),
-    );
+    const lines = this.lines().filter((line) => line.endsWith("}"));
+    return lines.map((line) => JSON.parse(line) as Turn);
+  }
+
+  /** All lines that any node has written down. */
+  lines(): string[] {
+    return this.#logs.filter(existsSync).flatMap((log) => readFileSync(log, "utf8").split("\n"));
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -189,7 +208,7 @@ export class Rig implements AsyncDisposable {
   async #transportOf(id: string): Promise<Broker["url"] | undefined> {
     const { broker, isProxied } = this.#options;
     if (broker === undefined || !isProxied) return broker?.url;
-    const proxy = await Proxy.to(broker.port);
+    const proxy = this.#proxies.get(id) ?? (await Proxy.to(broker.port));
     this.#proxies.set(id, proxy);
     return broker.url.replace(`${broker.port}`, `${proxy.port}`) as Broker["url"];
   }
