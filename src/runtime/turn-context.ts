@@ -178,7 +178,7 @@ export class TurnContext {
 }
 
 /** The fence of an ownership: generation, then epoch. */
-export function fenceOf({ host, shard }: TurnEntity, epoch = shard.epoch): string {
+export function fenceOf({ host, shard }: TurnEntity, epoch: number = shard.epoch): string {
   return [host.context.generation, epoch].map((n) => `${n}`.padStart(16, "0")).join(".");
 }
 

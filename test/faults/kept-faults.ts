@@ -73,7 +73,7 @@ export const KEPT_FAULTS: readonly KeptScenario[] = [
     name: "SIGKILL of all nodes, at any instant",
     heartbeat: "fast",
     async run(rig, caller) {
-      for (let times = 0; times < 3; times++) {
+      for (let times = 0; times < 2; times++) {
         await someTime();
         await restartAll(rig, caller);
       }
