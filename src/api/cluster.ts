@@ -55,7 +55,8 @@ export const Cluster: {
    * @example
    * await using cluster = await Cluster.start({ entities: [Account] });
    * @throws {CatgaError} PORT_TAKEN, WRONG_SECRET, UNSAFE_SECRET, CLUSTER_MISMATCH,
-   * PROTOCOL_MISMATCH, SETTINGS_DIFFER, NODE_ID_TAKEN, ENTITY_SETS_DIFFER or RUNTIME_TOO_OLD
+   * PROTOCOL_MISMATCH, SETTINGS_DIFFER, NODE_ID_TAKEN, ENTITY_SETS_DIFFER, RUNTIME_TOO_OLD,
+   * UNAVAILABLE when no node of a list answers; of a broker or a store BROKER_…, STORE_UNAVAILABLE
    * @throws {TypeError | RangeError} for options that make no sense.
    */
   start<const E extends readonly AnyEntity[] = readonly []>(

@@ -25,6 +25,8 @@ const HORIZON_MS: number = 2 * REMINDER_SCAN_MS;
 const FOUND_MAX = 1_000;
 /** There are more than were asked for: those are looked for soon. */
 const AGAIN_MS = 500;
+/** A look that failed is repeated after this: a store that is away has enough to do. */
+const FAILED_MS = 3_000;
 /** Shards that are looked at together. */
 const LANES = 16;
 
@@ -48,21 +50,13 @@ export class Alarm {
     this.#home.context.after(REMINDER_SCAN_MS, () => this.start());
     if (this.#isScanning) return;
     this.#isScanning = true;
-    this.#scan().then(
-      () => (this.#isScanning = false),
-      (error: unknown) => {
-        this.#isScanning = false;
-        this.#home.context.log.warn({ error }, "reminders cannot be looked for, tried again later");
-      },
-    );
+    const ended = (): void => void (this.#isScanning = false);
+    this.#scan().then(ended, ended);
   }
 
   /** A shard has come here. */
   opened({ number }: OwnedShard): void {
-    if (this.#kept.length === 0 || this.#looking.has(number)) return;
-    this.#look(number).catch((error: unknown) => {
-      this.#home.context.log.warn({ error }, "reminders cannot be looked for, tried again later");
-    });
+    if (this.#kept.length > 0 && !this.#looking.has(number)) this.#look(number);
   }
 
   /** An entity that is not in memory has a reminder. */
@@ -84,14 +78,29 @@ export class Alarm {
 
   async #scan(): Promise<void> {
     const { shardCount } = this.#home.context.options;
-    let next = 0;
+    // One iterator for all lanes: each takes the next shard that nobody has taken.
+    const numbers = new Array<undefined>(shardCount).keys();
     const lane = async (): Promise<void> => {
-      while (next < shardCount) await this.#look(next++);
+      for (const number of numbers) {
+        await new Promise<void>((resolve) => this.#look(number, resolve));
+      }
     };
     await Promise.all(Array.from({ length: LANES }, lane));
   }
 
-  async #look(number: number): Promise<void> {
+  /** A look that fails is repeated before the next one of all shards. */
+  #look(number: number, ended = (): void => {}): void {
+    const { context } = this.#home;
+    const failed = (error: unknown): void => {
+      ended();
+      if (context.refusal !== undefined) return;
+      context.log.warn({ error, shard: number }, "reminders cannot be looked for, tried again");
+      context.after(FAILED_MS, () => this.#look(number));
+    };
+    this.#search(number).then(ended, failed);
+  }
+
+  async #search(number: number): Promise<void> {
     const { context } = this.#home;
     this.#looking.add(number);
     const shard = this.#home.serving(number);

@@ -10,20 +10,12 @@ import { nats } from "../../src/drivers/nats/index.ts";
 import { serve, stopAll } from "./nats-nodes.ts";
 import { freePort } from "./port.ts";
 import { Proxy } from "./proxy.ts";
-import { RedisServer } from "./redis-server.ts";
-
-const redisServers: RedisServer[] = [];
+import { serveRedis, stopRedis } from "./redis-servers.ts";
 
 afterEach(async () => {
   await stopAll();
-  for (const each of redisServers.splice(0)) await each.stop();
+  await stopRedis();
 });
-
-async function serveRedis(...options: readonly string[]): Promise<RedisServer> {
-  const server = await RedisServer.start(...options);
-  redisServers.push(server);
-  return server;
-}
 
 const runs = new Map<string, number>();
 /** Answers are much larger than the questions. */

@@ -13,20 +13,12 @@ import { certificateFor, natsWith, redisWith } from "./certificates.ts";
 import { openBucket, settledRedis } from "./fixtures.ts";
 import { serve, stopAll } from "./nats-nodes.ts";
 import { freePort } from "./port.ts";
-import { RedisServer } from "./redis-server.ts";
-
-const redisServers: RedisServer[] = [];
+import { serveRedis, stopRedis } from "./redis-servers.ts";
 
 afterEach(async () => {
   await stopAll();
-  for (const each of redisServers.splice(0)) await each.stop();
+  await stopRedis();
 });
-
-async function serveRedis(...options: readonly string[]): Promise<RedisServer> {
-  const server = await RedisServer.start(...options);
-  redisServers.push(server);
-  return server;
-}
 
 /** Two nodes meet and talk; the server is started again; they go on with what they had. */
 async function talkAcrossARestart(

@@ -7,6 +7,7 @@ import { systemRandom } from "../../src/base/random.ts";
 import { Cluster, type ClusterOf } from "../../src/index.ts";
 import { memory } from "../../src/drivers/memory/index.ts";
 import { memoryStore } from "../../src/drivers/memory/store.ts";
+import type { DriverContext } from "../../src/ports/driver.ts";
 import type { StoreDriver } from "../../src/ports/store.ts";
 import { failureOf, stopAll, stopped } from "../drivers/nodes.ts";
 import { waitUntil } from "../contracts/wait-until.ts";
@@ -48,7 +49,9 @@ describe("an entity with write-through", () => {
     const order: string[] = [];
     const added = ref.send({ type: "add", n: 1 }).then((n) => order.push(`add ${n}`));
     const looked = ref.send({ type: "look" }).then(({ count }) => order.push(`look ${count}`));
-    await new Promise<void>((resolve) => void setTimeout(resolve, 30));
+    await waitUntil("the write is under way", () => spy.writes === 2);
+    // Others go on meanwhile.
+    await node.entity("counter", "b").send({ type: "look" });
     expect(order).toEqual([]);
     gate.resolve();
     await Promise.all([added, looked]);
@@ -216,12 +219,33 @@ test("a node stops within its deadline though its store never answers again", as
 
 test("a node whose store cannot be opened does not start, and holds nothing open", async () => {
   const refusal = new CatgaError("STORE_UNAVAILABLE", { store: "shut", reason: "it is shut" });
-  const transport = memory();
   const store = { name: "shut", open: () => Promise.reject(refusal) };
+  const closed: string[] = [];
+  const inner = memory();
+  const transport = {
+    name: "watched",
+    connect: async (context: DriverContext) => {
+      const { authority, link } = await inner.connect(context);
+      return {
+        authority: { ...authority, close: async () => void closed.push("authority") },
+        link: { ...link, close: async () => void closed.push("link") },
+      };
+    },
+  };
   expect(await failureOf(start(store, { transport: transport as never }))).toBe(refusal);
-  // Its id is free again.
-  const node = await start(memoryStore(), { transport: transport as never });
-  expect(await node.entity("counter", "a").send({ type: "add", n: 1 })).toBe(1);
+  expect(closed.sort()).toEqual(["authority", "link"]);
+});
+
+test("an owner that finds the record of a later one answers nothing from it", async () => {
+  const store = memoryStore();
+  const node = await start(store);
+  const names = { cluster: "kept", shardCount: 16, clock: systemClock, random: systemRandom };
+  const opened = await store.open({ ...names, log: silentLogger, unsafe() {} });
+  const { shard } = node.owner("counter", "a")!;
+  const later = { expected: 0, fence: "9".repeat(33), data: undefined, dueMs: undefined };
+  await opened.write([{ entity: "counter", id: "a", shard, ...later }]);
+  const failure = failureOf(node.entity("counter", "a").send({ type: "look" }));
+  expect(await failure).toMatchObject({ code: "UNAVAILABLE" });
 });
 
 describe("a state of another version", () => {

@@ -120,6 +120,21 @@ describe("a reminder", () => {
     for (const id of ids) expect(await rung(cluster, id)).toEqual([id]);
   });
 
+  test("is looked for again soon where the store could not be asked", async () => {
+    await using cluster = await start(2, { heartbeat: "normal" });
+    await cluster.advance("1s");
+    const ids = Array.from({ length: 20 }, (_, n) => `t-${n}`);
+    for (const id of ids) await set(cluster, id, { name: "rings", in: "20s" });
+    // The next look of all by itself comes at 30 s.
+    await cluster.advance("7s");
+    cluster.partition(["n1"], ["store"]);
+    cluster.kill("n2");
+    await cluster.advance("7s");
+    cluster.heal();
+    await cluster.advance("10s");
+    for (const id of ids) expect(cluster.stored(Clock, id)?.dueMs).toBeUndefined();
+  });
+
   test("moves with its entity, and comes once while nodes come and go", async () => {
     await using cluster = await start(2);
     const ids = Array.from({ length: 60 }, (_, n) => `m-${n}`);
