@@ -32,6 +32,7 @@ import { type Connection, watch } from "./connection.ts";
 import { Deletions, type Remove } from "./deletions.ts";
 import { type Known, Messages } from "./messages.ts";
 import { Reminders } from "./reminders.ts";
+import { Room } from "./room.ts";
 import {
   checkStream,
   essentialsOf,
@@ -81,6 +82,7 @@ export class NatsStore implements Store {
   readonly #messages: Messages;
   readonly #reminders: Reminders;
   readonly #deletions: Deletions;
+  readonly #room: Room;
   #forgetAtMs = 0;
   readonly #underWay = new Set<(error: Error) => void>();
   #isUp = true;
@@ -96,6 +98,7 @@ export class NatsStore implements Store {
     const asked = { jetstream: js, manager, clock, reading, writing };
     this.#messages = new Messages(parts.buckets.records, { ...asked, life: () => this.#life() });
     this.#reminders = new Reminders(parts.buckets.reminders, asked);
+    this.#room = new Room(manager, clock);
     this.#deletions = new Deletions(parts.buckets.deletions, asked);
     const cut = (): void => {
       this.#isUp = false;
@@ -167,6 +170,9 @@ export class NatsStore implements Store {
 
   async #write(batch: records.Batch): Promise<StoreResult[]> {
     const { plans, wasSent } = batch;
+    if (await this.#room.isFull()) {
+      throw this.#asking.unavailable(new Error("its account is nearly full"));
+    }
     const life = this.#life();
     const places = await Promise.all(plans.map((plan) => this.#placeOf(plan, wasSent)));
     const isNews = plans.map(({ write: { dueMs } }, i) => {
