@@ -121,27 +121,30 @@ test("a reminder comes once or again and again, not both and not neither", async
   }
 });
 
+/** A number, of a version. */
+function oldOf(version: number, migrate?: (old: unknown) => unknown) {
+  return defineEntity("old", {
+    messages: { get: query<void, number>(), set: command<{ n: number }>() },
+    persistence: "write-through",
+    version,
+    ...(migrate !== undefined && { migrate: migrate as () => { n: number } }),
+    state: () => ({ n: 0 }),
+    handlers: { get: ({ state }) => state.n, set: ({ state }, { n }) => void (state.n = n) },
+  });
+}
+
 test("a migration that returns a promise is refused, and nothing is overwritten", async () => {
   const store = memoryStore();
-  const of = (version: number, migrate?: (old: unknown) => unknown) =>
-    defineEntity("old", {
-      messages: { get: query<void, number>(), set: command<{ n: number }>() },
-      persistence: "write-through",
-      version,
-      ...(migrate !== undefined && { migrate: migrate as () => { n: number } }),
-      state: () => ({ n: 0 }),
-      handlers: { get: ({ state }) => state.n, set: ({ state }, { n }) => void (state.n = n) },
-    });
-  const start = (entity: ReturnType<typeof of>) =>
+  const start = (entity: ReturnType<typeof oldOf>) =>
     stopped(Cluster.start({ name: "old", transport: memory(), store, entities: [entity] }));
-  const first = await start(of(1));
+  const first = await start(oldOf(1));
   await first.entity("old", "a").send({ type: "set", n: 7 });
   await first.stop();
-  const second = await start(of(2, (old) => Promise.resolve(old)));
+  const second = await start(oldOf(2, (old) => Promise.resolve(old)));
   const error = await failureOf(second.entity("old", "a").send({ type: "get" }));
   expect(error).toMatchObject({ code: "ACTIVATION_FAILED", details: { name: "TypeError" } });
   await second.stop();
-  expect(await (await start(of(1))).entity("old", "a").send({ type: "get" })).toBe(7);
+  expect(await (await start(oldOf(1))).entity("old", "a").send({ type: "get" })).toBe(7);
 });
 
 test("what is no store or no file is named in the error", async () => {

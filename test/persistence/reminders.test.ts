@@ -91,7 +91,7 @@ describe("a reminder", () => {
     await cluster.run(forget);
     await cluster.advance("5h");
     expect(await rung(cluster, "c")).toHaveLength(5);
-  });
+  }, 60_000);
 
   test("that could not come has its missed ticks as one", async () => {
     await using cluster = await start();
