@@ -6,6 +6,7 @@
  * refused (F2). What cannot be read is refused and left as it is.
  */
 import { CatgaError, describeError } from "../base/errors.ts";
+import { isThenable } from "../base/thenable.ts";
 import type { StoreKey } from "../ports/store.ts";
 import type { KeptAnswer } from "./dedup-window.ts";
 import { decodeRecord } from "./record.ts";
@@ -64,8 +65,10 @@ function decode(entity: TurnEntity, data: string | undefined): Omit<Loaded, "sto
   }
   try {
     if (old === undefined) return { state: state(id), answers: [], reminders: [] };
-    const isOld = old.version < ours && migrate !== undefined;
-    return isOld ? { ...old, state: migrate(old.state, old.version) } : old;
+    if (old.version === ours || migrate === undefined) return old;
+    const migrated = migrate(old.state, old.version);
+    if (isThenable(migrated)) throw new TypeError("migrate has returned a promise");
+    return { ...old, state: migrated };
   } catch (error) {
     const details = { entity: name, ...describeError(error) };
     throw new CatgaError("ACTIVATION_FAILED", details, { cause: error });

@@ -23,6 +23,8 @@ interface Waiting {
 export class ThreadStore implements Store {
   readonly bytesMax: number = BYTES_MAX;
   readonly #clock: Clock;
+  /** In errors. */
+  readonly #name: string;
   readonly #thread: Worker;
   readonly #waiting = new Map<number, Waiting>();
   #outbox: Order[] = [];
@@ -35,6 +37,7 @@ export class ThreadStore implements Store {
 
   private constructor(place: Place, clock: Clock) {
     this.#clock = clock;
+    this.#name = `SQLite at ${place.file}`;
     this.#thread = new Worker(scriptOf(import.meta.url), {
       workerData: place,
       // Node.js 22 would say on the screen that its SQLite is new; others know no such flag.
@@ -110,7 +113,7 @@ export class ThreadStore implements Store {
 
   /** What is asked for in one burst goes to the thread as one message. */
   #ask<T>(work: Work): Promise<T> {
-    if (this.#over !== undefined) return Promise.reject(unavailable(this.#over));
+    if (this.#over !== undefined) return Promise.reject(this.#unavailable(this.#over));
     if (this.#outbox.length === 0) queueMicrotask(() => this.#send());
     const number = ++this.#number;
     this.#outbox.push({ number, work });
@@ -127,13 +130,22 @@ export class ThreadStore implements Store {
     const waiting = this.#waiting.get(answer.number);
     this.#waiting.delete(answer.number);
     if ("value" in answer) waiting?.resolve(answer.value as never);
-    else waiting?.reject(errorOf(answer));
+    else waiting?.reject(this.#errorOf(answer));
   }
 
   #end(reason: string): void {
     this.#over ??= reason;
-    for (const waiting of this.#waiting.values()) waiting.reject(unavailable(reason));
+    for (const waiting of this.#waiting.values()) waiting.reject(this.#unavailable(reason));
     this.#waiting.clear();
+  }
+
+  #errorOf(answer: Exclude<Answer, { readonly value: unknown }>): CatgaError {
+    if ("reason" in answer) return this.#unavailable(answer.reason);
+    return new CatgaError(answer.code, answer.details as ErrorDetails[typeof answer.code]);
+  }
+
+  #unavailable(reason: string): CatgaError {
+    return new CatgaError("STORE_UNAVAILABLE", { store: this.#name, reason });
   }
 }
 
@@ -144,15 +156,6 @@ function scriptOf(module: string): URL {
   // Deno runs packages of JSR from their addresses, where threads may not start.
   const text = encodeURIComponent(`import ${JSON.stringify(file.href)};`);
   return new URL(`data:text/javascript,${text}`);
-}
-
-function errorOf(answer: Exclude<Answer, { readonly value: unknown }>): CatgaError {
-  if ("reason" in answer) return unavailable(answer.reason);
-  return new CatgaError(answer.code, answer.details as ErrorDetails[typeof answer.code]);
-}
-
-function unavailable(reason: string): CatgaError {
-  return new CatgaError("STORE_UNAVAILABLE", { store: "sqlite", reason });
 }
 
 /** @throws {CatgaError} STATE_TOO_LARGE, and then nothing of the batch is written */
