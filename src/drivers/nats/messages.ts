@@ -9,7 +9,7 @@ import { KNOWN_IDS_MAX } from "../../base/limits.ts";
 import type { StoredEntity, StoreKey, StorePage, StoreWrite } from "../../ports/store.ts";
 import { entityKey } from "../../protocol/ids.ts";
 import type { Gate } from "../broker/asking.ts";
-import { type BrokerRecord, recordOf } from "../broker/record.ts";
+import { type BrokerRecord, entityOf, recordOf } from "../broker/record.ts";
 import { isWrongSequence } from "./stream.ts";
 import { textOf, token } from "./subject.ts";
 
@@ -116,23 +116,36 @@ export class Messages {
     }
   }
 
-  /** See `Store.page`. */
+  /**
+   * See `Store.page`. What is written moves to the end, so it is met there, if it was not before.
+   * Questions that are asked together may be answered in any order: at the end, where a record that
+   * moves could get in between them, they are asked one by one.
+   */
   async page(after: number): Promise<StorePage> {
+    const { manager, reading } = this.#parts;
+    const { state } = await reading.pass(() => manager.streams.info(this.#stream));
+    // One message says how many shards there are.
+    const total = after === 0 ? { total: state.messages - 1 } : {};
     const found = new Map<number, StoredEntity>();
-    let [last, chars] = [after, 0];
+    let [last, chars, isNearEnd] = [after, 0, false];
     while (found.size < PAGE_COUNT && chars < PAGE_CHARS) {
       // Where many have been replaced, these find the same ones; else they find as many.
       const from = last + 1;
-      const asked = Array.from({ length: PAGE_ASKED }, (_, i) => this.#next(from + i));
-      const next = await Promise.all(asked);
+      isNearEnd ||= last + PAGE_ASKED > state.last_seq;
+      const length = isNearEnd ? 1 : PAGE_ASKED;
+      const next = await Promise.all(Array.from({ length }, (_, i) => this.#next(from + i)));
       for (const each of next) {
-        if (each === undefined) return { found: [...found.values()], next: undefined };
+        if (each === undefined) {
+          if (length === 1) return { found: [...found.values()], next: undefined, ...total };
+          isNearEnd = true;
+          continue;
+        }
         if (!found.has(each.sequence)) chars += each.entity.data?.length ?? 0;
         found.set(each.sequence, each.entity);
         last = Math.max(last, each.sequence);
       }
     }
-    return { found: [...found.values()], next: `${last}` };
+    return { found: [...found.values()], next: `${last}`, ...total };
   }
 
   /** The first record at `sequence` or after it. */
@@ -142,9 +155,7 @@ export class Messages {
     const message = await reading.pass(() => manager.streams.getMessage(this.#stream, query));
     if (message === null) return undefined;
     const [entity = "", id = ""] = message.subject.split(".").slice(-2).map(textOf);
-    const record = recordOf(message.string(), entityKey(entity, id));
-    const { version, fence, data, shard, dueMs } = record;
-    return { sequence: message.seq, entity: { entity, id, version, fence, data, shard, dueMs } };
+    return { sequence: message.seq, entity: entityOf(entity, id, message.string()) };
   }
 
   #live(): string {

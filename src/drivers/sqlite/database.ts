@@ -48,7 +48,7 @@ const TABLES = `
 `;
 
 type Statements = Readonly<
-  Record<"load" | "insert" | "update" | "due" | "next" | "takeOver", StatementSync>
+  Record<"load" | "insert" | "update" | "due" | "next" | "count" | "takeOver", StatementSync>
 >;
 type Row = Record<string, SQLOutputValue>;
 
@@ -159,19 +159,20 @@ export class Database {
   }
 
   /** `after` is what the last page said: the last entity it had. */
-  #page(after = '["",""]'): StorePage {
+  #page(after?: string): StorePage {
     const found: StoredEntity[] = [];
-    let [entity, id] = JSON.parse(after) as [string, string];
+    const first = after === undefined ? { total: Number(this.#sql.count.get()?.["n"]) } : {};
+    let [entity, id] = JSON.parse(after ?? '["",""]') as [string, string];
     for (let bytes = 0; found.length < PAGE_ENTITIES_MAX && bytes < PAGE_BYTES_MAX;) {
       const row = this.#sql.next.get(entity, id);
-      if (row === undefined) return { found, next: undefined };
+      if (row === undefined) return { found, next: undefined, ...first };
       [entity, id] = [String(row["entity"]), String(row["id"])];
       const dueMs = row["due"] === null ? undefined : Number(row["due"]);
       const record = recordIn(row);
       found.push({ entity, id, shard: Number(row["shard"]), ...record, dueMs });
       bytes += record.data?.length ?? 0;
     }
-    return { found, next: JSON.stringify([entity, id]) };
+    return { found, next: JSON.stringify([entity, id]), ...first };
   }
 
   /**
@@ -246,6 +247,7 @@ function statementsOn(db: DatabaseSync, cluster: number): Statements {
       `SELECT * FROM entities WHERE cluster = ${cluster} AND (entity, id) > (?, ?)
        ORDER BY entity, id LIMIT 1`,
     ),
+    count: db.prepare(`SELECT count(*) AS n FROM entities WHERE cluster = ${cluster}`),
     takeOver: db.prepare("PRAGMA wal_checkpoint(RESTART)"),
   };
 }
