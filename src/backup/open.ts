@@ -34,8 +34,8 @@ export interface OpenStore {
 }
 
 /**
- * Opens the store of `place`; whoever asked closes it. One that is made now has `usual` shards where
- * the place does not say.
+ * Opens the store of `place`; whoever asked closes it. One that is made now has `usual` shards
+ * where the place does not say.
  *
  * @throws {CatgaError} as the store does
  * @throws {TypeError | RangeError} for a place that makes no sense

@@ -114,7 +114,7 @@ describe("an import of an export with", () => {
   });
 });
 
-test("a record that cannot be read is exported as it stands, counted, and so imported", async () => {
+test("a record that cannot be read is exported as it stands, counted and imported", async () => {
   const cut = recordOf({ n: 1 }).slice(0, -2);
   const gone = cart("gone", { data: undefined });
   const from = await storeWith(cart("a"), cart("b", { data: cut, dueMs: 77 }), gone);

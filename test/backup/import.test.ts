@@ -1,4 +1,4 @@
-/** Imports: what is there already, what changes meanwhile, what breaks off, and how much is held. */
+/** Imports: what is there already, what changes meanwhile, what breaks off, how much is held. */
 import { describe, expect, test } from "bun:test";
 import { exportEntities, importEntities, type OnConflict } from "../../src/backup/index.ts";
 import { memoryStore } from "../../src/drivers/memory/store.ts";

@@ -4,17 +4,18 @@ import { exportEntities, importEntities } from "../../src/backup/index.ts";
 import { nats } from "../../src/drivers/nats/index.ts";
 import { redis } from "../../src/drivers/redis/index.ts";
 import { sqlite } from "../../src/drivers/sqlite/index.ts";
-import type { ClusterOf } from "../../src/index.ts";
+import { type ClusterOf, isCatgaError } from "../../src/index.ts";
 import type { StoreDriver } from "../../src/ports/store.ts";
 import { written } from "../contracts/kept.ts";
 import { HARD_IDS } from "../contracts/spellings.ts";
 import { waitUntil } from "../contracts/wait-until.ts";
 import { brokersAreWanted } from "../drivers/broker-process.ts";
 import { NatsServer } from "../drivers/nats-server.ts";
+import { failureOf } from "../drivers/nodes.ts";
 import { RedisServer } from "../drivers/redis-server.ts";
 import { TestFolder } from "../drivers/sqlite-fixture.ts";
 import { openStore } from "../drivers/store-fixture.ts";
-import { Shape, SHAPES, startOver, textOf } from "./shapes.ts";
+import { type Shape, SHAPES, startOver, textOf } from "./shapes.ts";
 
 type Node = ClusterOf<typeof Shape>;
 
@@ -117,4 +118,26 @@ test("an entity that was imported is its owner's, however high its fence was bef
   expect(again).toMatchObject({ imported: 0, refused: 1, conflicts: ["shape/a"] });
   expect(await heir.entity("shape", "a").send({ type: "add", n: 1 })).toBe(6);
   await heir.stop();
+});
+
+test("an import beside a cluster and the entity's owner do not both win", async () => {
+  using folder = new TestFolder();
+  const [from, to] = [sqlite({ file: folder.file }), sqlite({ file: `${folder.file}.to` })];
+  const source = await startOver(from);
+  await source.entity("shape", "a").send({ type: "add", n: 40 });
+  await source.stop();
+  const node = await startOver(to);
+  const ref = node.entity("shape", "a");
+  await ref.send({ type: "add", n: 1 });
+  const lines = await Array.fromAsync(exportEntities({ store: from, name: "shop" }));
+  const place = { store: to, name: "shop", lines };
+  expect(await importEntities(place)).toMatchObject({ refused: 1 });
+  expect(await ref.send({ type: "add", n: 1 })).toBe(2);
+  expect(await importEntities({ ...place, onConflict: "overwrite" })).toMatchObject({
+    overwritten: 1,
+  });
+  const failure = await failureOf(ref.send({ type: "add", n: 1 }));
+  expect(isCatgaError(failure, "OUTCOME_UNKNOWN")).toBe(true);
+  expect(await ref.send({ type: "add", n: 1 })).toBe(41);
+  await node.stop();
 });

@@ -34,14 +34,14 @@ export function build(): string {
   // Inside node_modules the type of the outer package does not count.
   writeFileSync(join(BUILT, "package.json"), '{ "type": "module" }\n');
   const compiler = join(ROOT, "node_modules", "typescript", "bin", "tsc");
-  const [node = ""] = commandOf("node", "");
+  const [node] = commandOf("node", "");
   const args = [compiler, "-p", join(ROOT, "tsconfig.build.json"), "--outDir", BUILT];
   const { status, stdout } = spawnSync(node, args, { encoding: "utf8" });
   if (status !== 0) throw new Error(`Cannot build: ${stdout}`);
   return join(BUILT, "cli", "main.js");
 }
 
-/** Runs `command`, with `words` behind it and `input` on its standard input; none leaves it open. */
+/** Runs `command`, with `words` behind it and `input` on standard input; none leaves that open. */
 export function start(
   [program = "", ...before]: readonly string[],
   words: readonly string[],

@@ -20,7 +20,7 @@ async function codeOf(work: Promise<unknown>): Promise<unknown> {
   return isCatgaError(error) ? [error.code, error.message] : error;
 }
 
-test("stored() shows state of every shape, versions, reminders, kept answers and size", async () => {
+test("stored() shows state of every shape, versions, reminders, answers and size", async () => {
   const store = memoryStore();
   const node = await stopped(startOver(store));
   for (const shape of Object.keys(SHAPES)) {

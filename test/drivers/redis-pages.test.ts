@@ -1,4 +1,4 @@
-/** An export from Redis goes on when the server was started again: its cursors mean nothing then. */
+/** An export from Redis goes on where the server starts again: its cursors mean nothing then. */
 import { expect, test } from "bun:test";
 import { redis } from "../../src/drivers/redis/index.ts";
 import { put, someKey, versionOf } from "../contracts/kept.ts";
