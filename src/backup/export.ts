@@ -5,7 +5,7 @@
 import { systemClock } from "../base/clock.ts";
 import { systemRandom } from "../base/random.ts";
 import { Chain, endLine, entityLine, headerLine } from "./line.ts";
-import { type BackupPlace, openPlace } from "./open.ts";
+import { type BackupPlace, openToRead } from "./open.ts";
 
 /** How far an export or an import has come. */
 export interface BackupProgress {
@@ -28,11 +28,11 @@ const EXPORT_DIGITS = 16;
  * out. A cluster may use the store meanwhile: each entity is as it was at one moment, and one that
  * changes may come twice, the newer one last.
  *
- * @throws {CatgaError} as the store does
+ * @throws {CatgaError} as the store does; STORE_UNAVAILABLE when it keeps nothing of the cluster
  */
 export async function* exportEntities(options: ExportOptions): AsyncGenerator<string, void> {
   const { name: cluster = "catga", onProgress } = options;
-  const { store, shardCount } = await openPlace(options);
+  const { store, shardCount } = await openToRead(options);
   const chain = new Chain();
   try {
     let [entities, corrupt]: [number, number] = [0, 0];

@@ -16,7 +16,7 @@ import type { StoreResult, StoreWrite } from "../ports/store.ts";
 import { entityKey } from "../protocol/ids.ts";
 import type { BackupProgress } from "./export.ts";
 import { badLine, Chain, type EntityLine, type Header, normalOf, parseLine } from "./line.ts";
-import { type BackupPlace, type OpenStore, openPlace } from "./open.ts";
+import { type BackupPlace, type OpenStore, openToWrite } from "./open.ts";
 
 /** What becomes of an entity that the store has already, and otherwise. */
 export type OnConflict = "refuse" | "skip" | "overwrite";
@@ -117,7 +117,7 @@ class Import {
       for await (const line of linesIn(lines, (entity) => this.#check(entity))) {
         if (line.kind === "header") {
           this.#header = line;
-          this.#place = await openPlace(this.#options, line.shardCount);
+          this.#place = await openToWrite(this.#options, line.shardCount);
           continue;
         }
         const isFull = this.#chars + line.data.length > BATCH_CHARS_MAX;

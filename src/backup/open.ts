@@ -1,7 +1,7 @@
 /** Opens a store without a cluster, as a node would. */
 import { storeDriverOf, type StateStore, shardCountOf } from "../api/options.ts";
 import { systemClock } from "../base/clock.ts";
-import { isCatgaError } from "../base/errors.ts";
+import { CatgaError, isCatgaError } from "../base/errors.ts";
 import { hash } from "../base/hash.ts";
 import { SHARD_COUNT } from "../base/limits.ts";
 import { type Logger, silentLogger } from "../base/logger.ts";
@@ -33,38 +33,62 @@ export interface OpenStore {
   readonly keyOf: (entity: string, id: string) => StoreKey;
 }
 
+type Opening = (shardCount: number) => Promise<OpenStore>;
+
 /**
- * Opens the store of `place`; whoever asked closes it. One that is made now has `usual` shards
- * where the place does not say.
+ * Opens the store of `place`, which must be there: looking makes none. Whoever asked closes it.
  *
- * @throws {CatgaError} as the store does
+ * @throws {CatgaError} as the store does; STORE_UNAVAILABLE when it keeps nothing of the cluster
  * @throws {TypeError | RangeError} for a place that makes no sense
  */
-export async function openPlace(
-  place: BackupPlace,
-  usual: number = SHARD_COUNT,
-): Promise<OpenStore> {
-  const { name: cluster = "catga", shardCount: wanted = usual, log = silentLogger } = place;
+export async function openToRead(place: BackupPlace): Promise<OpenStore> {
+  const open = await openingOf(place);
+  return reopen(open, place, await failureOf(open(0)));
+}
+
+/** The same to write to: it is made with `usual` shards where there is none. */
+export async function openToWrite(place: BackupPlace, usual: number): Promise<OpenStore> {
+  const open = await openingOf(place);
+  try {
+    return await open(shardCountOf(place.shardCount ?? usual));
+  } catch (error) {
+    return reopen(open, place, error);
+  }
+}
+
+/** Opens with what the store was made with, if that is what was wrong, and nobody insists. */
+function reopen(open: Opening, { shardCount }: BackupPlace, error: unknown): Promise<OpenStore> {
+  const isOther = isCatgaError(error, "SETTINGS_DIFFER") && error.details.setting === "shardCount";
+  if (!isOther) throw error;
+  const theirs = Number(error.details.theirs);
+  if (shardCount === undefined || shardCount === theirs) return open(theirs);
+  throw new CatgaError("SETTINGS_DIFFER", { ...error.details, ours: shardCount });
+}
+
+async function openingOf(place: BackupPlace): Promise<Opening> {
+  const { name: cluster = "catga", shardCount = SHARD_COUNT, log = silentLogger } = place;
   checkName(cluster, "cluster name");
+  shardCountOf(shardCount);
   const driver = storeDriverOf(place.store);
   await loadStateCodec();
-  const world = { clock: systemClock, random: systemRandom, log };
-  const unsafe = (what: string): void => log.warn({ store: driver.name }, what);
-  const open = async (shardCount: number): Promise<OpenStore> => {
-    const store = await driver.open({ ...world, cluster, shardCount, unsafe });
+  const world = { clock: systemClock, random: systemRandom, cluster };
+  return async (shardCount) => {
+    // Who only asks says nothing twice.
+    const told = shardCount === 0 ? silentLogger : log;
+    const unsafe = (what: string): void => told.warn({ store: driver.name }, what);
+    const store = await driver.open({ ...world, shardCount, log: told, unsafe });
     const keyOf = (entity: string, id: string): StoreKey => {
       return { entity, id, shard: hash(id, hash(entity)) % shardCount };
     };
     return { store, shardCount, keyOf };
   };
-  try {
-    return await open(shardCountOf(wanted));
-  } catch (error) {
-    const isOther =
-      isCatgaError(error, "SETTINGS_DIFFER") && error.details.setting === "shardCount";
-    if (!isOther || place.shardCount !== undefined) throw error;
-    return open(shardCountOf(Number(error.details.theirs)));
-  }
+}
+
+function failureOf(opening: Promise<OpenStore>): Promise<unknown> {
+  return opening.then(
+    () => new Error("a store without shards was opened"),
+    (error: unknown) => error,
+  );
 }
 
 /**
@@ -78,7 +102,7 @@ export async function storedIn(
 ): Promise<Stored | undefined> {
   checkName(entity, "entity name");
   checkEntityId(id);
-  const { store, keyOf } = await openPlace(place);
+  const { store, keyOf } = await openToRead(place);
   try {
     return await readStored(store, keyOf(entity, id));
   } finally {

@@ -55,8 +55,7 @@ async function writeOut(order: Order, place: BackupPlace, bar: Bar): Promise<num
   await pipeline(text, process.stdout, { end: false });
   bar();
   const { done: exported, corrupt } = last;
-  const note = exported === 0 ? ": nothing is kept there under this name" : "";
-  say(order, { exported, corrupt }, `${exported} entities of "${order.name}"${note}`);
+  say(order, { exported, corrupt }, `${exported} entities of "${order.name}"`);
   return ending(corrupt);
 }
 

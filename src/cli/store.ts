@@ -1,6 +1,4 @@
 /** The store that a text names; its driver is loaded when it is needed. */
-import { existsSync } from "node:fs";
-import { CatgaError } from "../base/errors.ts";
 import { loadOptional } from "../base/optional.ts";
 import type { StoreDriver } from "../ports/store.ts";
 import type { Order } from "./arguments.ts";
@@ -8,9 +6,10 @@ import type { Order } from "./arguments.ts";
 /**
  * The store of `order`.
  *
- * @throws {CatgaError} MISSING_PACKAGE; STORE_UNAVAILABLE for a file that is not there to be read
+ * @throws {CatgaError} MISSING_PACKAGE
+ * @throws {TypeError} for a store of no kind that is known
  */
-export async function storeOf({ store, prefix, command }: Order): Promise<StoreDriver> {
+export async function storeOf({ store, prefix }: Order): Promise<StoreDriver> {
   const more = prefix === undefined ? {} : { prefix };
   if (/^(?:nats|tls):\/\//.test(store)) {
     const packages = "@nats-io/transport-node @nats-io/jetstream";
@@ -24,9 +23,6 @@ export async function storeOf({ store, prefix, command }: Order): Promise<StoreD
   // What it says of an address may be a password.
   if (store.includes("://"))
     throw new TypeError("Cannot use the store: there is none of that kind");
-  if (command !== "import" && !existsSync(store)) {
-    throw new CatgaError("STORE_UNAVAILABLE", { store, reason: "there is no such file" });
-  }
   const { sqlite } = await import("../drivers/sqlite/index.ts");
   return sqlite({ file: store });
 }

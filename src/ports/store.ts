@@ -97,7 +97,10 @@ export interface Store {
 /** What a store is told about the node it serves. */
 export interface StoreContext {
   readonly cluster: string;
-  /** The store remembers it: with another one no reminder would be found again. */
+  /**
+   * The store remembers it: with another one no reminder would be found again. 0 asks for it:
+   * SETTINGS_DIFFER says what it is, or STORE_UNAVAILABLE that there is none, and none is made.
+   */
   readonly shardCount: number;
   readonly clock: Clock;
   readonly random: Random;

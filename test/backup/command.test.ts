@@ -1,7 +1,7 @@
 /** The command `catga`: as a process on each runtime, as npm has it, and as README shows it. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { spawnSync } from "node:child_process";
-import { chmodSync, readFileSync, writeFileSync } from "node:fs";
+import { chmodSync, existsSync, readFileSync, writeFileSync } from "node:fs";
 import { delimiter, join } from "node:path";
 import { sqlite } from "../../src/drivers/sqlite/index.ts";
 import { waitUntil } from "../contracts/wait-until.ts";
@@ -109,10 +109,14 @@ describe("it ends", () => {
     expect((await run(command, words, whole.stdout)).code).toBe(0);
   });
 
-  test("and says that nothing is kept under a name that nobody has", async () => {
-    const out = await run(command, ["export", ...at(file, "shpo")]);
-    expect([out.code, out.stdout.split("\n").length]).toEqual([0, 3]);
-    expect(out.stderr).toContain('0 entities of "shpo": nothing is kept there under this name');
+  test("with 1 under a name that nobody has, which is not made by looking", async () => {
+    for (const words of [["export"], ["stored"], ["export"]]) {
+      const what = words[0] === "stored" ? ["cart", "1"] : [];
+      const { code, stderr } = await run(command, [...words, ...at(file, "shpo"), ...what]);
+      expect([code, stderr.includes('it keeps nothing of cluster "shpo"')]).toEqual([1, true]);
+    }
+    await run(command, ["export", ...at("none.db")]);
+    expect(existsSync("none.db")).toBe(false);
   });
 });
 

@@ -53,7 +53,7 @@ describe("what is there already", () => {
     const options = { store: memoryStore(), lines: [], onConflict: "ask" as never };
     expect(await failureOf(importEntities(options))).toBeInstanceOf(TypeError);
     const stranger = { store: { name: "mine" }, lines: [] };
-    const lines = await linesOf(memoryStore());
+    const lines = await linesOf(await storeWith());
     expect(await failureOf(importEntities({ ...stranger, lines }))).toBeInstanceOf(TypeError);
   });
 });

@@ -1,5 +1,6 @@
 /** What stores show when everything is read: an export, and the clusters it must not mix. */
 import { deepEqual, equal, ok, rejects } from "node:assert/strict";
+import type { CatgaError } from "../../src/base/errors.ts";
 import type { StoredEntity, StorePage } from "../../src/ports/store.ts";
 import type { Check } from "./check.ts";
 import {
@@ -138,6 +139,21 @@ export const pageChecks: readonly Check<StoreFixture>[] = [
       const current = { version, fence: fence(1), data: "{}" };
       deepEqual(await loaded(late, key), current);
       await refused(late, put(key), current);
+    },
+  },
+  {
+    name: "whoever asks for the shardCount, by saying 0, is told, and makes no store",
+    async run(fixture) {
+      const cluster = `asked.${someKey().id}`;
+      for (let turn = 0; turn < 2; turn++) {
+        await rejects(fixture.open({ cluster, shardCount: 0 }), failedWith("STORE_UNAVAILABLE"));
+      }
+      await fixture.open({ cluster, shardCount: 64 });
+      await rejects(fixture.open({ cluster, shardCount: 0 }), (error) => {
+        failedWith("SETTINGS_DIFFER")(error);
+        equal((error as CatgaError<"SETTINGS_DIFFER">).details.theirs, 64);
+        return true;
+      });
     },
   },
   {

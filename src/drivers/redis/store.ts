@@ -172,8 +172,9 @@ export class RedisStore implements Store {
     try {
       this.#start = await connection.inspect(this.#parts, "store");
       const store = this.#key("store");
-      await connection.call("HSETNX", store, SHARDS, shardCount);
+      if (shardCount > 0) await connection.call("HSETNX", store, SHARDS, shardCount);
       const theirs = Number(await connection.call("HGET", store, SHARDS));
+      if (theirs === 0) throw this.#asking.unavailable(new Error(`there is no "${store}"`));
       if (theirs !== shardCount) {
         const details = { setting: "shardCount", ours: shardCount, theirs };
         throw new CatgaError("SETTINGS_DIFFER", details);

@@ -74,6 +74,7 @@ export class Database {
    * @throws {Error} of SQLite or the system, or one that says whose file it is
    */
   constructor({ file, cluster, shardCount, synchronous }: Place) {
+    if (shardCount === 0) statSync(file);
     mkdirSync(dirname(file), { recursive: true, mode: 0o700 });
     const db = new DatabaseSync(file);
     try {
@@ -216,16 +217,15 @@ function prepareFile(db: DatabaseSync, file: string): void {
 /** The number of the cluster in this file. */
 function joinCluster(db: DatabaseSync, cluster: string, shardCount: number): number {
   db.exec(TABLES);
-  db.prepare("INSERT INTO clusters (name, shard_count) VALUES (?, ?) ON CONFLICT DO NOTHING").run(
-    cluster,
-    shardCount,
-  );
+  const add = "INSERT INTO clusters (name, shard_count) VALUES (?, ?) ON CONFLICT DO NOTHING";
+  if (shardCount > 0) db.prepare(add).run(cluster, shardCount);
   const found = db.prepare("SELECT number, shard_count FROM clusters WHERE name = ?").get(cluster);
-  const theirs = Number(found?.["shard_count"]);
+  if (found === undefined) throw new Error(`it keeps nothing of cluster "${cluster}"`);
+  const theirs = Number(found["shard_count"]);
   if (theirs !== shardCount) {
     throw new CatgaError("SETTINGS_DIFFER", { setting: "shardCount", ours: shardCount, theirs });
   }
-  return Number(found?.["number"]);
+  return Number(found["number"]);
 }
 
 function statementsOn(db: DatabaseSync, cluster: number): Statements {
