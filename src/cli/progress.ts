@@ -10,7 +10,7 @@ export interface Screen {
 }
 
 const REDRAW_MS = 100;
-const BAR_COLUMNS = 24;
+const BAR_COLUMNS = 20;
 /** Back to the beginning of the line, which is empty then. */
 const CLEAR = "\r\u001b[K";
 

@@ -27,9 +27,9 @@ describe("a bar of progress", () => {
     bar({ done: 7, total: undefined, corrupt: 0 });
     bar();
     expect(texts).toEqual([
-      `<[${"-".repeat(24)}]   0 %  0 of about 2,000 entities`,
-      `<[${"#".repeat(18)}------]  75 %  1,500 of about 2,000 entities, 2 corrupt`,
-      `<[${"#".repeat(24)}] 100 %  2,100 of about 2,000 entities, 2 corrupt`,
+      `<[${"-".repeat(20)}]   0 %  0 of about 2,000 entities`,
+      `<[${"#".repeat(15)}-----]  75 %  1,500 of about 2,000 entities, 2 corrupt`,
+      `<[${"#".repeat(20)}] 100 %  2,100 of about 2,000 entities, 2 corrupt`,
       "<7 entities",
       "<",
     ]);

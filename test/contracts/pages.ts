@@ -1,7 +1,7 @@
 /** What stores show when everything is read: an export, and the clusters it must not mix. */
 import { deepEqual, equal, ok, rejects } from "node:assert/strict";
 import type { CatgaError } from "../../src/base/errors.ts";
-import type { StoredEntity, StorePage } from "../../src/ports/store.ts";
+import type { StoredEntity } from "../../src/ports/store.ts";
 import type { Check } from "./check.ts";
 import {
   everything,
@@ -73,30 +73,35 @@ export const pageChecks: readonly Check<StoreFixture>[] = [
       const [reader, writer] = await two(fixture);
       const keys = Array.from({ length: 1_300 }, (_, n) => someKey({ shard: n % 32 }));
       const versions = (await writer.write(keys.map((key) => put(key)))).map(versionOf);
-      const seen = new Set<string>();
-      const take = (page: StorePage): string | undefined => {
-        for (const { id } of page.found) seen.add(id);
-        return page.next;
+      const reading = { isOver: false, turns: 0 };
+      const writing = async (): Promise<void> => {
+        while (!reading.isOver) {
+          const turn = reading.turns++;
+          // Some of them, and others that come and go.
+          const some = keys.flatMap((_, n) => (n % 5 === turn % 5 ? [n] : []));
+          const changes = some.map((n) => put(keys[n]!, { expected: versions[n]! }));
+          const guests = Array.from({ length: 5 }, () => put(someKey()));
+          const results = (await writer.write([...changes, ...guests])).map(versionOf);
+          for (const [i, n] of some.entries()) versions[n] = results[i]!;
+          const ends = guests.map((guest, i) => {
+            return { ...guest, expected: results[some.length + i]!, data: undefined };
+          });
+          for (const result of await writer.write(ends)) versionOf(result);
+        }
       };
       const first = await reader.page();
       equal(first.total, keys.length);
-      for (let after = take(first), turn = 0; after !== undefined; turn++) {
-        // Some that were seen, some that were not; others come and go.
-        const some = keys.flatMap((_, n) => (n % 7 === turn % 7 && turn < 20 ? [n] : []));
-        const changes = some.map((n) =>
-          put(keys[n]!, { expected: versions[n]!, data: `turn ${turn}` }),
-        );
-        const guests = Array.from({ length: 20 }, () => put(someKey()));
-        const asked = reader.page(after);
-        const results = (await writer.write([...changes, ...guests])).map(versionOf);
-        for (const [i, n] of some.entries()) versions[n] = results[i]!;
-        const ends = guests.map((guest, i) => {
-          const expected = results[some.length + i]!;
-          return { ...guest, expected, data: undefined };
-        });
-        for (const result of await writer.write(ends)) versionOf(result);
-        after = take(await asked);
+      const seen = new Set(first.found.map(({ id }) => id));
+      const written = writing().finally(() => (reading.isOver = true));
+      for (let after = first.next; after !== undefined;) {
+        const { turns } = reading;
+        const page = await reader.page(after);
+        for (const { id } of page.found) seen.add(id);
+        after = page.next;
+        while (reading.turns === turns && !reading.isOver) await reader.load(keys[0]!);
       }
+      reading.isOver = true;
+      await written;
       deepEqual(
         keys.filter(({ id }) => !seen.has(id)),
         [],

@@ -1,15 +1,18 @@
 /** An export from Redis goes on where the server starts again: its cursors mean nothing then. */
-import { expect, test } from "bun:test";
+import { afterAll, expect, test } from "bun:test";
 import { redis } from "../../src/drivers/redis/index.ts";
 import { put, someKey, versionOf } from "../contracts/kept.ts";
 import { brokersAreWanted } from "./broker-process.ts";
 import { RedisServer } from "./redis-server.ts";
 import { openStore } from "./store-fixture.ts";
 
+let server: RedisServer | undefined;
+afterAll(() => server?.stop());
+
 test.if(brokersAreWanted())(
   "what a Redis server has is shown whole, though it is started again between two pages",
   async () => {
-    const server = await RedisServer.start();
+    server = await RedisServer.start();
     const store = await openStore(redis(server.url), "pages");
     const keys = Array.from({ length: 2_000 }, () => someKey());
     for (const result of await store.write(keys.map((key) => put(key)))) versionOf(result);
@@ -26,7 +29,6 @@ test.if(brokersAreWanted())(
     }
     expect(keys.filter(({ id }) => !seen.has(id))).toEqual([]);
     await store.close();
-    await server.stop();
   },
   20_000,
 );

@@ -5,6 +5,7 @@
  * messages to others.
  */
 import type { JetStreamClient, JetStreamManager } from "@nats-io/jetstream";
+import type { NatsConnection } from "@nats-io/transport-node";
 import { KNOWN_IDS_MAX } from "../../base/limits.ts";
 import type { StoredEntity, StoreKey, StorePage, StoreWrite } from "../../ports/store.ts";
 import { entityKey } from "../../protocol/ids.ts";
@@ -17,6 +18,7 @@ import { textOf, token } from "./subject.ts";
 export interface MessagesParts {
   readonly jetstream: JetStreamClient;
   readonly manager: JetStreamManager;
+  readonly client: NatsConnection;
   readonly reading: Gate;
   readonly writing: Gate;
   /** Another text for another connection. Throws while there is none. */
@@ -40,9 +42,19 @@ export interface Publication {
   readonly timeoutMs: number;
 }
 
-interface Found {
-  readonly sequence: number;
-  readonly entity: StoredEntity;
+/** A part of all names, in their order. */
+interface Listing {
+  /** The number of the first one. */
+  readonly start: number;
+  readonly subjects: readonly string[];
+  /** How many there were. */
+  readonly total: number;
+}
+
+interface ListingReply {
+  readonly error?: { readonly description: string };
+  readonly state: { readonly subjects?: Readonly<Record<string, number>> };
+  readonly total?: number;
 }
 
 type Key = Pick<StoreKey, "entity" | "id">;
@@ -51,6 +63,8 @@ type Key = Pick<StoreKey, "entity" | "id">;
 const PAGE_COUNT = 256;
 const PAGE_ASKED = 16;
 const PAGE_CHARS = 4 * 1_048_576;
+/** A server lists 100,000 names at a time, and sorts all of them before. */
+const LISTING_MS = 10_000;
 /** What is replaced where there is nothing. */
 const NOTHING = { sequence: 0, version: 0, fence: "", dueMs: undefined, dueVersion: undefined };
 
@@ -60,6 +74,7 @@ export class Messages {
   readonly #stream: string;
   readonly #parts: MessagesParts;
   readonly #known = new Map<string, Known>();
+  #listing: Listing = { start: 0, subjects: [], total: 0 };
   /** The connection that {@link #known} is of. */
   #life = "";
 
@@ -117,45 +132,49 @@ export class Messages {
   }
 
   /**
-   * See `Store.page`. What is written moves to the end, so it is met there, if it was not before.
-   * Questions that are asked together may be answered in any order: at the end, where a record that
-   * moves could get in between them, they are asked one by one.
+   * See `Store.page`: by the order of names, for in that of messages a record that is written again
+   * and again is always ahead of whoever reads.
    */
   async page(after: number): Promise<StorePage> {
-    const { manager, reading } = this.#parts;
-    const { state } = await reading.pass(() => manager.streams.info(this.#stream));
-    // One message says how many shards there are.
-    const total = after === 0 ? { total: state.messages - 1 } : {};
-    const found = new Map<number, StoredEntity>();
-    let [last, chars, isNearEnd] = [after, 0, false];
-    while (found.size < PAGE_COUNT && chars < PAGE_CHARS) {
-      // Where many have been replaced, these find the same ones; else they find as many.
-      const from = last + 1;
-      isNearEnd ||= last + PAGE_ASKED > state.last_seq;
-      const length = isNearEnd ? 1 : PAGE_ASKED;
-      const next = await Promise.all(Array.from({ length }, (_, i) => this.#next(from + i)));
-      for (const each of next) {
-        if (each === undefined) {
-          if (length === 1) return { found: [...found.values()], next: undefined, ...total };
-          isNearEnd = true;
-          continue;
-        }
-        if (!found.has(each.sequence)) chars += each.entity.data?.length ?? 0;
-        found.set(each.sequence, each.entity);
-        last = Math.max(last, each.sequence);
+    const { start, subjects, total } = await this.#list(after);
+    const found: StoredEntity[] = [];
+    let [at, chars] = [after, 0];
+    const end = start + subjects.length;
+    while (at < end && found.length < PAGE_COUNT && chars < PAGE_CHARS) {
+      const part = subjects.slice(at - start, at - start + PAGE_ASKED);
+      const shown = await Promise.all(part.map((subject) => this.#show(subject)));
+      for (const entity of shown.filter((each) => each !== undefined)) {
+        found.push(entity);
+        chars += entity.data?.length ?? 0;
       }
+      at += part.length;
     }
-    return { found: [...found.values()], next: `${last}`, ...total };
+    return { found, next: at < total ? `${at}` : undefined, ...(after === 0 && { total }) };
   }
 
-  /** The first record at `sequence` or after it. */
-  async #next(sequence: number): Promise<Found | undefined> {
-    const query = { seq: sequence, next_by_subj: `${this.#subjects}>` };
+  /** Names from number `after` on: those that were listed last, or a new listing. */
+  async #list(after: number): Promise<Listing> {
+    const { start, subjects } = this.#listing;
+    if (after > start && after < start + subjects.length) return this.#listing;
+    const { client, reading } = this.#parts;
+    const query = JSON.stringify({ subjects_filter: `${this.#subjects}>`, offset: after });
+    const address = `$JS.API.STREAM.INFO.${this.#stream}`;
+    const options = { timeout: LISTING_MS };
+    const reply = await reading.pass(() => client.request(address, query, options));
+    const { error, state, total = 0 } = reply.json<ListingReply>();
+    if (error !== undefined) throw new Error(error.description);
+    // Names never go away, so one that comes moves others back, and nobody is left out.
+    this.#listing = { start: after, subjects: Object.keys(state.subjects ?? {}).sort(), total };
+    return this.#listing;
+  }
+
+  async #show(subject: string): Promise<StoredEntity | undefined> {
+    const query = { last_by_subj: subject };
     const { reading, manager } = this.#parts;
     const message = await reading.pass(() => manager.streams.getMessage(this.#stream, query));
     if (message === null) return undefined;
-    const [entity = "", id = ""] = message.subject.split(".").slice(-2).map(textOf);
-    return { sequence: message.seq, entity: entityOf(entity, id, message.string()) };
+    const [entity = "", id = ""] = subject.split(".").slice(-2).map(textOf);
+    return entityOf(entity, id, message.string());
   }
 
   #live(): string {

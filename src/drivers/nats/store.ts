@@ -85,7 +85,7 @@ export class NatsStore implements Store {
     this.#asking = new Asking({ store: `NATS at ${address}`, clock, mayPass });
     const [reading, writing] = [new Gate(READS_MAX), new Gate(WRITES_MAX)];
     const js = jetstream(client, { timeout: ANSWER_MS });
-    const asked = { jetstream: js, manager, clock, reading, writing };
+    const asked = { jetstream: js, manager, client, clock, reading, writing };
     this.#messages = new Messages(parts.buckets.records, { ...asked, life: () => this.#life() });
     this.#reminders = new Reminders(parts.buckets.reminders, asked);
     const cut = (): void => {
@@ -142,8 +142,8 @@ export class NatsStore implements Store {
     return this.#ask(() => this.#reminders.due(where, { untilMs, limit }, read));
   }
 
-  page(after = "0"): Promise<StorePage> {
-    return this.#ask(() => this.#messages.page(Number(after)));
+  page(after?: string): Promise<StorePage> {
+    return this.#ask(() => this.#messages.page(Number(after ?? 0)));
   }
 
   async close(): Promise<void> {
