@@ -1,5 +1,5 @@
 /** Exports that were cut or damaged: the line is named, and what came before it is there. */
-import { describe, expect, test } from "bun:test";
+import { describe, expect, setDefaultTimeout, test } from "bun:test";
 import { Chain, endLine, entityLine, headerLine } from "../../src/backup/line.ts";
 import { exportEntities, importEntities } from "../../src/backup/index.ts";
 import { memoryStore } from "../../src/drivers/memory/store.ts";
@@ -7,6 +7,9 @@ import type { StoreDriver, StoreWrite } from "../../src/ports/store.ts";
 import { isCatgaError } from "../../src/index.ts";
 import { failureOf } from "../drivers/nodes.ts";
 import { cart, changed, contentOf, NAME, recordOf, storeWith } from "./records.ts";
+
+// Processes and disks of a machine that has other things to do.
+setDefaultTimeout(60_000);
 
 const IDS = ["a", "b", "c", "d"];
 const HEADER = {

@@ -1,5 +1,5 @@
 /** Imports: what is there already, what changes meanwhile, what breaks off, how much is held. */
-import { describe, expect, test } from "bun:test";
+import { describe, expect, setDefaultTimeout, test } from "bun:test";
 import { exportEntities, importEntities, type OnConflict } from "../../src/backup/index.ts";
 import { memoryStore } from "../../src/drivers/memory/store.ts";
 import { type ErrorCode, isCatgaError } from "../../src/index.ts";
@@ -7,6 +7,9 @@ import type { StoreDriver, StoreWrite } from "../../src/ports/store.ts";
 import { versionOf } from "../contracts/kept.ts";
 import { failureOf } from "../drivers/nodes.ts";
 import { cart, changed, contentOf, NAME, OWNER, recordOf, storeWith, within } from "./records.ts";
+
+// Processes and disks of a machine that has other things to do.
+setDefaultTimeout(60_000);
 
 function linesOf(store: StoreDriver): Promise<string[]> {
   return Array.fromAsync(exportEntities({ store, name: NAME }));
@@ -172,7 +175,7 @@ describe("20,000 entities", () => {
     expect([load.batchMax, load.aheadMax]).toEqual([256, 257]);
     expect(seen).toEqual(seen.toSorted((one, other) => one - other));
     expect(seen.at(-1)).toBe(COUNT);
-  }, 30_000);
+  });
 
   test("are let go of when nobody takes their lines any more", async () => {
     let closed = 0;

@@ -1,5 +1,5 @@
 /** Entities move from store to store, over real servers, and are what they were. */
-import { afterEach, expect, test } from "bun:test";
+import { afterEach, expect, setDefaultTimeout, test } from "bun:test";
 import { exportEntities, importEntities } from "../../src/backup/index.ts";
 import { nats } from "../../src/drivers/nats/index.ts";
 import { redis } from "../../src/drivers/redis/index.ts";
@@ -16,6 +16,9 @@ import { RedisServer } from "../drivers/redis-server.ts";
 import { TestFolder } from "../drivers/sqlite-fixture.ts";
 import { openStore } from "../drivers/store-fixture.ts";
 import { type Shape, SHAPES, startOver, textOf } from "./shapes.ts";
+
+// Processes and disks of a machine that has other things to do.
+setDefaultTimeout(60_000);
 
 type Node = ClusterOf<typeof Shape>;
 
@@ -90,7 +93,6 @@ test.if(brokersAreWanted())(
     }
     await node.stop();
   },
-  60_000,
 );
 
 test("an entity that was imported is its owner's, however high its fence was before", async () => {

@@ -1,11 +1,14 @@
 /** `cluster.stored` shows what the store has, and wakes nobody. */
-import { afterEach, expect, test } from "bun:test";
+import { afterEach, expect, setDefaultTimeout, test } from "bun:test";
 import { storedIn } from "../../src/backup/index.ts";
 import { memoryStore } from "../../src/drivers/memory/store.ts";
 import { Cluster, command, defineContract, defineEntity, isCatgaError } from "../../src/index.ts";
 import { failureOf, stopAll, stopped } from "../drivers/nodes.ts";
 import { openStore } from "../drivers/store-fixture.ts";
 import { SHAPES, Shape, startOver, textOf } from "./shapes.ts";
+
+// Processes and disks of a machine that has other things to do.
+setDefaultTimeout(60_000);
 
 afterEach(stopAll);
 
