@@ -153,7 +153,7 @@ describe.if(brokersAreWanted())("as npm has it", () => {
   });
   afterAll(() => Promise.all([natsServer.stop(), redisServer.stop()]));
 
-  test("on the Node.js of the machine it serves brokers, and files from Node.js 22.13 on", async () => {
+  test("on the Node.js of the machine it serves brokers, and files from 22.13 on", async () => {
     const command = [ownNode(), main];
     const { stdout } = await run(sourceOf("bun"), ["export", ...at(file)]);
     for (const { url } of [natsServer, redisServer]) {
