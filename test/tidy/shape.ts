@@ -41,7 +41,7 @@ const BUDGETS: readonly (readonly [string, number, readonly string[]])[] = [
   ["the core", 6_850, [...CORE, "drivers/memory", "drivers/embedded", "drivers/tcp"]],
   ["drivers/fixed", 600, ["drivers/fixed"]],
   ["drivers/broker", 171, ["drivers/broker"]],
-  ["drivers/nats", 1_338, ["drivers/nats"]],
+  ["drivers/nats", 1_340, ["drivers/nats"]],
   ["drivers/redis", 814, ["drivers/redis"]],
   ["drivers/sqlite", 491, ["drivers/sqlite"]],
   ["backup", 450, ["backup"]],

@@ -63,8 +63,12 @@ type Key = Pick<StoreKey, "entity" | "id">;
 const PAGE_COUNT = 256;
 const PAGE_ASKED = 16;
 const PAGE_CHARS = 4 * 1_048_576;
-/** A server lists 100,000 names at a time, and sorts all of them before. */
-const LISTING_MS = 10_000;
+/**
+ * A server that was just started loses what it is asked, so it is asked again soon; one that has a
+ * million names to sort, before it lists 100,000 of them, is given more time with each try.
+ */
+const LISTING_MS = 750;
+const LISTING_MS_MAX = 10_000;
 /** What is replaced where there is nothing. */
 const NOTHING = { sequence: 0, version: 0, fence: "", dueMs: undefined, dueVersion: undefined };
 
@@ -74,6 +78,7 @@ export class Messages {
   readonly #stream: string;
   readonly #parts: MessagesParts;
   readonly #known = new Map<string, Known>();
+  #listingMs = LISTING_MS;
   #listing: Listing = { start: 0, subjects: [], total: 0 };
   /** The connection that {@link #known} is of. */
   #life = "";
@@ -159,9 +164,11 @@ export class Messages {
     const { client, reading } = this.#parts;
     const query = JSON.stringify({ subjects_filter: `${this.#subjects}>`, offset: after });
     const address = `$JS.API.STREAM.INFO.${this.#stream}`;
-    const options = { timeout: LISTING_MS };
+    const options = { timeout: this.#listingMs };
+    this.#listingMs = Math.min(2 * this.#listingMs, LISTING_MS_MAX);
     const reply = await reading.pass(() => client.request(address, query, options));
     const { error, state, total = 0 } = reply.json<ListingReply>();
+    this.#listingMs = LISTING_MS;
     if (error !== undefined) throw new Error(error.description);
     // Names never go away, so one that comes moves others back, and nobody is left out.
     this.#listing = { start: after, subjects: Object.keys(state.subjects ?? {}).sort(), total };
