@@ -61,6 +61,8 @@ export interface StoredEntity extends StoreKey, StoredRecord {
 export interface StorePage {
   readonly found: readonly StoredEntity[];
   readonly next: string | undefined;
+  /** On the first one: how many there are, deleted ones as well. */
+  readonly total?: number;
 }
 
 /**
@@ -89,7 +91,11 @@ export interface Store {
    * most `limit`. It may name some that have none any more; it leaves none out.
    */
   due(where: Omit<StoreKey, "id">, untilMs: number, limit: number): Promise<DueEntity[]>;
-  /** A part of all entities, from the beginning or after what `next` said; deleted ones as well. */
+  /**
+   * A part of all entities, from the beginning or after what `next` said; deleted ones as well.
+   * While others write, what was there all the time is on one page at least, and may be on several:
+   * the last one is the newest. A record that the store itself cannot read is data as it stands.
+   */
   page(after?: string): Promise<StorePage>;
   /** Waits for what is under way and closes. Twice is fine. */
   close(): Promise<void>;
@@ -98,7 +104,10 @@ export interface Store {
 /** What a store is told about the node it serves. */
 export interface StoreContext {
   readonly cluster: string;
-  /** The store remembers it: with another one no reminder would be found again. */
+  /**
+   * The store remembers it: with another one no reminder would be found again. 0 asks for it:
+   * SETTINGS_DIFFER says what it is, or STORE_UNAVAILABLE that there is none, and none is made.
+   */
   readonly shardCount: number;
   readonly clock: Clock;
   readonly random: Random;

@@ -21,6 +21,7 @@ import { reasonOf } from "./store-outage.ts";
 const DAY_MS = 86_400_000;
 const WHERE = { entity: "cart", shard: 3 };
 const LARGE = "x".repeat(20_000);
+const STRANGER = "a value of somebody else";
 
 const ends: (() => Promise<unknown>)[] = [];
 afterEach(async () => {
@@ -83,7 +84,14 @@ async function meetsStranger(store: Store, spoil: (id: string) => Promise<unknow
     expect(await reasonOf(store.write([write]))).toBe(reason);
   }
   expect(await reasonOf(store.load(key))).toBe(reason);
-  expect(await reasonOf(everything(store))).toBe(reason);
+  // An export shows it as it stands.
+  const shown = (await everything(store)).map(({ id, data }) => [id, data]);
+  expect(new Map(shown as never)).toEqual(
+    new Map([
+      [key.id, STRANGER],
+      [other.id, "{}"],
+    ]),
+  );
   const due = await store.due(WHERE, 2, 9);
   expect(due.map(({ id }) => id)).toEqual([key.id, other.id]);
   await written(store, put(other, { expected: beside }));
@@ -142,7 +150,7 @@ describe.if(brokersAreWanted())("a store at NATS", () => {
   test("does not overwrite what nobody can read", async () => {
     const { server, admin } = await startNats();
     await meetsStranger(await open(nats(server.url)), async (id) => {
-      admin.publish(`$KV.catga_limits_store.e.cart.${id}`, "a value of somebody else");
+      admin.publish(`$KV.catga_limits_store.e.cart.${id}`, STRANGER);
       await admin.flush();
     });
   });
@@ -237,7 +245,7 @@ describe.if(brokersAreWanted())("a store at Redis", () => {
   test("does not overwrite what nobody can read", async () => {
     const server = await startRedis();
     await meetsStranger(await open(redis(server.url)), (id) =>
-      server.ask("HSET", "{catga:limits}:store", `cart/${id}`, "a value of somebody else"),
+      server.ask("HSET", "{catga:limits}:store", `cart/${id}`, STRANGER),
     );
   });
 

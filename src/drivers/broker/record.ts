@@ -18,7 +18,7 @@
 import { CatgaError } from "../../base/errors.ts";
 import type { Clock } from "../../base/clock.ts";
 import type { Random } from "../../base/random.ts";
-import type { StoredRecord, StoreResult, StoreWrite } from "../../ports/store.ts";
+import type { StoredEntity, StoredRecord, StoreResult, StoreWrite } from "../../ports/store.ts";
 import { entityKey } from "../../protocol/ids.ts";
 
 /** A record as a broker has it. */
@@ -112,6 +112,16 @@ export function recordOf(text: string, entity: string): BrokerRecord {
 /** When a version was written, by the clock of who wrote it. */
 export function writtenMs({ version }: Pick<StoredRecord, "version">): number {
   return version / VERSIONS_PER_MS;
+}
+
+/** What an export shows of `entity/id`; a record that cannot be read is shown as it stands. */
+export function entityOf(entity: string, id: string, text: string): StoredEntity {
+  try {
+    const { version, fence, data, shard, dueMs } = recordOf(text, entityKey(entity, id));
+    return { entity, id, shard, version, fence, data, dueMs };
+  } catch {
+    return { entity, id, shard: 0, version: 1, fence: "", data: text, dueMs: undefined };
+  }
 }
 
 /** Why a write is given up that {@link resultOf} says nothing of. */

@@ -16,6 +16,7 @@ export function memoryStore(): StoreDriver {
     name: "memory",
     async open({ cluster, shardCount, clock }) {
       const kept = clusters.get(cluster) ?? { shardCount, shelf: new Shelf() };
+      if (kept.shardCount === 0) throw nothingIn("memory", cluster);
       if (kept.shardCount !== shardCount) {
         const details = { setting: "shardCount", ours: shardCount, theirs: kept.shardCount };
         throw new CatgaError("SETTINGS_DIFFER", details);
@@ -54,6 +55,12 @@ function storeOn(shelf: Shelf, clock: Clock): Store {
       await Promise.all(underWay);
     },
   };
+}
+
+/** The error for whoever looks into a store that keeps nothing of `cluster`. */
+function nothingIn(store: string, cluster: string): CatgaError {
+  const reason = `it keeps nothing of cluster "${cluster}"`;
+  return new CatgaError("STORE_UNAVAILABLE", { store, reason });
 }
 
 /**

@@ -95,7 +95,7 @@ export class NatsStore implements Store {
     this.#asking = new Asking({ store: `NATS at ${address}`, clock, mayPass });
     const [reading, writing] = [new Gate(READS_MAX), new Gate(WRITES_MAX)];
     const js = jetstream(client, { timeout: ANSWER_MS });
-    const asked = { jetstream: js, manager, clock, reading, writing };
+    const asked = { jetstream: js, manager, client, clock, reading, writing };
     this.#messages = new Messages(parts.buckets.records, { ...asked, life: () => this.#life() });
     this.#reminders = new Reminders(parts.buckets.reminders, asked);
     this.#room = new Room(manager, clock);
@@ -158,8 +158,8 @@ export class NatsStore implements Store {
     return this.#ask(() => this.#reminders.due(where, { untilMs, limit }, read));
   }
 
-  page(after = "0"): Promise<StorePage> {
-    return this.#ask(() => this.#messages.page(Number(after)));
+  page(after?: string): Promise<StorePage> {
+    return this.#ask(() => this.#messages.page(Number(after ?? 0)));
   }
 
   async close(): Promise<void> {
@@ -263,7 +263,7 @@ export class NatsStore implements Store {
 async function openBucket(
   manager: JetStreamManager,
   bucket: string,
-  { connection, replicas }: NatsStoreParts,
+  { connection, replicas, shardCount }: NatsStoreParts,
 ): Promise<void> {
   const find = async (): Promise<void> => {
     const { config } = await manager.streams.info(`KV_${bucket}`);
@@ -271,25 +271,36 @@ async function openBucket(
   };
   await find().catch(async (error: unknown) => {
     if (!isNotFound(error)) throw error;
+    if (shardCount === 0) throw nothingAt(connection, bucket);
     await makeStream(manager, connection, essentialsOf(bucket, replicas ?? 1));
     await find();
   });
 }
 
+/** The error for whoever looks into a store that is not there. */
+function nothingAt({ address }: Connection, bucket: string): CatgaError {
+  const details = { store: `NATS at ${address}`, reason: `there is no bucket "${bucket}"` };
+  return new CatgaError("STORE_UNAVAILABLE", details);
+}
+
 /** The bucket remembers how many shards there are, in a key that no entity has. */
 async function checkShards(
   manager: JetStreamManager,
-  { buckets, shardCount: ours, connection: { client } }: NatsStoreParts,
+  { buckets: { records: bucket }, shardCount: ours, connection }: NatsStoreParts,
 ): Promise<void> {
-  const subject = `$KV.${buckets.records}.shardCount`;
-  const options = { expect: { lastSubjectSequence: 0 }, timeout: ANSWER_MS };
-  const making = jetstream(client).publish(subject, `${ours}`, options);
-  await making.catch(async (error: unknown) => {
-    if (!isWrongSequence(error)) throw error;
-    const query = { last_by_subj: subject };
-    const found = await manager.streams.getMessage(`KV_${buckets.records}`, query);
-    const theirs = Number(found?.string());
-    if (theirs === ours) return;
-    throw new CatgaError("SETTINGS_DIFFER", { setting: "shardCount", ours, theirs });
-  });
+  const subject = `$KV.${bucket}.shardCount`;
+  if (ours > 0) {
+    const options = { expect: { lastSubjectSequence: 0 }, timeout: ANSWER_MS };
+    try {
+      await jetstream(connection.client).publish(subject, `${ours}`, options);
+      return;
+    } catch (error) {
+      if (!isWrongSequence(error)) throw error;
+    }
+  }
+  const found = await manager.streams.getMessage(`KV_${bucket}`, { last_by_subj: subject });
+  if (found === null) throw nothingAt(connection, bucket);
+  const theirs = Number(found.string());
+  if (theirs === ours) return;
+  throw new CatgaError("SETTINGS_DIFFER", { setting: "shardCount", ours, theirs });
 }

@@ -144,11 +144,12 @@ export class Connection {
 
   /**
    * Looks at a server before it is used: what would fail later is an error, what may cost data or
-   * secrets is a line of the log. A user may lack the right to ask; then nothing is said.
+   * secrets is a line of the log. Resolves to which start of the server it is. A user may lack the
+   * right to ask; then nothing is said.
    *
    * @throws {CatgaError} BROKER_TOO_OLD, BROKER_READ_ONLY
    */
-  async inspect({ access, log }: Dialer, port: keyof typeof FORGETS): Promise<void> {
+  async inspect({ access, log }: Dialer, port: keyof typeof FORGETS): Promise<string> {
     const { address } = access;
     const info = await this.call("INFO").catch((error: Error) => {
       if (error.message.startsWith("NOPERM")) return "";
@@ -163,5 +164,6 @@ export class Connection {
     if (facts.get("aof_enabled") === "0")
       log.warn({ address }, `${FORGETS[port]}: set appendonly yes`);
     if (evicts && facts.get("maxmemory") !== "0") log.warn({ address }, EVICTS);
+    return facts.get("run_id") ?? "";
   }
 }

@@ -93,6 +93,8 @@ export class RedisStore implements Store {
   readonly #parts: RedisStoreParts;
   readonly #asking: Asking;
   #connection: Connection | undefined;
+  /** Which start of the server it is. */
+  #start = "";
   #isClosed = false;
 
   private constructor(parts: RedisStoreParts) {
@@ -140,12 +142,22 @@ export class RedisStore implements Store {
     });
   }
 
-  page(after = "0"): Promise<StorePage> {
+  page(after = ""): Promise<StorePage> {
     return this.#asking.ask(async () => {
-      const reply = await this.#call("HSCAN", this.#key("store"), after, "COUNT", PAGE_COUNT);
+      const store = this.#key("store");
+      // A cursor means nothing to another start of the server, which has hashed all anew.
+      const [last = "", start] = after.split(".");
+      const cursor = start === this.#start ? last : "0";
+      const total = after === "" ? { total: Number(await this.#call("HLEN", store)) - 1 } : {};
+      const reply = await this.#call("HSCAN", store, cursor, "COUNT", PAGE_COUNT);
       const [next, items] = reply as [string, unknown];
       const found = pairsOf(items).filter(([field]) => field !== SHARDS);
-      return { found: found.map(entityOf), next: next === "0" ? undefined : next };
+      const isLast = next === "0";
+      return {
+        found: found.map(entityIn),
+        next: isLast ? undefined : `${next}.${this.#start}`,
+        ...total,
+      };
     });
   }
 
@@ -159,10 +171,11 @@ export class RedisStore implements Store {
     const { access, shardCount } = this.#parts;
     const connection = await Connection.open(this.#parts, ANSWER_MS, "is silent");
     try {
-      await connection.inspect(this.#parts, "store");
+      this.#start = await connection.inspect(this.#parts, "store");
       const store = this.#key("store");
-      await connection.call("HSETNX", store, SHARDS, shardCount);
+      if (shardCount > 0) await connection.call("HSETNX", store, SHARDS, shardCount);
       const theirs = Number(await connection.call("HGET", store, SHARDS));
+      if (theirs === 0) throw this.#asking.unavailable(new Error(`there is no "${store}"`));
       if (theirs !== shardCount) {
         const details = { setting: "shardCount", ours: shardCount, theirs };
         throw new CatgaError("SETTINGS_DIFFER", details);
@@ -227,11 +240,9 @@ export class RedisStore implements Store {
   }
 }
 
-function entityOf([field, text]: readonly [string, string]): StoredEntity {
-  const { version, fence, data, shard, dueMs } = records.recordOf(text, field);
+function entityIn([field, text]: readonly [string, string]): StoredEntity {
   const at = field.indexOf("/");
-  const key = { entity: field.slice(0, at), id: field.slice(at + 1), shard };
-  return { ...key, version, fence, data, dueMs };
+  return records.entityOf(field.slice(0, at), field.slice(at + 1), text);
 }
 
 function pairsOf(reply: unknown): (readonly [string, string])[] {

@@ -55,7 +55,7 @@ const TABLES = `
 
 type Statements = Readonly<
   Record<
-    "load" | "insert" | "update" | "due" | "next" | "date" | "forget" | "takeOver",
+    "load" | "insert" | "update" | "due" | "next" | "count" | "date" | "forget" | "takeOver",
     StatementSync
   >
 >;
@@ -83,6 +83,7 @@ export class Database {
    * @throws {Error} of SQLite or the system, or one that says whose file it is
    */
   constructor({ file, cluster, shardCount, synchronous }: Place) {
+    if (shardCount === 0) statSync(file);
     mkdirSync(dirname(file), { recursive: true, mode: 0o700 });
     const db = new DatabaseSync(file);
     try {
@@ -179,12 +180,13 @@ export class Database {
   }
 
   /** `after` is what the last page said: the last entity it had. */
-  #page(after = '["",""]'): StorePage {
+  #page(after?: string): StorePage {
     const found: StoredEntity[] = [];
-    let [entity, id] = JSON.parse(after) as [string, string];
+    const first = after === undefined ? { total: Number(this.#sql.count.get()?.["n"]) } : {};
+    let [entity, id] = JSON.parse(after ?? '["",""]') as [string, string];
     for (let bytes = 0; found.length < PAGE_ENTITIES_MAX && bytes < PAGE_BYTES_MAX;) {
       const row = this.#sql.next.get(entity, id);
-      if (row === undefined) return { found, next: undefined };
+      if (row === undefined) return { found, next: undefined, ...first };
       [entity, id] = [String(row["entity"]), String(row["id"])];
       const record = recordIn(row);
       const isDue = row["due"] !== null && record.data !== undefined;
@@ -192,7 +194,7 @@ export class Database {
       found.push({ entity, id, shard: Number(row["shard"]), ...record, dueMs });
       bytes += record.data?.length ?? 0;
     }
-    return { found, next: JSON.stringify([entity, id]) };
+    return { found, next: JSON.stringify([entity, id]), ...first };
   }
 
   /**
@@ -236,16 +238,15 @@ function prepareFile(db: DatabaseSync, file: string): void {
 /** The number of the cluster in this file. */
 function joinCluster(db: DatabaseSync, cluster: string, shardCount: number): number {
   db.exec(TABLES);
-  db.prepare("INSERT INTO clusters (name, shard_count) VALUES (?, ?) ON CONFLICT DO NOTHING").run(
-    cluster,
-    shardCount,
-  );
+  const add = "INSERT INTO clusters (name, shard_count) VALUES (?, ?) ON CONFLICT DO NOTHING";
+  if (shardCount > 0) db.prepare(add).run(cluster, shardCount);
   const found = db.prepare("SELECT number, shard_count FROM clusters WHERE name = ?").get(cluster);
-  const theirs = Number(found?.["shard_count"]);
+  if (found === undefined) throw new Error(`it keeps nothing of cluster "${cluster}"`);
+  const theirs = Number(found["shard_count"]);
   if (theirs !== shardCount) {
     throw new CatgaError("SETTINGS_DIFFER", { setting: "shardCount", ours: shardCount, theirs });
   }
-  return Number(found?.["number"]);
+  return Number(found["number"]);
 }
 
 function statementsOn(db: DatabaseSync, cluster: number): Statements {
@@ -269,6 +270,7 @@ function statementsOn(db: DatabaseSync, cluster: number): Statements {
     ),
     date: db.prepare(`UPDATE entities SET due = ? WHERE ${someGone("due IS NULL")}`),
     forget: db.prepare(`DELETE FROM entities WHERE ${someGone("due <= ?")}`),
+    count: db.prepare(`SELECT count(*) AS n FROM entities WHERE cluster = ${cluster}`),
     takeOver: db.prepare("PRAGMA wal_checkpoint(RESTART)"),
   };
 }
