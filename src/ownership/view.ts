@@ -100,6 +100,25 @@ export class View {
     );
   }
 
+  /**
+   * Nodes of `group` that live and keep its entities elsewhere than in `store`, with their stores.
+   * Of those that join at the same time as a session of `revision` the later one will see that one.
+   */
+  keepersElsewhere(
+    { group, store }: Pick<SessionRecord, "group" | "store">,
+    before: number = Number.POSITIVE_INFINITY,
+  ): Map<string, string> {
+    const keepers = new Map<string, string>();
+    for (const [incarnation, { revision, record }] of this.#sessions) {
+      const { store: theirs, state, heartbeat } = record;
+      if (store === undefined || theirs === undefined || theirs === store) continue;
+      if (record.group !== group || !this.isAlive(incarnation)) continue;
+      // Whoever renews, or leaves, has joined before.
+      if (revision < before || heartbeat > 0 || state !== "up") keepers.set(incarnation, theirs);
+    }
+    return keepers;
+  }
+
   /** Sessions that may be given shards of `group`, by node id. */
   targets(group: string): Target[] {
     const targets = new Map<string, Target>();

@@ -66,6 +66,8 @@ export interface StorePage {
  * cannot be read; of a write it means *unknown*.
  */
 export interface Store {
+  /** A random text that this store, and no other, remembers since somebody first opened it. */
+  readonly identity: string;
   /** `data` may have so many bytes of UTF-8. */
   readonly bytesMax: number;
   /**

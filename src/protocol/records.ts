@@ -50,6 +50,8 @@ export interface SessionRecord {
   readonly address: string;
   /** The group of entity types the node hosts, or null for a node that only calls. */
   readonly group: string | null;
+  /** Where the node keeps entities; nothing when it does not, or of a node that is older. */
+  readonly store?: string;
   readonly weight: number;
   /** How long the session lives without a renewal. */
   readonly leaseMs: number;
@@ -110,6 +112,8 @@ const SHAPES: Readonly<Record<string, Shape>> = {
  */
 export function isRecord(key: string, value: unknown): value is AuthorityRecord {
   if (!hasShape(value, SHAPES[key.slice(0, 2)] ?? {})) return false;
+  const { store = "" } = value as { readonly store?: unknown };
+  if (typeof store !== "string") return false;
   const groups = key.startsWith("gr") ? Object.values((value as GroupsRecord).groups) : [];
   return groups.every(
     (names: unknown) => Array.isArray(names) && names.every((name) => typeof name === "string"),

@@ -8,6 +8,7 @@
 import { CatgaError } from "../base/errors.ts";
 import { silenceMsMax, UNANSWERED_MS, VIRTUAL_NODES } from "../base/limits.ts";
 import { runtimeOf } from "../base/runtime.ts";
+import { groupOf } from "../ownership/group.ts";
 import { grantedLease, type Lease, type LeaseEvent, stepLease } from "../ownership/lease.ts";
 import type { CasResult, Entry } from "../protocol/ledger.ts";
 import {
@@ -21,6 +22,8 @@ import {
 import { createLoadMeter } from "./load-meter.ts";
 import type { NodeContext } from "./node-context.ts";
 import type { RecordWriter } from "./record-writer.ts";
+
+type Place = Pick<SessionRecord, "address" | "group" | "store">;
 
 /** See the file's header. */
 export class Membership {
@@ -39,6 +42,9 @@ export class Membership {
   /** When the renewal was sent that is not answered yet. */
   #askedMs = Number.POSITIVE_INFINITY;
   #isElecting = false;
+  /** The feed has told of this node's session, and so of all that was written before it. */
+  listed: () => void = () => {};
+  readonly #isListed = new Promise<void>((resolve) => (this.listed = resolve));
   #lastWrite: Promise<void> = Promise.resolve();
 
   /** `fenced` hears that the session is over: others may own everything by then. */
@@ -50,22 +56,32 @@ export class Membership {
   }
 
   /**
-   * Joins as a node that is reached at `address`; resolves to the group of its entities.
+   * Joins as a node that is reached at `address` and keeps its entities in `store`, if it keeps
+   * any; resolves to their group.
    *
    * @throws {CatgaError} SETTINGS_DIFFER, NODE_ID_TAKEN, ENTITY_SETS_DIFFER
    */
-  async join(address: string): Promise<string | undefined> {
+  async join(address: string, store?: string): Promise<string | undefined> {
     const { shardCount, nodeId, entities } = this.#context.options;
     await this.#agreeOnSettings({ shardCount, virtualNodes: VIRTUAL_NODES });
     await this.#takeId(nodeId);
     const names = entities.map(({ name }) => name).sort();
     const group = names.length === 0 ? undefined : await this.#joinGroup(names);
-    await this.#register(address, group ?? null);
-    // Two nodes may take an id at the same moment: the record names the one that keeps it.
-    const holder = this.#context.view.entry(`i.${nodeId}`)?.value as IdRecord;
-    if (holder.incarnation !== this.#context.self) {
+    const place = { address, group: group ?? null, ...(store !== undefined && { store }) };
+    // Before anybody hands over to it: it may come again and again.
+    await this.#agreeOnStore(place);
+    await this.#register(place);
+    try {
+      // Two nodes may take an id at the same moment: the record names the one that keeps it.
+      const holder = this.#context.view.entry(`i.${nodeId}`)?.value as IdRecord;
+      if (holder.incarnation !== this.#context.self) {
+        throw new CatgaError("NODE_ID_TAKEN", { node: nodeId });
+      }
+      if (store !== undefined) await this.#isListed;
+      await this.#agreeOnStore(place, this.#revision);
+    } catch (error) {
       await this.leave("left");
-      throw new CatgaError("NODE_ID_TAKEN", { node: nodeId });
+      throw error;
     }
     if (group !== undefined) {
       const all = { owner: this.#context.self, epoch: 1, cleanSince: 1, handoff: null };
@@ -111,6 +127,16 @@ export class Membership {
     }
   }
 
+  /** Others keep their entities where this node does, or those would be lost as they move. */
+  async #agreeOnStore(ours: Place, revision?: number): Promise<void> {
+    const { view } = this.#context;
+    for (const [incarnation, theirs] of view.keepersElsewhere(ours, revision)) {
+      await this.#outlast(incarnation);
+      const details = { setting: "store", ours: `${ours.store}`, theirs };
+      if (view.isAlive(incarnation)) throw new CatgaError("SETTINGS_DIFFER", details);
+    }
+  }
+
   async #takeId(node: string): Promise<void> {
     const { view, self: incarnation, options } = this.#context;
     options.former.add(incarnation);
@@ -140,35 +166,22 @@ export class Membership {
   }
 
   async #joinGroup(ours: readonly string[]): Promise<string> {
-    let group = ours[0]!;
+    const { view } = this.#context;
+    let group = "";
     await this.#ensure<GroupsRecord>("groups", (known = { groups: {} }) => {
-      const found = this.#groupOf(known.groups, ours);
-      group = found ?? ours[0]!;
-      if (found !== undefined) return known;
-      const others = Object.entries(known.groups).filter(([, names]) => !overlap(names, ours));
-      return { groups: { ...Object.fromEntries(others), [group]: ours } };
+      const joined = groupOf(known, ours, (each) => view.isHosted(each));
+      group = joined.group;
+      return joined.record;
     });
     return group;
   }
 
-  /** The group of exactly these entities; one that overlaps and has live nodes is an error. */
-  #groupOf(groups: GroupsRecord["groups"], ours: readonly string[]): string | undefined {
-    for (const [group, names] of Object.entries(groups)) {
-      if (!overlap(names, ours)) continue;
-      if (names.join() === ours.join()) return group;
-      if (!this.#context.view.isHosted(group)) continue;
-      const details = { ours: ours.join(", "), theirs: names.join(", ") };
-      throw new CatgaError("ENTITY_SETS_DIFFER", details);
-    }
-    return undefined;
-  }
-
-  async #register(address: string, group: string | null): Promise<void> {
+  async #register(place: Place): Promise<void> {
     const { clock, self, options } = this.#context;
     const { nodeId: node, weight, endpoint = null, times } = options;
     const { name, version } = runtimeOf();
     const sentMs = clock.nowMs();
-    const fixed = { node, address, group, weight, leaseMs: times.timeoutMs, endpoint };
+    const fixed = { node, ...place, weight, leaseMs: times.timeoutMs, endpoint };
     const runtime = `${name} ${version}`;
     const load = this.#load(sentMs);
     const value: SessionRecord = { state: "up", heartbeat: 0, ...fixed, runtime, load };
@@ -284,8 +297,4 @@ export class Membership {
       done(result);
     });
   }
-}
-
-function overlap(a: readonly string[], b: readonly string[]): boolean {
-  return a.some((name) => b.includes(name));
 }

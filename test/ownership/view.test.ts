@@ -131,6 +131,30 @@ describe("a view", () => {
     expect(alive).toEqual(["up", "leaving", "caller", "stranger"]);
   });
 
+  test("names those who live and keep the same entities elsewhere (S1)", () => {
+    const view = new View();
+    const sessions: Record<string, SessionRecord> = {
+      same: session("up", { store: "ours", heartbeat: 1 }),
+      "no store": session("up", { heartbeat: 1 }),
+      "no group": session("up", { store: "theirs", heartbeat: 1, group: "h" }),
+      dead: session("dead", { store: "theirs", heartbeat: 1 }),
+      left: session("left", { store: "theirs", heartbeat: 1 }),
+      older: session("up", { store: "theirs" }),
+      renewed: session("up", { store: "theirs", heartbeat: 1 }),
+      leaving: session("leaving", { store: "theirs" }),
+      newer: session("up", { store: "theirs" }),
+    };
+    for (const [n, [id, record]] of Object.entries(sessions).entries()) {
+      view.apply(entry(`n.${id}`, n + 1, record));
+    }
+    const ours = { group: "g", store: "ours" };
+    const older = ["older", "renewed", "leaving"].map((id) => [id, "theirs"]);
+    const all = [...older, ["newer", "theirs"]];
+    expect([...view.keepersElsewhere(ours)]).toEqual(all as never);
+    expect([...view.keepersElsewhere(ours, 7)]).toEqual(older as never);
+    expect(view.keepersElsewhere({ group: "g" }).size).toBe(0);
+  });
+
   test("knows the group of an entity by the newest list alone", () => {
     const view = new View();
     view.apply(entry("groups", 5, { groups: { a: ["a", "b"], c: ["c"] } }));

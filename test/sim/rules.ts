@@ -2,6 +2,7 @@
  * The rules of the protocol that the simulator takes out, each with the schedule that notices.
  */
 import type { Mutation } from "./rule.ts";
+import { SESSION_RULES } from "./session-rules.ts";
 
 /** See the file's header. */
 export const MUTATIONS: readonly Mutation[] = [
@@ -256,6 +257,7 @@ export const MUTATIONS: readonly Mutation[] = [
     kind: "chaos",
     seed: 8,
   },
+  ...SESSION_RULES,
   {
     rule: "output gate: an answer waits for a valid lease",
     file: "runtime/activation.ts",

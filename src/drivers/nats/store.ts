@@ -11,6 +11,7 @@
  */
 import { jetstream, type JetStreamManager } from "@nats-io/jetstream";
 import { CatgaError, describeError, isCatgaError } from "../../base/errors.ts";
+import { IDENTITY_CHARS } from "../../base/limits.ts";
 import type { Random } from "../../base/random.ts";
 import type {
   DueEntity,
@@ -69,6 +70,7 @@ const HEAD_BYTES = 4_096;
 
 /** See the file's header. */
 export class NatsStore implements Store {
+  readonly identity: string;
   readonly bytesMax: number;
   readonly #parts: NatsStoreParts;
   readonly #asking: Asking;
@@ -77,8 +79,9 @@ export class NatsStore implements Store {
   readonly #underWay = new Set<(error: Error) => void>();
   #isUp = true;
 
-  private constructor(parts: NatsStoreParts, manager: JetStreamManager) {
+  private constructor(parts: NatsStoreParts, manager: JetStreamManager, identity: string) {
     const { client, clock, address } = parts.connection;
+    this.identity = identity;
     this.bytesMax = Math.min(BYTES_MAX, (client.info?.max_payload ?? BYTES_MAX) - HEAD_BYTES);
     this.#parts = parts;
     const mayPass = (error: unknown): boolean => !isVerdict(error) && !client.isClosed();
@@ -107,8 +110,8 @@ export class NatsStore implements Store {
       const manager = await jetstream(client, { timeout: ANSWER_MS }).jetstreamManager(false);
       await openBucket(manager, buckets.records, parts);
       await openBucket(manager, buckets.reminders, parts);
-      await checkShards(manager, parts);
-      return new NatsStore(parts, manager);
+      const identity = await settle(manager, parts, parts.random.text(IDENTITY_CHARS));
+      return new NatsStore(parts, manager, identity);
     } catch (error) {
       if (isOwn) await client.close();
       const verdict = verdictOf(error, connection);
@@ -247,20 +250,29 @@ async function openBucket(
   });
 }
 
-/** The bucket remembers how many shards there are, in a key that no entity has. */
-async function checkShards(
+/**
+ * The bucket remembers how many shards there are, and which store it is, in keys that no entity
+ * has. Resolves to its identity, which is `made` if it had none.
+ */
+async function settle(
   manager: JetStreamManager,
   { buckets, shardCount: ours, connection: { client } }: NatsStoreParts,
-): Promise<void> {
-  const subject = `$KV.${buckets.records}.shardCount`;
-  const options = { expect: { lastSubjectSequence: 0 }, timeout: ANSWER_MS };
-  const making = jetstream(client).publish(subject, `${ours}`, options);
-  await making.catch(async (error: unknown) => {
-    if (!isWrongSequence(error)) throw error;
+  made: string,
+): Promise<string> {
+  const remember = async (key: string, text: string): Promise<string> => {
+    const subject = `$KV.${buckets.records}.${key}`;
+    const options = { expect: { lastSubjectSequence: 0 }, timeout: ANSWER_MS };
+    try {
+      await jetstream(client).publish(subject, text, options);
+      return text;
+    } catch (error) {
+      if (!isWrongSequence(error)) throw error;
+    }
     const query = { last_by_subj: subject };
     const found = await manager.streams.getMessage(`KV_${buckets.records}`, query);
-    const theirs = Number(found?.string());
-    if (theirs === ours) return;
-    throw new CatgaError("SETTINGS_DIFFER", { setting: "shardCount", ours, theirs });
-  });
+    return found?.string() ?? "";
+  };
+  const theirs = Number(await remember("shardCount", `${ours}`));
+  if (theirs === ours) return remember("identity", made);
+  throw new CatgaError("SETTINGS_DIFFER", { setting: "shardCount", ours, theirs });
 }

@@ -3,7 +3,7 @@
  *
  * | key | holds |
  * |---|---|
- * | `{<prefix>:<cluster>}:store` | hash: `shards`, and for each entity `<type>/<id>` its record |
+ * | `{<prefix>:<cluster>}:store` | hash: `shards`, `identity`, and by `<type>/<id>` the records |
  * | `{<prefix>:<cluster>}:gone` | sorted set: deleted entities by the time of that |
  * | `{<prefix>:<cluster>}:due:<type>:<shard>` | sorted set: ids by when they are due |
  *
@@ -13,6 +13,7 @@
  * as its `appendfsync` says.
  */
 import { CatgaError } from "../../base/errors.ts";
+import { IDENTITY_CHARS } from "../../base/limits.ts";
 import type {
   DueEntity,
   Store,
@@ -44,8 +45,9 @@ const ANSWER_MS = 1_500;
 const PAGE_COUNT = 64;
 /** A deleted entity has a version and a fence for so long. */
 const GONE_MS = 7 * 86_400_000;
-/** No entity has this field: it has no slash. */
+/** No entity has these fields: they have no slash. */
 const SHARDS = "shards";
+const IDENTITY = "identity";
 /** The server cannot do it now, or is not what it was: look again whom we talk to. */
 const ANOTHER = /^(?:READONLY|NOPERM|WRONGTYPE)/;
 /** It starts, or is busy with a script. */
@@ -88,6 +90,7 @@ return results
 
 /** See the file's header. */
 export class RedisStore implements Store {
+  identity = "";
   readonly bytesMax: number = BYTES_MAX;
   readonly #parts: RedisStoreParts;
   readonly #asking: Asking;
@@ -143,7 +146,7 @@ export class RedisStore implements Store {
     return this.#asking.ask(async () => {
       const reply = await this.#call("HSCAN", this.#key("store"), after, "COUNT", PAGE_COUNT);
       const [next, items] = reply as [string, unknown];
-      const found = pairsOf(items).filter(([field]) => field !== SHARDS);
+      const found = pairsOf(items).filter(([field]) => field.includes("/"));
       return { found: found.map(entityOf), next: next === "0" ? undefined : next };
     });
   }
@@ -155,17 +158,21 @@ export class RedisStore implements Store {
   }
 
   async #attach(): Promise<void> {
-    const { access, shardCount } = this.#parts;
+    const { access, shardCount, random } = this.#parts;
     const connection = await Connection.open(this.#parts, ANSWER_MS, "is silent");
+    const settle = async (field: string, ours: string | number): Promise<string> => {
+      await connection.call("HSETNX", this.#key("store"), field, ours);
+      return String(await connection.call("HGET", this.#key("store"), field));
+    };
     try {
       await connection.inspect(this.#parts, "store");
-      const store = this.#key("store");
-      await connection.call("HSETNX", store, SHARDS, shardCount);
-      const theirs = Number(await connection.call("HGET", store, SHARDS));
+      const theirs = Number(await settle(SHARDS, shardCount));
       if (theirs !== shardCount) {
         const details = { setting: "shardCount", ours: shardCount, theirs };
         throw new CatgaError("SETTINGS_DIFFER", details);
       }
+      const identity = await settle(IDENTITY, this.identity || random.text(IDENTITY_CHARS));
+      this.identity ||= identity;
       if (this.#isClosed) throw new Error("the store was closed meanwhile");
     } catch (error) {
       connection.end(error as Error);

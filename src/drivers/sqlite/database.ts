@@ -36,6 +36,7 @@ const TABLES = `
   CREATE TABLE IF NOT EXISTS clusters (
     number INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, shard_count INTEGER NOT NULL
   );
+  CREATE TABLE IF NOT EXISTS identities (cluster INTEGER PRIMARY KEY, identity TEXT NOT NULL);
   CREATE TABLE IF NOT EXISTS entities (
     cluster INTEGER NOT NULL, entity TEXT NOT NULL, id TEXT NOT NULL, shard INTEGER NOT NULL,
     version INTEGER NOT NULL, fence TEXT NOT NULL, data BLOB, due REAL,
@@ -60,6 +61,8 @@ export function isLocked(error: unknown): boolean {
 
 /** See the file's header. */
 export class Database {
+  /** Of what this cluster has in this file. */
+  readonly identity: string;
   readonly #file: string;
   readonly #inode: number;
   readonly #db: DatabaseSync;
@@ -87,8 +90,9 @@ export class Database {
       // Prepared, for on Deno others do not say that they have met a lock.
       this.#begin = db.prepare("BEGIN IMMEDIATE");
       this.#commit = db.prepare("COMMIT");
-      const number = this.transaction(() => joinCluster(db, cluster, shardCount));
-      this.#sql = statementsOn(db, number);
+      const place = this.transaction(() => joinCluster(db, cluster, shardCount));
+      this.identity = place.identity;
+      this.#sql = statementsOn(db, place.number);
     } catch (error) {
       db.close();
       throw error;
@@ -212,8 +216,12 @@ function prepareFile(db: DatabaseSync, file: string): void {
   }
 }
 
-/** The number of the cluster in this file. */
-function joinCluster(db: DatabaseSync, cluster: string, shardCount: number): number {
+/** The number of the cluster in this file, and which store that is. */
+function joinCluster(
+  db: DatabaseSync,
+  cluster: string,
+  shardCount: number,
+): { readonly number: number; readonly identity: string } {
   db.exec(TABLES);
   db.prepare("INSERT INTO clusters (name, shard_count) VALUES (?, ?) ON CONFLICT DO NOTHING").run(
     cluster,
@@ -224,7 +232,12 @@ function joinCluster(db: DatabaseSync, cluster: string, shardCount: number): num
   if (theirs !== shardCount) {
     throw new CatgaError("SETTINGS_DIFFER", { setting: "shardCount", ours: shardCount, theirs });
   }
-  return Number(found?.["number"]);
+  const number = Number(found?.["number"]);
+  const make =
+    "INSERT INTO identities VALUES (?, lower(hex(randomblob(8)))) ON CONFLICT DO NOTHING";
+  db.prepare(make).run(number);
+  const own = db.prepare("SELECT identity FROM identities WHERE cluster = ?").get(number);
+  return { number, identity: String(own?.["identity"]) };
 }
 
 function statementsOn(db: DatabaseSync, cluster: number): Statements {

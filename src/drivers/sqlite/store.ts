@@ -19,6 +19,7 @@ interface Waiting {
 
 /** See the file's header. */
 export class ThreadStore implements Store {
+  identity = "";
   readonly bytesMax: number = BYTES_MAX;
   readonly #thread: Worker;
   readonly #waiting = new Map<number, Waiting>();
@@ -50,7 +51,9 @@ export class ThreadStore implements Store {
   static async open(place: Place): Promise<Store> {
     const store = new ThreadStore(place);
     try {
-      await new Promise((resolve, reject) => store.#waiting.set(0, { resolve, reject }));
+      store.identity = await new Promise<string>((resolve, reject) => {
+        store.#waiting.set(0, { resolve, reject });
+      });
       return store;
     } catch (error) {
       await store.#thread.terminate();
