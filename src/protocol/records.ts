@@ -5,8 +5,7 @@
  * |---|---|---|
  * | `meta` | {@link MetaRecord} | the first node |
  * | `groups` | {@link GroupsRecord} | a node that joins with a new set of entity types |
- * | `i.<node id>` | {@link IdRecord} | the node that takes the id |
- * | `leader` | {@link IdRecord} | whoever finds that there is none |
+ * | `leader` | {@link LeaderRecord} | whoever finds that there is none |
  * | `n.<incarnation>` | {@link SessionRecord} | the node itself; whoever finds it dead |
  * | `g.<group>` | {@link ShardRecord} | a group's first node: owns what has no record |
  * | `s.<group>.<shard>` | {@link ShardRecord} | the owner (handoff), or who claims it |
@@ -24,8 +23,8 @@ export interface GroupsRecord {
   readonly groups: Readonly<Record<string, readonly string[]>>;
 }
 
-/** Which incarnation holds a node id. */
-export interface IdRecord {
+/** Which incarnation leads. */
+export interface LeaderRecord {
   readonly incarnation: string;
 }
 
@@ -72,7 +71,12 @@ export interface ShardRecord {
 }
 
 /** Any of the records. */
-export type AuthorityRecord = MetaRecord | GroupsRecord | IdRecord | SessionRecord | ShardRecord;
+export type AuthorityRecord =
+  | MetaRecord
+  | GroupsRecord
+  | LeaderRecord
+  | SessionRecord
+  | ShardRecord;
 
 /** The key of a node's registration. */
 export function sessionKey(incarnation: string): string {
@@ -102,7 +106,6 @@ const SHAPES: Readonly<Record<string, Shape>> = {
   },
   "g.": SHARD,
   "s.": SHARD,
-  "i.": { incarnation: "string" },
   le: { incarnation: "string" },
   gr: { groups: "object" },
 };

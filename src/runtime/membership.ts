@@ -13,7 +13,7 @@ import { grantedLease, type Lease, type LeaseEvent, stepLease } from "../ownersh
 import type { CasResult, Entry } from "../protocol/ledger.ts";
 import {
   type GroupsRecord,
-  type IdRecord,
+  type LeaderRecord,
   type MetaRecord,
   sessionKey,
   type SessionRecord,
@@ -23,7 +23,8 @@ import { createLoadMeter } from "./load-meter.ts";
 import type { NodeContext } from "./node-context.ts";
 import type { RecordWriter } from "./record-writer.ts";
 
-type Place = Pick<SessionRecord, "address" | "group" | "store">;
+/** What nobody else may claim, or claim otherwise. */
+type Claim = "node" | "group" | "store";
 
 /** See the file's header. */
 export class Membership {
@@ -62,23 +63,19 @@ export class Membership {
    * @throws {CatgaError} SETTINGS_DIFFER, NODE_ID_TAKEN, ENTITY_SETS_DIFFER
    */
   async join(address: string, store?: string): Promise<string | undefined> {
-    const { shardCount, nodeId, entities } = this.#context.options;
+    const { shardCount, nodeId, entities, former } = this.#context.options;
+    former.add(this.#context.self);
     await this.#agreeOnSettings({ shardCount, virtualNodes: VIRTUAL_NODES });
-    await this.#takeId(nodeId);
+    // Before anybody counts on it: it may come again and again.
+    await this.#agreeWithOthers({ node: nodeId, group: null });
     const names = entities.map(({ name }) => name).sort();
     const group = names.length === 0 ? undefined : await this.#joinGroup(names);
-    const place = { address, group: group ?? null, ...(store !== undefined && { store }) };
-    // Before anybody hands over to it: it may come again and again.
-    await this.#agreeOnStore(place);
-    await this.#register(place);
+    const own = { node: nodeId, group: group ?? null, ...(store !== undefined && { store }) };
+    await this.#agreeWithOthers(own);
+    await this.#register({ ...own, address });
     try {
-      // Two nodes may take an id at the same moment: the record names the one that keeps it.
-      const holder = this.#context.view.entry(`i.${nodeId}`)?.value as IdRecord;
-      if (holder.incarnation !== this.#context.self) {
-        throw new CatgaError("NODE_ID_TAKEN", { node: nodeId });
-      }
-      if (store !== undefined) await this.#isListed;
-      await this.#agreeOnStore(place, this.#revision);
+      await this.#isListed;
+      await this.#agreeWithOthers(own, this.#revision);
     } catch (error) {
       await this.leave("left");
       throw error;
@@ -93,7 +90,8 @@ export class Membership {
 
   /** The record of a session came in. */
   heard(incarnation: string): void {
-    this.#heardMs.set(incarnation, this.#context.clock.nowMs());
+    if (!this.#context.view.isAlive(incarnation)) this.#heardMs.delete(incarnation);
+    else this.#heardMs.set(incarnation, this.#context.clock.nowMs());
   }
 
   /** This node was cut off: the silence of the others was its own (L6). */
@@ -127,29 +125,18 @@ export class Membership {
     }
   }
 
-  /** Others keep their entities where this node does, or those would be lost as they move. */
-  async #agreeOnStore(ours: Place, revision?: number): Promise<void> {
-    const { view } = this.#context;
-    for (const [incarnation, theirs] of view.keepersElsewhere(ours, revision)) {
-      await this.#outlast(incarnation);
-      const details = { setting: "store", ours: `${ours.store}`, theirs };
-      if (view.isAlive(incarnation)) throw new CatgaError("SETTINGS_DIFFER", details);
-    }
-  }
-
-  async #takeId(node: string): Promise<void> {
-    const { view, self: incarnation, options } = this.#context;
-    options.former.add(incarnation);
-    const key = `i.${node}`;
-    const isFree = (holder = ""): boolean =>
+  /** Nobody who lives has this node's id, or keeps its entities elsewhere. */
+  async #agreeWithOthers(ours: Pick<SessionRecord, Claim>, revision?: number): Promise<void> {
+    const { view, options } = this.#context;
+    for (const [incarnation, { node, store }] of view.rivals(ours, revision)) {
       // An authority that lost records may know a session of this very process as one that lives.
-      !view.isAlive(holder) || options.former.has(holder);
-    const last = (view.entry(key)?.value as IdRecord | undefined)?.incarnation;
-    if (last !== undefined && !isFree(last)) await this.#outlast(last);
-    await this.#ensure<IdRecord>(key, (known) => {
-      if (isFree(known?.incarnation)) return { incarnation };
-      throw new CatgaError("NODE_ID_TAKEN", { node });
-    });
+      if (options.former.has(incarnation)) continue;
+      await this.#outlast(incarnation);
+      if (!view.isAlive(incarnation)) continue;
+      if (node === ours.node) throw new CatgaError("NODE_ID_TAKEN", { node });
+      const details = { setting: "store", ours: `${ours.store}`, theirs: `${store}` };
+      throw new CatgaError("SETTINGS_DIFFER", details);
+    }
   }
 
   /**
@@ -176,12 +163,12 @@ export class Membership {
     return group;
   }
 
-  async #register(place: Place): Promise<void> {
+  async #register(own: Pick<SessionRecord, Claim | "address">): Promise<void> {
     const { clock, self, options } = this.#context;
-    const { nodeId: node, weight, endpoint = null, times } = options;
+    const { weight, endpoint = null, times } = options;
     const { name, version } = runtimeOf();
     const sentMs = clock.nowMs();
-    const fixed = { node, ...place, weight, leaseMs: times.timeoutMs, endpoint };
+    const fixed = { ...own, weight, leaseMs: times.timeoutMs, endpoint };
     const runtime = `${name} ${version}`;
     const load = this.#load(sentMs);
     const value: SessionRecord = { state: "up", heartbeat: 0, ...fixed, runtime, load };
@@ -243,9 +230,9 @@ export class Membership {
   #elect(): void {
     const { view, self } = this.#context;
     const known = view.entry("leader");
-    const leader = (known?.value as IdRecord | undefined)?.incarnation;
+    const leader = (known?.value as LeaderRecord | undefined)?.incarnation;
     if (this.#isElecting || (leader !== undefined && !view.isGone(leader))) return;
-    const up = [...view.sessions].filter(([, { record }]) => record.state === "up");
+    const up = [...view.living].filter(([, { record }]) => record.state === "up");
     if (up.map(([incarnation]) => incarnation).sort()[0] !== self) return;
     this.#isElecting = true;
     const write = { key: "leader", expected: known?.revision ?? 0, value: { incarnation: self } };

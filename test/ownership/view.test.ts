@@ -129,9 +129,14 @@ describe("a view", () => {
     expect(view.targets("g")).toEqual([{ incarnation: "up", name: "1", weight: 2 }]);
     const alive = [...Object.keys(sessions), "nobody"].filter((id) => view.isAlive(id));
     expect(alive).toEqual(["up", "leaving", "caller", "stranger"]);
+    expect([...view.living.keys()]).toEqual(alive);
+    view.apply(entry("n.leaving", 9, session("left", { node: "2" })));
+    view.apply(entry("n.up", 10, session("up", { node: "1", weight: 3 })));
+    expect([...view.living.keys()]).toEqual(["up", "caller", "stranger"]);
+    expect(view.targets("g")).toMatchObject([{ incarnation: "up", weight: 3 }]);
   });
 
-  test("names those who live and keep the same entities elsewhere (S1)", () => {
+  test("names those who live and have the same id, or keep the same entities elsewhere", () => {
     const view = new View();
     const sessions: Record<string, SessionRecord> = {
       same: session("up", { store: "ours", heartbeat: 1 }),
@@ -147,12 +152,13 @@ describe("a view", () => {
     for (const [n, [id, record]] of Object.entries(sessions).entries()) {
       view.apply(entry(`n.${id}`, n + 1, record));
     }
-    const ours = { group: "g", store: "ours" };
-    const older = ["older", "renewed", "leaving"].map((id) => [id, "theirs"]);
-    const all = [...older, ["newer", "theirs"]];
-    expect([...view.keepersElsewhere(ours)]).toEqual(all as never);
-    expect([...view.keepersElsewhere(ours, 7)]).toEqual(older as never);
-    expect(view.keepersElsewhere({ group: "g" }).size).toBe(0);
+    const older = ["older", "renewed", "leaving"];
+    const ours = { node: "m", group: "g", store: "ours" };
+    expect([...view.rivals(ours).keys()]).toEqual([...older, "newer"]);
+    expect([...view.rivals(ours, 7).keys()]).toEqual(older);
+    expect(view.rivals({ node: "m", group: "g" }).size).toBe(0);
+    const living = ["same", "no store", "no group", ...older];
+    expect([...view.rivals({ node: "n", group: null }, 7).keys()]).toEqual(living);
   });
 
   test("knows the group of an entity by the newest list alone", () => {

@@ -5,7 +5,7 @@
 import { isCatgaError } from "../../src/index.ts";
 import { TestCluster } from "../../src/testing/index.ts";
 import { Oracle, type Probe } from "./oracle.ts";
-import { twoStores } from "./two-stores.ts";
+import { oneId, twoStores } from "./joining.ts";
 
 /** The names of the directed schedules. */
 export const SCENE_NAMES = [
@@ -17,6 +17,7 @@ export const SCENE_NAMES = [
   "old news",
   "come back",
   "two stores",
+  "one id",
 ] as const;
 /** One of them. */
 export type SceneName = (typeof SCENE_NAMES)[number];
@@ -26,6 +27,7 @@ const CANDIDATES = Array.from({ length: 64 }, (_, n) => `e${n}`);
 /** Runs one; the rules it broke. */
 export async function runDirected(name: SceneName, seed: number): Promise<readonly string[]> {
   if (name === "two stores") return twoStores(seed);
+  if (name === "one id") return oneId(seed);
   const scene = new Scene(seed);
   await SCENES[name](scene);
   return scene.end();
@@ -106,16 +108,17 @@ class Scene {
   }
 }
 
-const SCENES: Readonly<Record<Exclude<SceneName, "two stores">, (scene: Scene) => Promise<void>>> =
-  {
-    outage,
-    "short leases": shortLeases,
-    "late message": lateMessage,
-    "late flip": lateFlip,
-    "two lives": twoLives,
-    "old news": oldNews,
-    "come back": comeBack,
-  };
+const SCENES: Readonly<
+  Record<Exclude<SceneName, "two stores" | "one id">, (scene: Scene) => Promise<void>>
+> = {
+  outage,
+  "short leases": shortLeases,
+  "late message": lateMessage,
+  "late flip": lateFlip,
+  "two lives": twoLives,
+  "old news": oldNews,
+  "come back": comeBack,
+};
 
 /** L6: after an outage of the authority nobody is dead for not having been able to renew. */
 async function outage(scene: Scene): Promise<void> {

@@ -1,8 +1,4 @@
-/**
- * Nodes that join at about the same time and keep their entities in one of two stores: shards move
- * between them, so those of one store alone may stay. Later the node that stayed is stopped for
- * longer than its lease while one of the other store joins, and wants its seat back.
- */
+/** Directed schedules of nodes that join at about the same time and may not all stay. */
 import { type NodeCluster, startNode } from "../../src/api/cluster.ts";
 import { command, defineEntity, isCatgaError } from "../../src/index.ts";
 import { memoryStore } from "../../src/drivers/memory/store.ts";
@@ -22,7 +18,29 @@ const Kept = defineEntity("kept", {
 const BEGIN = [0, 1, 0, 1] as const;
 const WAIT_MS_MAX = 60_000;
 
-/** Runs one; what was against the rules. */
+/** Processes that are given one node id: one at most stays. What was against the rules. */
+export async function oneId(seed: number): Promise<readonly string[]> {
+  const world = new World(seed);
+  const simulation = new Simulation(world);
+  const delay = [0.2, 1 + 80 * world.fraction()] as const;
+  simulation.authority = { drop: 0.2, duplicate: 0.1, delay };
+  const join = async (): Promise<void> => {
+    const withinMs = 100 * world.fraction();
+    await new Promise<void>((resolve) => void world.schedule("n", withinMs, resolve));
+    const place = { clock: world.clockOf("n"), random: world };
+    await startNode({ nodeId: "n", transport: simulation }, place).catch(() => {});
+  };
+  await world.until(Promise.all([join(), join(), join()]), WAIT_MS_MAX);
+  await world.advance(1_000);
+  const { length } = joined(simulation);
+  return length > 1 ? [`${length} nodes have one id`] : [];
+}
+
+/**
+ * Nodes that keep their entities in one of two stores: shards move between them, so those of one
+ * store alone may stay. Later they are stopped for longer than their leases while one of the other
+ * store joins, and want their seats back. What was against the rules.
+ */
 export async function twoStores(seed: number): Promise<readonly string[]> {
   await loadStateCodec();
   const world = new World(seed);
@@ -42,7 +60,7 @@ export async function twoStores(seed: number): Promise<readonly string[]> {
     });
   };
   const check = (when: string): void => {
-    const named = storesOf(simulation);
+    const named = new Set(joined(simulation).map(({ store }) => store));
     if (named.size > 1) violations.push(`${named.size} stores have nodes ${when}`);
   };
   const joining = BEGIN.map((store, n) => join(`n${n}`, store));
@@ -51,7 +69,8 @@ export async function twoStores(seed: number): Promise<readonly string[]> {
   check("after some have joined at the same time");
   const first = BEGIN.find((_, n) => nodes[n] !== undefined) ?? 0;
   for (const n of BEGIN.keys()) world.pause(`n${n}`);
-  // So there is nobody who could object.
+  // What they had sent has arrived: nobody is there who could object.
+  await world.advance(200);
   const late = await world.until(join("late", 1 - first), WAIT_MS_MAX);
   if (late === undefined)
     violations.push("nobody lives, and yet one of another store may not join");
@@ -61,10 +80,9 @@ export async function twoStores(seed: number): Promise<readonly string[]> {
   return violations;
 }
 
-/** The stores of all who live and have joined. */
-function storesOf(simulation: Simulation): Set<string | undefined> {
+/** The sessions of all who live and have joined. */
+function joined(simulation: Simulation): SessionRecord[] {
   const sessions = simulation.backup().filter(({ key }) => key.startsWith("n."));
   const records = sessions.map(({ value }) => value as SessionRecord);
-  const joined = records.filter(({ state, heartbeat }) => state === "up" && heartbeat > 0);
-  return new Set(joined.map(({ store }) => store));
+  return records.filter(({ state, heartbeat }) => state === "up" && heartbeat > 0);
 }
