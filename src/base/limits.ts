@@ -84,6 +84,8 @@ export const REMINDER_SCAN_MS = 30_000;
 export const IDENTITY_CHARS = 16;
 /** Stores remember for so long that an entity was deleted: longer than anybody writes late. */
 export const DELETED_MS: number = 7 * 86_400_000;
+/** How often each node of a store that has to look for them has it forget what is older. */
+export const FORGET_EVERY_MS = 60_000;
 
 /** Membership changes within this time cause one rebalance, not several. */
 export const SETTLE_MS = 50;

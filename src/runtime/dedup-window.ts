@@ -83,8 +83,9 @@ export class DedupWindow {
     return keyed;
   }
 
-  /** What is kept, for the way to another node. */
-  answers(): KeptAnswer[] {
+  /** What is kept, to be stored or sent elsewhere. */
+  answers(nowMs: number): KeptAnswer[] {
+    this.isEmpty(nowMs);
     return [...this.#answers.values()];
   }
 

@@ -56,6 +56,8 @@ export class Keeper {
   readonly #isBehind: boolean;
   #isDirty = false;
   #isDeleting = false;
+  /** True as long as nothing is stored but a deletion; of who came from elsewhere nobody knows. */
+  #isGone = false;
   #attempt: Attempt | undefined;
   #held: Held[] = [];
   #cancelTimer: (() => void) | undefined;
@@ -81,6 +83,7 @@ export class Keeper {
   async load(): Promise<Loaded> {
     const loaded = await loadEntity(this.#entity, this.#writer, this.#key);
     this.version = loaded.stored;
+    this.#isGone = loaded.isGone;
     return loaded;
   }
 
@@ -163,8 +166,12 @@ export class Keeper {
   /** A write was not carried out, or an earlier try of it was. */
   #look(attempt: Attempt, current: StoredRecord | undefined, fence: string): void {
     const isOwn = current?.fence === fence && current.data === attempt.data;
-    if (isOwn) this.#done(attempt, current.version);
-    else this.#end();
+    if (isOwn) return this.#done(attempt, current.version);
+    if (current !== undefined || !this.#isGone) return this.#end();
+    // The store has forgotten the deletion that was loaded: there is nothing to be replaced.
+    this.#isGone = false;
+    this.version = 0;
+    this.#write(attempt);
   }
 
   /** Looks whether the write was carried out, and writes again if it was not. */
@@ -193,6 +200,7 @@ export class Keeper {
 
   #done({ covers, data }: Attempt, version: number): void {
     this.version = version;
+    this.#isGone = false;
     this.#attempt = undefined;
     this.isStuck = false;
     if (data === undefined) this.isOver = true;
@@ -234,7 +242,7 @@ export class Keeper {
   #encode(): string {
     const { host, state, luggage, id } = this.#entity;
     const entity = host.keyOf(id);
-    const answers = luggage.dedup.answers();
+    const answers = luggage.dedup.answers(host.context.wheel.nowMs);
     const reminders = luggage.reminders?.all ?? [];
     const { version } = host.definition;
     let text: string;

@@ -20,6 +20,8 @@ export interface Loaded {
   readonly reminders: readonly Reminder[];
   /** The version of its record, 0 when there is none. */
   readonly stored: number;
+  /** True for the record of a deletion, which the store will forget. */
+  readonly isGone: boolean;
 }
 
 /** What the wall clock is ahead of the one of deadlines. */
@@ -41,7 +43,7 @@ export async function loadEntity(
     if (record !== undefined && record.fence > fence) {
       throw new CatgaError("UNAVAILABLE", { reason: "a later owner has stored the entity" });
     }
-    const kept = decode(entity, data);
+    const kept = { ...decode(entity, data), isGone: data === undefined };
     const since = fenceOf(entity, shard.cleanSince);
     const isClean = record === undefined ? shard.cleanSince === 1 : record.fence >= since;
     if (isClean) return { ...kept, stored: version };
@@ -52,7 +54,7 @@ export async function loadEntity(
   }
 }
 
-function decode(entity: TurnEntity, data: string | undefined): Omit<Loaded, "stored"> {
+function decode(entity: TurnEntity, data: string | undefined): Omit<Loaded, "stored" | "isGone"> {
   const { host, id } = entity;
   const name = host.keyOf(id);
   const { version: ours, migrate, state } = host.definition;

@@ -1,6 +1,7 @@
 /**
- * The store at the broker: a bucket with the records of entities (`messages.ts`), and another one
- * of who is due (`reminders.ts`), which is written first, so that nobody is left out.
+ * The store at the broker: a bucket with the records of entities (`messages.ts`), another one of
+ * who is due (`reminders.ts`), and one of who was deleted (`deletions.ts`). The latter two are
+ * written first, so that nobody is left out.
  *
  * - **Compare-and-set** is a publication that the broker takes only after the message that has the
  *   expected version. Which one that is, and under which fence it was written, this node knows
@@ -8,11 +9,13 @@
  *   meanwhile writes another message; so the broker need not compare fences.
  * - **Unknown outcomes** are asked for again under the same operation, which the broker recognises,
  *   or the record shows.
+ * - **What is kept** is bounded. Records: one for each entity; of deleted ones for their time,
+ *   whatever types there are now. Deletions: one for each entity, as long. Reminders, and what this
+ *   node remembers: see those files.
  */
 import { jetstream, type JetStreamManager } from "@nats-io/jetstream";
 import { CatgaError, describeError, isCatgaError } from "../../base/errors.ts";
-import { IDENTITY_CHARS } from "../../base/limits.ts";
-import type { Random } from "../../base/random.ts";
+import { FORGET_EVERY_MS } from "../../base/limits.ts";
 import type {
   DueEntity,
   Store,
@@ -24,28 +27,13 @@ import type {
 } from "../../ports/store.ts";
 import { Asking, Gate, transferMsOf } from "../broker/asking.ts";
 import * as records from "../broker/record.ts";
-import { type Connection, watch } from "./connection.ts";
+import { watch } from "./connection.ts";
+import { Deletions, type Remove } from "./deletions.ts";
 import { type Known, Messages } from "./messages.ts";
 import { Reminders } from "./reminders.ts";
-import {
-  checkStream,
-  essentialsOf,
-  isNotFound,
-  isVerdict,
-  isWrongSequence,
-  makeStream,
-  verdictOf,
-} from "./stream.ts";
-import type { storeBucketsOf } from "./subject.ts";
-
-/** What the store of one node is made of. */
-export interface NatsStoreParts {
-  readonly connection: Connection;
-  readonly random: Random;
-  readonly buckets: ReturnType<typeof storeBucketsOf>;
-  readonly shardCount: number;
-  readonly replicas: number | undefined;
-}
+import { Room } from "./room.ts";
+import { ANSWER_MS, type NatsStoreParts, openBuckets } from "./store-buckets.ts";
+import { isVerdict, verdictOf } from "./stream.ts";
 
 /** What a write may replace, or what has become of it already. */
 type Place = { readonly known: Known } | { readonly result: StoreResult };
@@ -59,8 +47,6 @@ interface Attempt {
 
 /** A broker may take more, and then lets others wait. */
 const BYTES_MAX = 8 * 1_048_576;
-/** A server that was just started loses what it is asked; asking again is harmless. */
-const ANSWER_MS = 750;
 /** Questions of each kind at a time; a tenth of what a server answers in that time. */
 const READS_MAX = 128;
 /** See {@link READS_MAX}. */
@@ -76,6 +62,9 @@ export class NatsStore implements Store {
   readonly #asking: Asking;
   readonly #messages: Messages;
   readonly #reminders: Reminders;
+  readonly #deletions: Deletions;
+  readonly #room: Room;
+  #forgetAtMs = 0;
   readonly #underWay = new Set<(error: Error) => void>();
   #isUp = true;
 
@@ -91,6 +80,8 @@ export class NatsStore implements Store {
     const asked = { jetstream: js, manager, clock, reading, writing };
     this.#messages = new Messages(parts.buckets.records, { ...asked, life: () => this.#life() });
     this.#reminders = new Reminders(parts.buckets.reminders, asked);
+    this.#room = new Room(manager, clock);
+    this.#deletions = new Deletions(parts.buckets.deletions, asked);
     const cut = (): void => {
       this.#isUp = false;
       for (const fail of this.#underWay) fail(new Error("the connection was lost"));
@@ -104,14 +95,11 @@ export class NatsStore implements Store {
    * @throws {CatgaError} SETTINGS_DIFFER, BROKER_LACKS, BROKER_TOO_OLD, BROKER_UNREACHABLE
    */
   static async open(parts: NatsStoreParts): Promise<NatsStore> {
-    const { connection, buckets } = parts;
+    const { connection } = parts;
     const { client, address, isOwn } = connection;
     try {
       const manager = await jetstream(client, { timeout: ANSWER_MS }).jetstreamManager(false);
-      await openBucket(manager, buckets.records, parts);
-      await openBucket(manager, buckets.reminders, parts);
-      const identity = await settle(manager, parts, parts.random.text(IDENTITY_CHARS));
-      return new NatsStore(parts, manager, identity);
+      return new NatsStore(parts, manager, await openBuckets(manager, parts));
     } catch (error) {
       if (isOwn) await client.close();
       const verdict = verdictOf(error, connection);
@@ -140,6 +128,11 @@ export class NatsStore implements Store {
   }
 
   due(where: Omit<StoreKey, "id">, untilMs: number, limit: number): Promise<DueEntity[]> {
+    const nowMs = this.#parts.connection.clock.nowMs();
+    if (nowMs >= this.#forgetAtMs) {
+      this.#forgetAtMs = nowMs + FORGET_EVERY_MS;
+      this.#asking.beside(this.#forget());
+    }
     const read = (id: string): Promise<records.BrokerRecord | undefined> =>
       this.#messages.read({ ...where, id });
     return this.#ask(() => this.#reminders.due(where, { untilMs, limit }, read));
@@ -157,6 +150,9 @@ export class NatsStore implements Store {
 
   async #write(batch: records.Batch): Promise<StoreResult[]> {
     const { plans, wasSent } = batch;
+    if (await this.#room.isFull()) {
+      throw this.#asking.unavailable(new Error("its account is nearly full"));
+    }
     const life = this.#life();
     const places = await Promise.all(plans.map((plan) => this.#placeOf(plan, wasSent)));
     const isNews = plans.map(({ write: { dueMs } }, i) => {
@@ -164,7 +160,9 @@ export class NatsStore implements Store {
       return "known" in place && dueMs !== undefined && dueMs !== place.known.dueMs;
     });
     const news = plans.filter((_, i) => isNews[i]);
-    await Promise.all(news.map((plan) => this.#reminders.set(plan)));
+    const ends = plans.filter(({ write }, i) => "known" in places[i]! && write.data === undefined);
+    const sayings = news.map((plan) => this.#reminders.set(plan));
+    await Promise.all([...sayings, ...ends.map(({ write }) => this.#deletions.add(write))]);
     if (life !== this.#life()) throw new Error("the connection was lost meanwhile");
     const bytes = plans.reduce((sum, { write }) => sum + (write.data?.length ?? 0), 0);
     const attempt = { wasSent, timeoutMs: ANSWER_MS + transferMsOf(bytes) };
@@ -214,6 +212,14 @@ export class NatsStore implements Store {
     return result;
   }
 
+  /** Forgets all deletions whose time is over, a few at a time. */
+  async #forget(): Promise<void> {
+    const remove: Remove = (key, untilMs) => this.#messages.forget(key, untilMs);
+    const step = (from: number): Promise<number | undefined> =>
+      this.#ask(() => this.#deletions.forget(from, remove));
+    for (let from: number | undefined = 1; from !== undefined;) from = await step(from);
+  }
+
   /** Which connection there is. */
   #life(): string {
     const { info } = this.#parts.connection.client;
@@ -232,47 +238,4 @@ export class NatsStore implements Store {
       work().finally(end).then(resolve, reject);
     });
   }
-}
-
-async function openBucket(
-  manager: JetStreamManager,
-  bucket: string,
-  { connection, replicas }: NatsStoreParts,
-): Promise<void> {
-  const find = async (): Promise<void> => {
-    const { config } = await manager.streams.info(`KV_${bucket}`);
-    checkStream(connection, config, essentialsOf(bucket, replicas ?? config.num_replicas));
-  };
-  await find().catch(async (error: unknown) => {
-    if (!isNotFound(error)) throw error;
-    await makeStream(manager, connection, essentialsOf(bucket, replicas ?? 1));
-    await find();
-  });
-}
-
-/**
- * The bucket remembers how many shards there are, and which store it is, in keys that no entity
- * has. Resolves to its identity, which is `made` if it had none.
- */
-async function settle(
-  manager: JetStreamManager,
-  { buckets, shardCount: ours, connection: { client } }: NatsStoreParts,
-  made: string,
-): Promise<string> {
-  const remember = async (key: string, text: string): Promise<string> => {
-    const subject = `$KV.${buckets.records}.${key}`;
-    const options = { expect: { lastSubjectSequence: 0 }, timeout: ANSWER_MS };
-    try {
-      await jetstream(client).publish(subject, text, options);
-      return text;
-    } catch (error) {
-      if (!isWrongSequence(error)) throw error;
-    }
-    const query = { last_by_subj: subject };
-    const found = await manager.streams.getMessage(`KV_${buckets.records}`, query);
-    return found?.string() ?? "";
-  };
-  const theirs = Number(await remember("shardCount", `${ours}`));
-  if (theirs === ours) return remember("identity", made);
-  throw new CatgaError("SETTINGS_DIFFER", { setting: "shardCount", ours, theirs });
 }

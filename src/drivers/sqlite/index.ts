@@ -54,11 +54,11 @@ export function sqlite(options: SqliteOptions = {}): StoreDriver {
   }
   return {
     name: "sqlite",
-    async open({ cluster, shardCount }) {
+    async open({ cluster, shardCount, clock }) {
       checkRuntime(runtimeOf());
       const { ThreadStore } = await import("./store.ts");
       const path = resolve(file ?? defaultFile(cluster));
-      return ThreadStore.open({ file: path, cluster, shardCount, synchronous });
+      return ThreadStore.open({ file: path, cluster, shardCount, synchronous }, clock);
     },
   };
 }

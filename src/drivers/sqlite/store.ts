@@ -2,7 +2,9 @@
 import { Buffer } from "node:buffer";
 import { URL } from "node:url";
 import { Worker } from "node:worker_threads";
+import type { Clock } from "../../base/clock.ts";
 import { CatgaError, type ErrorDetails } from "../../base/errors.ts";
+import { FORGET_EVERY_MS } from "../../base/limits.ts";
 import { runtimeOf } from "../../base/runtime.ts";
 import type { Store, StoreKey, StorePage, StoreWrite } from "../../ports/store.ts";
 import type { DueEntity, StoredRecord, StoreResult } from "../../ports/store.ts";
@@ -21,6 +23,7 @@ interface Waiting {
 export class ThreadStore implements Store {
   identity = "";
   readonly bytesMax: number = BYTES_MAX;
+  readonly #clock: Clock;
   readonly #thread: Worker;
   readonly #waiting = new Map<number, Waiting>();
   #outbox: Order[] = [];
@@ -29,8 +32,10 @@ export class ThreadStore implements Store {
   /** Why nothing is taken any more. */
   #over: string | undefined;
   #closing: Promise<void> | undefined;
+  #forgetAtMs = 0;
 
-  private constructor(place: Place) {
+  private constructor(place: Place, clock: Clock) {
+    this.#clock = clock;
     this.#thread = new Worker(scriptOf(import.meta.url), {
       workerData: place,
       // Node.js 22 would say on the screen that its SQLite is new; others know no such flag.
@@ -48,8 +53,8 @@ export class ThreadStore implements Store {
    *
    * @throws {CatgaError} SETTINGS_DIFFER, STORE_UNAVAILABLE
    */
-  static async open(place: Place): Promise<Store> {
-    const store = new ThreadStore(place);
+  static async open(place: Place, clock: Clock): Promise<Store> {
+    const store = new ThreadStore(place, clock);
     try {
       store.identity = await new Promise<string>((resolve, reject) => {
         store.#waiting.set(0, { resolve, reject });
@@ -67,10 +72,15 @@ export class ThreadStore implements Store {
 
   async write(writes: readonly StoreWrite[]): Promise<StoreResult[]> {
     checkSizes(writes);
-    return this.#ask({ kind: "write", writes });
+    return this.#ask({ kind: "write", writes, nowMs: this.#clock.wallMs() });
   }
 
   due(where: Omit<StoreKey, "id">, untilMs: number, limit: number): Promise<DueEntity[]> {
+    const nowMs = this.#clock.nowMs();
+    if (nowMs >= this.#forgetAtMs) {
+      this.#forgetAtMs = nowMs + FORGET_EVERY_MS;
+      this.#forget();
+    }
     return this.#ask({ kind: "due", where, untilMs, limit });
   }
 
@@ -81,6 +91,14 @@ export class ThreadStore implements Store {
   close(): Promise<void> {
     this.#closing ??= this.#close();
     return this.#closing;
+  }
+
+  /** Forgets deletions whose time is over, step by step; what fails is left for the next time. */
+  #forget(): void {
+    this.#ask<boolean>({ kind: "forget", nowMs: this.#clock.wallMs() }).then(
+      (isMore) => isMore && this.#forget(),
+      () => {},
+    );
   }
 
   async #close(): Promise<void> {
