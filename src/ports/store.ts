@@ -75,6 +75,8 @@ export interface StorePage {
  * whoever remembers one of them has a fence that is lower, or asks for itself what stands there.
  */
 export interface Store {
+  /** A random text that this store, and no other, remembers since somebody first opened it. */
+  readonly identity: string;
   /** `data` may have so many bytes of UTF-8. */
   readonly bytesMax: number;
   /**

@@ -1,5 +1,5 @@
 /** What stores show when everything is read: an export, and the clusters it must not mix. */
-import { deepEqual, equal, ok, rejects } from "node:assert/strict";
+import { deepEqual, equal, notEqual, ok, rejects } from "node:assert/strict";
 import type { CatgaError } from "../../src/base/errors.ts";
 import type { StoredEntity } from "../../src/ports/store.ts";
 import type { Check } from "./check.ts";
@@ -159,6 +159,20 @@ export const pageChecks: readonly Check<StoreFixture>[] = [
         equal((error as CatgaError<"SETTINGS_DIFFER">).details.theirs, 64);
         return true;
       });
+    },
+  },
+  {
+    name: "a store has one identity, and those of clusters of different names have others",
+    async run(fixture) {
+      const cluster = (await fixture.open()).identity;
+      const opened = [fixture.open({ cluster }), fixture.open({ cluster }), fixture.open()];
+      const [first, second, other] = await Promise.all(opened);
+      ok(/^\w{16}$/.test(first!.identity));
+      equal(second!.identity, first!.identity);
+      equal(other!.identity, cluster);
+      notEqual(first!.identity, cluster);
+      await first!.close();
+      equal((await fixture.open({ cluster })).identity, second!.identity);
     },
   },
   {

@@ -16,7 +16,6 @@
 import { jetstream, type JetStreamManager } from "@nats-io/jetstream";
 import { CatgaError, describeError, isCatgaError } from "../../base/errors.ts";
 import { FORGET_EVERY_MS } from "../../base/limits.ts";
-import type { Random } from "../../base/random.ts";
 import type {
   DueEntity,
   Store,
@@ -28,30 +27,13 @@ import type {
 } from "../../ports/store.ts";
 import { Asking, Gate, transferMsOf } from "../broker/asking.ts";
 import * as records from "../broker/record.ts";
-import { type Connection, watch } from "./connection.ts";
+import { watch } from "./connection.ts";
 import { Deletions, type Remove } from "./deletions.ts";
 import { type Known, Messages } from "./messages.ts";
 import { Reminders } from "./reminders.ts";
 import { Room } from "./room.ts";
-import {
-  checkStream,
-  essentialsOf,
-  isNotFound,
-  isVerdict,
-  isWrongSequence,
-  makeStream,
-  verdictOf,
-} from "./stream.ts";
-import type { storeBucketsOf } from "./subject.ts";
-
-/** What the store of one node is made of. */
-export interface NatsStoreParts {
-  readonly connection: Connection;
-  readonly random: Random;
-  readonly buckets: ReturnType<typeof storeBucketsOf>;
-  readonly shardCount: number;
-  readonly replicas: number | undefined;
-}
+import { ANSWER_MS, type NatsStoreParts, openBuckets } from "./store-buckets.ts";
+import { isVerdict, verdictOf } from "./stream.ts";
 
 /** What a write may replace, or what has become of it already. */
 type Place = { readonly known: Known } | { readonly result: StoreResult };
@@ -65,8 +47,6 @@ interface Attempt {
 
 /** A broker may take more, and then lets others wait. */
 const BYTES_MAX = 8 * 1_048_576;
-/** A server that was just started loses what it is asked; asking again is harmless. */
-const ANSWER_MS = 750;
 /** Questions of each kind at a time; a tenth of what a server answers in that time. */
 const READS_MAX = 128;
 /** See {@link READS_MAX}. */
@@ -76,6 +56,7 @@ const HEAD_BYTES = 4_096;
 
 /** See the file's header. */
 export class NatsStore implements Store {
+  readonly identity: string;
   readonly bytesMax: number;
   readonly #parts: NatsStoreParts;
   readonly #asking: Asking;
@@ -87,8 +68,9 @@ export class NatsStore implements Store {
   readonly #underWay = new Set<(error: Error) => void>();
   #isUp = true;
 
-  private constructor(parts: NatsStoreParts, manager: JetStreamManager) {
+  private constructor(parts: NatsStoreParts, manager: JetStreamManager, identity: string) {
     const { client, clock, address } = parts.connection;
+    this.identity = identity;
     this.bytesMax = Math.min(BYTES_MAX, (client.info?.max_payload ?? BYTES_MAX) - HEAD_BYTES);
     this.#parts = parts;
     const mayPass = (error: unknown): boolean => !isVerdict(error) && !client.isClosed();
@@ -113,13 +95,11 @@ export class NatsStore implements Store {
    * @throws {CatgaError} SETTINGS_DIFFER, BROKER_LACKS, BROKER_TOO_OLD, BROKER_UNREACHABLE
    */
   static async open(parts: NatsStoreParts): Promise<NatsStore> {
-    const { connection, buckets } = parts;
+    const { connection } = parts;
     const { client, address, isOwn } = connection;
     try {
       const manager = await jetstream(client, { timeout: ANSWER_MS }).jetstreamManager(false);
-      for (const bucket of Object.values(buckets)) await openBucket(manager, bucket, parts);
-      await checkShards(manager, parts);
-      return new NatsStore(parts, manager);
+      return new NatsStore(parts, manager, await openBuckets(manager, parts));
     } catch (error) {
       if (isOwn) await client.close();
       const verdict = verdictOf(error, connection);
@@ -258,49 +238,4 @@ export class NatsStore implements Store {
       work().finally(end).then(resolve, reject);
     });
   }
-}
-
-async function openBucket(
-  manager: JetStreamManager,
-  bucket: string,
-  { connection, replicas, shardCount }: NatsStoreParts,
-): Promise<void> {
-  const find = async (): Promise<void> => {
-    const { config } = await manager.streams.info(`KV_${bucket}`);
-    checkStream(connection, config, essentialsOf(bucket, replicas ?? config.num_replicas));
-  };
-  await find().catch(async (error: unknown) => {
-    if (!isNotFound(error)) throw error;
-    if (shardCount === 0) throw nothingAt(connection, bucket);
-    await makeStream(manager, connection, essentialsOf(bucket, replicas ?? 1));
-    await find();
-  });
-}
-
-/** The error for whoever looks into a store that is not there. */
-function nothingAt({ address }: Connection, bucket: string): CatgaError {
-  const details = { store: `NATS at ${address}`, reason: `there is no bucket "${bucket}"` };
-  return new CatgaError("STORE_UNAVAILABLE", details);
-}
-
-/** The bucket remembers how many shards there are, in a key that no entity has. */
-async function checkShards(
-  manager: JetStreamManager,
-  { buckets: { records: bucket }, shardCount: ours, connection }: NatsStoreParts,
-): Promise<void> {
-  const subject = `$KV.${bucket}.shardCount`;
-  if (ours > 0) {
-    const options = { expect: { lastSubjectSequence: 0 }, timeout: ANSWER_MS };
-    try {
-      await jetstream(connection.client).publish(subject, `${ours}`, options);
-      return;
-    } catch (error) {
-      if (!isWrongSequence(error)) throw error;
-    }
-  }
-  const found = await manager.streams.getMessage(`KV_${bucket}`, { last_by_subj: subject });
-  if (found === null) throw nothingAt(connection, bucket);
-  const theirs = Number(found.string());
-  if (theirs === ours) return;
-  throw new CatgaError("SETTINGS_DIFFER", { setting: "shardCount", ours, theirs });
 }

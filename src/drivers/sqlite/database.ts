@@ -41,6 +41,7 @@ const TABLES = `
   CREATE TABLE IF NOT EXISTS clusters (
     number INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, shard_count INTEGER NOT NULL
   );
+  CREATE TABLE IF NOT EXISTS identities (cluster INTEGER PRIMARY KEY, identity TEXT NOT NULL);
   CREATE TABLE IF NOT EXISTS entities (
     cluster INTEGER NOT NULL, entity TEXT NOT NULL, id TEXT NOT NULL, shard INTEGER NOT NULL,
     version INTEGER NOT NULL, fence TEXT NOT NULL, data BLOB, due REAL,
@@ -59,6 +60,7 @@ type Statements = Readonly<
     StatementSync
   >
 >;
+type Joined = { readonly number: number; readonly identity: string };
 type Row = Record<string, SQLOutputValue>;
 
 /** True for an error that says that somebody else has a lock: nothing was done, try again. */
@@ -69,6 +71,8 @@ export function isLocked(error: unknown): boolean {
 
 /** See the file's header. */
 export class Database {
+  /** Of what this cluster has in this file. */
+  readonly identity: string;
   readonly #file: string;
   readonly #inode: number;
   readonly #db: DatabaseSync;
@@ -97,7 +101,8 @@ export class Database {
       // Prepared, for on Deno others do not say that they have met a lock.
       this.#begin = db.prepare("BEGIN IMMEDIATE");
       this.#commit = db.prepare("COMMIT");
-      const number = this.transaction(() => joinCluster(db, cluster, shardCount));
+      const { number, identity } = this.transaction(() => joinCluster(db, cluster, shardCount));
+      this.identity = identity;
       this.#sql = statementsOn(db, number);
     } catch (error) {
       db.close();
@@ -235,8 +240,8 @@ function prepareFile(db: DatabaseSync, file: string): void {
   }
 }
 
-/** The number of the cluster in this file. */
-function joinCluster(db: DatabaseSync, cluster: string, shardCount: number): number {
+/** The number of the cluster in this file, and which store that is. */
+function joinCluster(db: DatabaseSync, cluster: string, shardCount: number): Joined {
   db.exec(TABLES);
   const add = "INSERT INTO clusters (name, shard_count) VALUES (?, ?) ON CONFLICT DO NOTHING";
   if (shardCount > 0) db.prepare(add).run(cluster, shardCount);
@@ -246,7 +251,11 @@ function joinCluster(db: DatabaseSync, cluster: string, shardCount: number): num
   if (theirs !== shardCount) {
     throw new CatgaError("SETTINGS_DIFFER", { setting: "shardCount", ours: shardCount, theirs });
   }
-  return Number(found["number"]);
+  const number = Number(found["number"]);
+  const make = "INSERT INTO identities VALUES (?, lower(hex(randomblob(8))))";
+  db.prepare(`${make} ON CONFLICT DO NOTHING`).run(number);
+  const own = db.prepare("SELECT identity FROM identities WHERE cluster = ?").get(number);
+  return { number, identity: String(own?.["identity"]) };
 }
 
 function statementsOn(db: DatabaseSync, cluster: number): Statements {
