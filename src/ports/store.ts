@@ -63,7 +63,8 @@ export interface StorePage {
 /**
  * See the file's header. No method blocks the event loop while it waits for others. A rejection is
  * a {@link CatgaError}: STORE_UNAVAILABLE when the store is away, full, locked for too long or
- * cannot be read; of a write it means *unknown*.
+ * cannot be read, STATE_CORRUPT when somebody else has written a record; of a write both mean
+ * *unknown*.
  */
 export interface Store {
   /** `data` may have so many bytes of UTF-8. */

@@ -7,6 +7,7 @@
  */
 import type { JetStreamClient, JetStreamManager } from "@nats-io/jetstream";
 import type { Clock } from "../../base/clock.ts";
+import { isCatgaError } from "../../base/errors.ts";
 import type { DueEntity, StoreKey } from "../../ports/store.ts";
 import type { Gate } from "../broker/asking.ts";
 import type { BrokerRecord, Plan } from "../broker/record.ts";
@@ -114,7 +115,7 @@ export class Reminders {
       return isSaid || (record?.version ?? 0) < version;
     } catch (error) {
       // One that cannot be read fails by itself, and does not keep others from their reminders.
-      if (error instanceof SyntaxError) return true;
+      if (isCatgaError(error, "STATE_CORRUPT")) return true;
       throw error;
     }
   }
