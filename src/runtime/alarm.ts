@@ -91,10 +91,10 @@ export class Alarm {
   /** A look that fails is repeated before the next one of all shards. */
   #look(number: number, ended = (): void => {}): void {
     const { context } = this.#home;
-    const failed = (error: unknown): void => {
+    const failed = (err: unknown): void => {
       ended();
       if (context.refusal !== undefined) return;
-      context.log.warn({ error, shard: number }, "reminders cannot be looked for, tried again");
+      context.log.warn({ err, shard: number }, "reminders cannot be looked for, tried again");
       context.after(FAILED_MS, () => this.#look(number));
     };
     this.#search(number).then(ended, failed);
