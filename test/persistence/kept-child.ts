@@ -9,7 +9,7 @@ import { RUNTIMES } from "../runtimes/member-process.ts";
 import type { Append, Said, Settings } from "./kept-process.ts";
 
 const PROGRAM = join(import.meta.dir, "kept-process.ts");
-const PATIENCE = { timeoutMs: 30_000 };
+const PATIENCE = { timeoutMs: 60_000 };
 
 /** See the file's header. */
 export class KeptChild implements AsyncDisposable {
