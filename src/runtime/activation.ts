@@ -38,9 +38,8 @@ export class Activation extends WheelEntry implements KeptEntity, Resident {
   readonly shard: OwnedShard;
   state: unknown;
   readonly keeper: Keeper | undefined;
+  running = 0;
   #phase: Phase = "live";
-  /** Queries that run, or -1 while a command or a hook does. */
-  #running = 0;
   #usedMs: number;
   #waiting: Denque<Work> | undefined;
   #isQueued = false;
@@ -81,7 +80,7 @@ export class Activation extends WheelEntry implements KeptEntity, Resident {
   open(): void {
     const { keeper } = this;
     if (keeper === undefined || this.#phase === "live") return this.#activate();
-    this.#running = -1;
+    this.running = -1;
     keeper.load().then(
       (loaded) => this.#loaded(loaded),
       (error: CatgaError) => this.#abandon(error),
@@ -89,7 +88,7 @@ export class Activation extends WheelEntry implements KeptEntity, Resident {
   }
 
   #loaded({ state, answers, reminders }: Loaded): void {
-    this.#running = 0;
+    this.running = 0;
     this.state = state;
     for (const answer of answers) this.luggage.dedup.keep(answer);
     for (const reminder of reminders) this.luggage.remindersOf(this).set(reminder);
@@ -107,9 +106,9 @@ export class Activation extends WheelEntry implements KeptEntity, Resident {
   #activate(): void {
     if (this.host.definition.activated === undefined) return;
     this.#phase = "opening";
-    this.#running = -1;
+    this.running = -1;
     runActivated(this, (error) => {
-      this.#running = 0;
+      this.running = 0;
       if (error !== undefined) return this.#abandon(error);
       this.#phase = "live";
       this.resume();
@@ -123,9 +122,8 @@ export class Activation extends WheelEntry implements KeptEntity, Resident {
       return undefined;
     }
     const { definition, context } = this.host;
-    const { waitingCount } = this;
     const { mailboxCapacity: capacity } = definition;
-    if (waitingCount >= capacity) {
+    if (this.waitingCount >= capacity) {
       return new CatgaError("MAILBOX_FULL", { entity: this.host.keyOf(this.id), capacity });
     }
     if (this.#phase !== "loading" && work.dedup !== undefined && work.spec.kind === "command") {
@@ -133,13 +131,13 @@ export class Activation extends WheelEntry implements KeptEntity, Resident {
       if (admitted === undefined) return undefined;
       work = admitted;
     }
-    if (waitingCount === 0 && this.#mayStart(work) && context.slices.enter()) {
+    if (this.waitingCount === 0 && this.#mayStart(work) && context.slices.enter()) {
       this.#start(work);
       return undefined;
     }
     this.#waiting ??= new Denque();
     this.#waiting.push(work);
-    if (this.#running === 0) this.#wait();
+    if (this.running === 0) this.#wait();
     return undefined;
   }
 
@@ -155,12 +153,12 @@ export class Activation extends WheelEntry implements KeptEntity, Resident {
   }
 
   get isQuiet(): boolean {
-    return this.#running === 0 && this.keeper?.isBusy !== true;
+    return this.running === 0 && this.keeper?.isBusy !== true;
   }
 
   stored(): void {
     if (this.#phase !== "closing") return this.resume();
-    if (this.#running !== 0) return;
+    if (this.running !== 0) return;
     if (this.keeper?.isBusy === true) this.keeper.flush();
     else this.#finish();
   }
@@ -168,7 +166,8 @@ export class Activation extends WheelEntry implements KeptEntity, Resident {
   discard(): void {
     this.#closing = "error";
     this.abort();
-    this.#closeIfDone();
+    if (this.#phase === "closing") this.stored();
+    else this.#closeIfDone();
   }
 
   freeze(): void {
@@ -195,7 +194,7 @@ export class Activation extends WheelEntry implements KeptEntity, Resident {
   override expire(): void {
     const { definition, context } = this.host;
     const { nowMs } = context.idleWheel;
-    const isIdle = this.#running === 0 && this.waitingCount === 0 && this.#phase === "live";
+    const isIdle = this.running === 0 && this.waitingCount === 0 && this.#phase === "live";
     const untilMs = (isIdle ? this.#usedMs : context.slices.nowMs) + definition.idleMs;
     const isFree = this.#luggage?.isEmpty(nowMs) !== false;
     if (isIdle && isFree && untilMs <= nowMs) this.passivate("idle");
@@ -203,10 +202,10 @@ export class Activation extends WheelEntry implements KeptEntity, Resident {
   }
 
   #mayStart(work: Work): boolean {
-    if (this.#phase !== "live" || this.#running < 0 || this.#isFrozen) return false;
-    if (this.keeper?.isStuck === true) return false;
+    if (this.#phase !== "live" || this.running < 0 || this.#isFrozen) return false;
+    if (this.keeper?.holdsUp(work.spec) === true) return false;
     if (this.#closing !== undefined && this.#closing !== "shutdown") return false;
-    return work.spec.kind === "query" || this.#running === 0;
+    return work.spec.kind === "query" || this.running === 0;
   }
 
   #wait(): void {
@@ -220,7 +219,7 @@ export class Activation extends WheelEntry implements KeptEntity, Resident {
     const { slices } = this.host.context;
     this.#usedMs = slices.nowMs;
     if (!work.begin(slices.nowMs)) return slices.leave();
-    this.#running = work.spec.kind === "query" ? this.#running + 1 : -1;
+    this.running = work.spec.kind === "query" ? this.running + 1 : -1;
     let result: unknown;
     let promise: PromiseLike<unknown> | undefined;
     try {
@@ -245,7 +244,8 @@ export class Activation extends WheelEntry implements KeptEntity, Resident {
     if (!work.oneWay && !slices.mayRelease()) {
       return slices.later({ resume: () => this.#end(work, error, value) });
     }
-    this.#running = work.spec.kind === "query" ? this.#running - 1 : 0;
+    this.running = work.spec.kind === "query" ? this.running - 1 : 0;
+    this.keeper?.took(work.spec, slices.nowMs - this.#usedMs);
     this.#usedMs = slices.nowMs;
     if (this.keeper !== undefined) this.keeper.ended(work, error, value);
     else if (error === undefined) answer(this, work, value);
@@ -255,7 +255,7 @@ export class Activation extends WheelEntry implements KeptEntity, Resident {
   }
 
   #closeIfDone(): void {
-    if (this.#phase !== "live" || this.#running !== 0) return;
+    if (this.#phase !== "live" || this.running !== 0) return;
     if (this.keeper?.isBusy === true && (this.#isFrozen || this.#closing !== undefined)) {
       return this.keeper.flush();
     }
@@ -268,9 +268,9 @@ export class Activation extends WheelEntry implements KeptEntity, Resident {
     this.#phase = "closing";
     const isMute = this.host.definition.deactivated === undefined;
     if (isMute || this.keeper?.isOver === true) return this.#finish();
-    this.#running = -1;
+    this.running = -1;
     runDeactivated(this, reason, () => {
-      this.#running = 0;
+      this.running = 0;
       this.keeper?.touch();
       this.stored();
     });
@@ -278,7 +278,7 @@ export class Activation extends WheelEntry implements KeptEntity, Resident {
 
   #finish(): void {
     this.#phase = "closed";
-    this.#running = 0;
+    this.running = 0;
     this.host.context.idleWheel.remove(this);
     this.#luggage?.stop(this.host.context.wheel);
     // Messages that came while the hooks ran are for the entity, not for this activation.

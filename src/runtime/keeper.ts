@@ -4,6 +4,12 @@
  * since the last. With write-behind answers leave at once, and a write follows within
  * {@link WRITE_BEHIND_MS}.
  *
+ * What is written is the state between two turns: what half a turn did would come without the
+ * answer or the reminder that says it is done, and be done again after a crash. A write that is due
+ * while a turn waits for something is made when the turn has ended. So that nobody is kept waiting
+ * by that, a turn that is known to take long begins when what ended before it is on its way. Only a
+ * turn itself may ask for a write in its middle, of what it has done until then.
+ *
  * A write is a compare-and-set on the version that was loaded, under the fence of this ownership
  * (F1). A write that is refused ends the activation, and what it had not stored is gone (F3). One
  * whose outcome is unknown is asked about and written again until it is known; no command starts
@@ -14,6 +20,7 @@ import { CatgaError, describeError, isCatgaError } from "../base/errors.ts";
 import { RETRY, WRITE_BEHIND_MS } from "../base/limits.ts";
 import { copyPlain } from "../base/plain.ts";
 import type { StoredRecord, StoreKey } from "../ports/store.ts";
+import type { MessageSpec } from "./definition.ts";
 import { answer } from "./outcome.ts";
 import { aheadMsOf, type Loaded, loadEntity } from "./loader.ts";
 import { encodeRecord } from "./record.ts";
@@ -23,6 +30,8 @@ import type { Outcome, Work } from "./work.ts";
 
 /** An entity that is kept. */
 export interface KeptEntity extends TurnEntity {
+  /** Queries that run, or -1 while a command or a hook does: the state may be half of its work. */
+  readonly running: number;
   /** A write is done: what waited for it goes on. */
   stored(): void;
   /** Ends without a word: what was not stored is gone. */
@@ -56,6 +65,12 @@ export class Keeper {
   readonly #isBehind: boolean;
   #isDirty = false;
   #isDeleting = false;
+  /** True as long as nothing is stored but a deletion; of who came from elsewhere nobody knows. */
+  #isGone = false;
+  /** The turn that runs has asked for what it did until now to be stored. */
+  #isAsked = false;
+  /** A write was due in the middle of a turn: it is made when that ends. */
+  #isLate = false;
   #attempt: Attempt | undefined;
   #held: Held[] = [];
   #cancelTimer: (() => void) | undefined;
@@ -81,19 +96,37 @@ export class Keeper {
   async load(): Promise<Loaded> {
     const loaded = await loadEntity(this.#entity, this.#writer, this.#key);
     this.version = loaded.stored;
+    this.#isGone = loaded.isGone;
     return loaded;
+  }
+
+  /** True when no message of `spec` may start before a write is done. */
+  holdsUp(spec: MessageSpec): boolean {
+    if (this.isStuck || spec.kind === "query" || !this.#isDirty) return this.isStuck;
+    const patienceMs = this.#isBehind ? WRITE_BEHIND_MS : 1;
+    if ((this.#writer.tookMs.get(spec) ?? 0) < patienceMs) return false;
+    this.flush();
+    return this.#isDirty;
+  }
+
+  /** How long the last turn took. */
+  took(spec: MessageSpec, tookMs: number): void {
+    this.#writer.tookMs.set(spec, tookMs);
   }
 
   /** A turn of `work` has ended: its caller is told when what it saw and did is stored. */
   ended(work: Work, error: CatgaError | undefined, value: unknown): void {
     const outcome = outcomeOf(error, value);
     work.keep?.(outcome);
-    if (work.spec.kind === "command") this.touch();
+    this.#isAsked = false;
+    const isCommand = work.spec.kind === "command";
+    if (isCommand && !this.isOver) this.#isDirty = true;
     const release = (): void => {
       if ("error" in outcome) work.fail(outcome.error);
       else answer(this.#entity, work, outcome.value);
     };
     this.hold(release, work);
+    if (isCommand) this.touch();
   }
 
   /** Calls `settle` when all that was done until now is stored; or `work` fails. */
@@ -108,6 +141,7 @@ export class Keeper {
   touch(): void {
     if (this.isOver) return;
     this.#isDirty = true;
+    if (this.#isLate) return this.flush();
     if (!this.#isBehind) return queueMicrotask(() => this.flush());
     this.#cancelTimer ??= this.#entity.host.context.after(WRITE_BEHIND_MS, () => this.flush());
   }
@@ -116,6 +150,7 @@ export class Keeper {
   save(): Promise<void> {
     if (this.isOver) return Promise.reject(this.#error ?? this.#unknown("save"));
     this.#isDirty = true;
+    this.#isAsked = true;
     return new Promise((resolve, reject) => {
       this.#held.push({ release: resolve, fail: reject });
       this.flush();
@@ -128,11 +163,14 @@ export class Keeper {
     return this.save();
   }
 
-  /** Writes what is not stored yet, now. */
+  /** Writes what is not stored yet: now, or when the turn that runs has ended. */
   flush(): void {
     this.#cancelTimer?.();
     this.#cancelTimer = undefined;
     if (this.isOver || this.#attempt !== undefined || !this.#isDirty) return;
+    this.#isLate = this.#entity.running < 0 && !this.#isAsked;
+    if (this.#isLate) return;
+    this.#isAsked = false;
     const covers = this.#held;
     this.#held = [];
     try {
@@ -143,7 +181,8 @@ export class Keeper {
       this.#write(this.#attempt);
     } catch (error) {
       this.#held = covers;
-      this.#end(error as CatgaError);
+      // Whoever looks whether a turn may start shall not find the activation gone.
+      queueMicrotask(() => this.#end(error as CatgaError));
     }
   }
 
@@ -163,8 +202,12 @@ export class Keeper {
   /** A write was not carried out, or an earlier try of it was. */
   #look(attempt: Attempt, current: StoredRecord | undefined, fence: string): void {
     const isOwn = current?.fence === fence && current.data === attempt.data;
-    if (isOwn) this.#done(attempt, current.version);
-    else this.#end();
+    if (isOwn) return this.#done(attempt, current.version);
+    if (current !== undefined || !this.#isGone) return this.#end();
+    // The store has forgotten the deletion that was loaded: there is nothing to be replaced.
+    this.#isGone = false;
+    this.version = 0;
+    this.#write(attempt);
   }
 
   /** Looks whether the write was carried out, and writes again if it was not. */
@@ -177,10 +220,8 @@ export class Keeper {
     if (isForeign || context.refusal !== undefined) return this.#end();
     this.isStuck = true;
     if (tries === 0) {
-      context.log.warn(
-        { err: error, entity: host.keyOf(id) },
-        "an entity cannot be stored, this is tried again",
-      );
+      const fields = { err: error, entity: host.keyOf(id) };
+      context.log.warn(fields, "an entity cannot be stored, this is tried again");
     }
     context.after(backoffMs(tries, RETRY, context.options.random), () => {
       this.#writer.store.load(this.#key).then(
@@ -195,6 +236,7 @@ export class Keeper {
 
   #done({ covers, data }: Attempt, version: number): void {
     this.version = version;
+    this.#isGone = false;
     this.#attempt = undefined;
     this.isStuck = false;
     if (data === undefined) this.isOver = true;
@@ -236,7 +278,7 @@ export class Keeper {
   #encode(): string {
     const { host, state, luggage, id } = this.#entity;
     const entity = host.keyOf(id);
-    const answers = luggage.dedup.answers();
+    const answers = luggage.dedup.answers(host.context.wheel.nowMs);
     const reminders = luggage.reminders?.all ?? [];
     const { version } = host.definition;
     let text: string;

@@ -81,7 +81,7 @@ export class EntityHost implements ActivationHost {
     if (reason !== "moved") return { entity, id, state: undefined, works, timers: [], answers: [] };
     const { timers, dedup, reminders } = activation.luggage;
     const stored = keeper && ([keeper.version, version] as const);
-    const answers = dedup.answers();
+    const answers = dedup.answers(this.context.wheel.nowMs);
     const luggage = { timers: [...timers], answers, reminders: reminders?.all ?? [] };
     return { entity, id, state: { value }, stored, works, ...luggage };
   }

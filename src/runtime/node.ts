@@ -138,7 +138,9 @@ export class Node implements AuthorityListener {
   }
 
   lost(error: Error): void {
-    this.context.log.error({ err: error }, "the authority is lost");
+    const { refusal, log } = this.context;
+    // A node that closes ends the connection itself.
+    if (refusal === undefined) log.error({ err: error }, "the authority is lost");
     this.#fence("generation");
   }
 

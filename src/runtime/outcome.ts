@@ -35,6 +35,9 @@ export function failureOf({ host, id }: TurnEntity, work: Work, error: unknown):
 /** Runs the activation hook; `ended` hears why the entity cannot come to life, if so. */
 export function runActivated(entity: TurnEntity, ended: (error?: CatgaError) => void): void {
   const { definition } = entity.host;
+  const { slices } = entity.host.context;
+  // Reading what is stored may have taken the rest of the lease.
+  if (!slices.mayRelease()) return slices.later({ resume: () => runActivated(entity, ended) });
   const context = new TurnContext(entity, Number.POSITIVE_INFINITY);
   const failed = (error: unknown): void => {
     const details = { entity: entity.host.keyOf(entity.id), ...describeError(error) };

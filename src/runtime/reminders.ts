@@ -29,6 +29,7 @@ export class Reminders extends WheelEntry {
   readonly #entity: Reminded;
   readonly #all = new Map<string, Reminder>();
   readonly #underWay = new Set<Reminder>();
+  #isOver = false;
 
   constructor(entity: Reminded) {
     super();
@@ -67,6 +68,7 @@ export class Reminders extends WheelEntry {
 
   /** The activation is over. */
   stop(): void {
+    this.#isOver = true;
     this.#entity.host.context.wheel.remove(this);
   }
 
@@ -85,9 +87,9 @@ export class Reminders extends WheelEntry {
     this.arm();
   }
 
-  /** True while nothing else was set under its name. */
+  /** True while nothing else was set under its name; of the next activation it has its own. */
   isSet(reminder: Reminder): boolean {
-    return this.#all.get(reminder.name) === reminder;
+    return !this.#isOver && this.#all.get(reminder.name) === reminder;
   }
 
   /** Its turn has ended, or there was none. */

@@ -137,6 +137,9 @@ export class TurnContext {
     const { host, luggage } = this.#entity;
     const subject = { entity: host.definition.name, id: this.id, type: message.type };
     if (!host.definition.messages.has(message.type)) throw unknownMessage(subject);
+    if ((when.every === undefined) === (when.in === undefined)) {
+      throw new TypeError(`Cannot remind "${host.keyOf(this.id)}": write "in" or "every"`);
+    }
     const everyMs = when.every === undefined ? 0 : durationMs(when.every, "every");
     const leftMs = when.in === undefined ? everyMs : durationMs(when.in, "in");
     if (when.every !== undefined && everyMs < EVERY_MS_MIN) {
