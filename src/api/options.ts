@@ -80,7 +80,7 @@ export interface ClusterOptions<E extends readonly AnyEntity[]> {
     | "normal"
     | "relaxed"
     | { readonly every: Duration; readonly timeout: Duration };
-  /** Shaped like pino. @default silence */
+  /** Shaped like pino: what was thrown is in the field `err`. @default silence */
   readonly log?: Logger;
   /** Entity types this node hosts; without any it only calls. */
   readonly entities?: E;

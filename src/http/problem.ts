@@ -158,5 +158,5 @@ function hidden(c: Context): string {
 
 function logFailure(error: Error, c: Context, log: Logger | undefined): void {
   const { method, path } = c.req;
-  log?.error({ requestId: c.get("requestId"), method, path, error }, "a request failed");
+  log?.error({ requestId: c.get("requestId"), method, path, err: error }, "a request failed");
 }

@@ -68,7 +68,8 @@ export interface StorePage {
 /**
  * See the file's header. No method blocks the event loop while it waits for others. A rejection is
  * a {@link CatgaError}: STORE_UNAVAILABLE when the store is away, full, locked for too long or
- * cannot be read; of a write it means *unknown*.
+ * cannot be read, STATE_CORRUPT when somebody else has written a record; of a write both mean
+ * *unknown*.
  *
  * Of an entity that was deleted long ago nothing is left, a while after somebody has written or has
  * asked who is {@link Store.due}, which nodes do all the time. Its versions may begin anew then:

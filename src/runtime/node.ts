@@ -141,7 +141,7 @@ export class Node implements AuthorityListener {
   lost(error: Error): void {
     const { refusal, log } = this.context;
     // A node that closes ends the connection itself.
-    if (refusal === undefined) log.error({ error }, "the authority is lost");
+    if (refusal === undefined) log.error({ err: error }, "the authority is lost");
     this.#fence("generation");
   }
 
@@ -211,7 +211,7 @@ export class Node implements AuthorityListener {
     }
     const { store } = this.context.store ?? {};
     const failed = (error: unknown): void =>
-      this.context.log.warn({ error }, "the store was not closed as it should be");
+      this.context.log.warn({ err: error }, "the store was not closed as it should be");
     if (store !== undefined) await this.#within(STORE_CLOSE_MS, store.close().catch(failed));
     await this.#ports.link.close();
     await this.#ports.authority.close();
@@ -240,7 +240,7 @@ export class Node implements AuthorityListener {
     this.#membership.stop();
     this.stop(0).then(
       () => this.#fenced?.(why),
-      (error: unknown) => log.error({ error }, "cannot close a node whose session is over"),
+      (error: unknown) => log.error({ err: error }, "cannot close a node whose session is over"),
     );
   }
 

@@ -109,7 +109,7 @@ export class Shards implements ShardHome {
 
   #loadCodec(): void {
     const failed = (error: unknown): void =>
-      this.context.log.error({ error }, "shards stay: devalue cannot be loaded");
+      this.context.log.error({ err: error }, "shards stay: devalue cannot be loaded");
     loadStateCodec().then(() => this.#lookAllLater(0), failed);
   }
 

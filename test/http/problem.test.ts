@@ -57,7 +57,7 @@ describe("a failure of the entity", () => {
     const requestId = response.headers.get("X-Request-Id");
     expect(text).toContain(`see request ${requestId} in the log`);
     expect(logged).toMatchObject([
-      { fields: { requestId, method: "POST", error: { code } }, message: "a request failed" },
+      { fields: { requestId, method: "POST", err: { code } }, message: "a request failed" },
     ]);
   });
   test.each([

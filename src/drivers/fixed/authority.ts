@@ -139,7 +139,7 @@ export class FixedAuthority implements Authority, ConnectionOwner {
   refused(node: string, error: CatgaError): void {
     if (this.#refusals.get(node) !== error.message) {
       this.#context.log.error(
-        { error, node },
+        { err: error, node },
         "a node of the list and this one do not go together",
       );
     }
