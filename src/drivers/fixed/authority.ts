@@ -156,7 +156,7 @@ export class FixedAuthority implements Authority, ConnectionOwner {
     const { clock, nodeId, leaseMs } = this.#context;
     const untilMs = clock.nowMs() + JOIN_TIMEOUT_MS;
     for (;;) {
-      this.link.call();
+      this.link.callAll();
       const late = new Promise<void>((resolve) => void clock.after(leaseMs, resolve));
       await Promise.race([this.link.answered(), late]);
       if (this.#refusal !== undefined) throw this.#refusal;
@@ -183,7 +183,7 @@ export class FixedAuthority implements Authority, ConnectionOwner {
         const silentMs = nowMs - neighbour.heardMs;
         if (silentMs > silenceMsMax(neighbour.leaseMs)) this.#isAway(node, neighbour);
       }
-      this.link.call();
+      this.link.callAll();
     });
     this.#cancelCheck = clock.after(leaseMs / CHECKS_PER_LEASE, () => this.#check());
   }

@@ -31,6 +31,8 @@ export interface JsonWire {
 export class Wire implements JsonWire {
   /** A frame may have so many bytes. */
   frameBytesMax: number = FRAME_BYTES_MAX;
+  /** Becomes true with everything that comes in. */
+  wasHeard = false;
   readonly #socket: Socket;
   #chunks: Buffer[] = [];
   #length = 0;
@@ -45,6 +47,7 @@ export class Wire implements JsonWire {
     // A failing socket closes too, and closing is what the owner of the connection acts on.
     socket.on("error", (error) => (this.#error = error));
     socket.on("data", (chunk: Buffer) => {
+      this.wasHeard = true;
       this.#chunks.push(chunk);
       this.#length += chunk.length;
       this.#drain();
