@@ -15,11 +15,10 @@
  * comes twice where a broker goes back in time, or has forgotten a deletion: a version that
  * somebody remembers from before is not that of another record that was written since.
  */
-import { CatgaError } from "../../base/errors.ts";
 import type { Clock } from "../../base/clock.ts";
 import type { Random } from "../../base/random.ts";
 import type { StoredRecord, StoreResult, StoreWrite } from "../../ports/store.ts";
-import { entityKey } from "../../protocol/ids.ts";
+import { checkSizes } from "../../protocol/state-size.ts";
 
 /** A record as a broker has it. */
 export interface BrokerRecord extends StoredRecord {
@@ -62,10 +61,10 @@ export function plansOf(
   { clock, random }: { readonly clock: Clock; readonly random: Random },
   bytesMax: number,
 ): Plan[] {
+  checkSizes(writes, bytesMax);
   const nowMs = Math.floor(clock.wallMs());
   const batch = random.text(20);
   return writes.map((write, i) => {
-    checkSize(write, bytesMax);
     const now = nowMs * VERSIONS_PER_MS + Math.floor(random.fraction() * VERSIONS_PER_MS);
     return { write, operation: `${batch}.${i}`, version: Math.max(now, write.expected + 1) };
   });
@@ -129,10 +128,4 @@ export function resultOf(
 /** A record as it is told. */
 export function storedOf(found: BrokerRecord | undefined): StoredRecord | undefined {
   return found && { version: found.version, fence: found.fence, data: found.data };
-}
-
-function checkSize({ entity: name, id, data = "" }: StoreWrite, bytesMax: number): void {
-  const bytes = data.length * 3 <= bytesMax ? 0 : new TextEncoder().encode(data).length;
-  const entity = entityKey(name, id);
-  if (bytes > bytesMax) throw new CatgaError("STATE_TOO_LARGE", { entity, bytes, bytesMax });
 }

@@ -2,8 +2,8 @@
 import type { Clock } from "../../base/clock.ts";
 import { CatgaError } from "../../base/errors.ts";
 import { FRAME_BYTES_MAX } from "../../base/limits.ts";
-import type { Store, StoreDriver, StoreWrite } from "../../ports/store.ts";
-import { entityKey } from "../../protocol/ids.ts";
+import type { Store, StoreDriver } from "../../ports/store.ts";
+import { checkSizes } from "../../protocol/state-size.ts";
 import { Shelf } from "./shelf.ts";
 
 /** More than the state of an entity may have to travel to another node. */
@@ -54,17 +54,4 @@ function storeOn(shelf: Shelf, clock: Clock): Store {
       await Promise.all(underWay);
     },
   };
-}
-
-/**
- * Refuses all of `writes` when the data of one has more than `bytesMax` bytes.
- *
- * @throws {CatgaError} STATE_TOO_LARGE
- */
-export function checkSizes(writes: readonly StoreWrite[], bytesMax: number): void {
-  for (const { entity: name, id, data = "" } of writes) {
-    const bytes = data.length * 3 <= bytesMax ? 0 : new TextEncoder().encode(data).length;
-    const entity = entityKey(name, id);
-    if (bytes > bytesMax) throw new CatgaError("STATE_TOO_LARGE", { entity, bytes, bytesMax });
-  }
 }
