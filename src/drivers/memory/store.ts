@@ -27,17 +27,15 @@ export function memoryStore(): StoreDriver {
 }
 
 function storeOn(shelf: Shelf, clock: Clock): Store {
-  const underWay = new Set<Promise<unknown>>();
   let isClosed = false;
+  /** In the order in which they were asked for. */
+  const turn = (): Promise<void> => new Promise((resolve) => clock.yield(resolve));
   /** Like a real one it answers later. */
   const ask = async <T>(run: () => T): Promise<T> => {
     if (isClosed) {
       throw new CatgaError("STORE_UNAVAILABLE", { store: "memory", reason: "it is closed" });
     }
-    const turn = new Promise<void>((resolve) => clock.yield(resolve));
-    underWay.add(turn);
-    await turn;
-    underWay.delete(turn);
+    await turn();
     return run();
   };
   return {
@@ -51,7 +49,7 @@ function storeOn(shelf: Shelf, clock: Clock): Store {
     page: (after) => ask(() => shelf.page(after)),
     async close() {
       isClosed = true;
-      await Promise.all(underWay);
+      await turn();
     },
   };
 }
