@@ -16,19 +16,10 @@ const HANG_UP_MS = 200;
 export type Json = Readonly<Record<string, unknown>>;
 
 /** A connection as the hub and its clients see it. */
-export interface JsonWire {
-  writeJson(value: object): void;
-  /**
-   * Calls `each` with every message; `false`, like one that makes no sense, ends the connection.
-   */
-  receiveJson(each: (message: Json) => boolean): void;
-  /** Calls `run` when the connection has ended; soon, if it had before. */
-  onClose(run: (error: Error) => void): void;
-  destroy(): void;
-}
+export type JsonWire = Pick<Wire, "writeJson" | "receiveJson" | "onClose" | "destroy">;
 
 /** One connection; frames wait in it until somebody reads or receives them. */
-export class Wire implements JsonWire {
+export class Wire {
   /** A frame may have so many bytes. */
   frameBytesMax: number = FRAME_BYTES_MAX;
   /** Becomes true with everything that comes in. */
@@ -54,6 +45,7 @@ export class Wire implements JsonWire {
     });
   }
 
+  /** Calls `run` when the connection has ended; soon, if it had before. */
   onClose(run: (error: Error) => void): void {
     if (this.#socket.closed) queueMicrotask(() => run(this.#error));
     else this.#socket.once("close", () => run(this.#error));
@@ -92,6 +84,9 @@ export class Wire implements JsonWire {
     this.#drain();
   }
 
+  /**
+   * Calls `each` with every message; `false`, like one that makes no sense, ends the connection.
+   */
   receiveJson(each: (message: Json) => boolean): void {
     this.receive((frame) => {
       const message = readJson(frame);
@@ -100,13 +95,19 @@ export class Wire implements JsonWire {
   }
 
   /** Ends the connection at once. */
-  destroy(): void {
-    this.#socket.destroy();
+  destroy(error?: Error): void {
+    this.#socket.destroy(error);
   }
 
-  /** See {@link hangUp}. */
+  /**
+   * Sends what was written and closes; who does not hang up in return is hung up on. What still
+   * comes in is thrown away.
+   */
   hangUp(): void {
-    hangUp(this.#socket);
+    const socket = this.#socket;
+    if (socket.destroyed) return;
+    const cancel = systemClock.after(HANG_UP_MS, () => socket.destroy());
+    socket.removeAllListeners("data").resume().end().once("close", cancel);
   }
 
   #drain(): void {
@@ -129,19 +130,6 @@ export class Wire implements JsonWire {
       this.destroy();
     }
   }
-}
-
-/**
- * Sends what was written and closes; who does not hang up in return is hung up on. What still comes
- * in is thrown away.
- */
-export function hangUp(socket: Socket): void {
-  if (socket.destroyed) return;
-  socket.removeAllListeners("data").resume().end();
-  socket.once(
-    "close",
-    systemClock.after(HANG_UP_MS, () => socket.destroy()),
-  );
 }
 
 /** Both ends of a connection within this process, which costs no sockets; nothing is copied. */
