@@ -85,7 +85,7 @@ export class Connections extends TcpLink {
       const theirs = await wire.read();
       const other = address === "" ? incarnation : String(theirs["incarnation"]);
       if (!isGreeting(theirs) || this.listener === undefined) throw new Error("no greeting came");
-      checkGreeting(ours, theirs, this.#isListed(theirs.node) && this.#isListed(ours.node));
+      checkGreeting(ours, theirs, this.isListed(theirs.node) && this.isListed(ours.node));
       this.#owner.admit(other, theirs);
       this.#nodes.set(other, theirs.node);
       this.keep(wire, other);
@@ -115,7 +115,8 @@ export class Connections extends TcpLink {
     if (this.listener !== undefined) this.callAll();
   }
 
-  #isListed(node: string): boolean {
+  /** True for a node of the list. */
+  isListed(node: string): boolean {
     return this.#list.some((member) => member.node === node);
   }
 }
