@@ -5,9 +5,9 @@
  */
 import { Buffer } from "node:buffer";
 import { type CatgaError, isCatgaError } from "../../base/errors.ts";
-import { HANDSHAKE_TIMEOUT_MS } from "../../base/limits.ts";
 import type { DriverContext } from "../../ports/driver.ts";
 import type { LinkPeer } from "../../ports/link.ts";
+import { converse } from "../tcp/handshake.ts";
 import { TcpLink } from "../tcp/link.ts";
 import type { Json, Wire } from "../tcp/wire.ts";
 import { checkGreeting, type Greeting, isGreeting } from "./greeting.ts";
@@ -78,8 +78,7 @@ export class Connections extends TcpLink {
 
   /** Both sides say who they are; the incarnation is known of a caller. */
   protected override async meet(wire: Wire, { incarnation, address }: LinkPeer): Promise<void> {
-    const cancel = this.#context.clock.after(HANDSHAKE_TIMEOUT_MS, () => wire.destroy());
-    try {
+    const greet = async (): Promise<void> => {
       const ours = { ...this.#owner.greeting(), incarnation: this.who.incarnation };
       wire.writeJson(ours);
       const theirs = await wire.read();
@@ -90,12 +89,8 @@ export class Connections extends TcpLink {
       this.#nodes.set(other, theirs.node);
       this.keep(wire, other);
       this.#owner.met(other, theirs);
-    } catch (error) {
-      wire.hangUp();
-      throw error;
-    } finally {
-      cancel();
-    }
+    };
+    await converse(wire, greet);
   }
 
   protected override failed(error: Error, { incarnation, address }: LinkPeer): void {

@@ -40,7 +40,6 @@ export interface Door {
   close(): void;
 }
 
-const HANDSHAKE_BYTES_MAX = 4_096;
 const NO_CATGA = "something else listens there; give the nodes a port of their own";
 
 /**
@@ -127,9 +126,8 @@ function greet(wire: Wire, { cluster, purpose, secret }: Identity): Promise<stri
   });
 }
 
-/** Lets both sides talk in small frames, and not for long. */
-async function converse<T>(wire: Wire, talk: () => Promise<T>): Promise<T> {
-  wire.frameBytesMax = HANDSHAKE_BYTES_MAX;
+/** Lets both sides talk, and not for long; their frames may be large from then on. */
+export async function converse<T>(wire: Wire, talk: () => Promise<T>): Promise<T> {
   const cancel = systemClock.after(HANDSHAKE_TIMEOUT_MS, () => {
     wire.destroy(new Error("the other side is silent"));
   });

@@ -6,11 +6,11 @@
 import { Buffer } from "node:buffer";
 import type { Socket } from "node:net";
 import { systemClock } from "../../base/clock.ts";
-import { FRAME_BYTES_MAX } from "../../base/limits.ts";
 
 const PREFIX_BYTES = 4;
 const NEWS_BIT: number = 2 ** 31;
 const HANG_UP_MS = 200;
+const STRANGER_BYTES_MAX = 4_096;
 
 /** An object of JSON that nobody has checked yet. */
 export type Json = Readonly<Record<string, unknown>>;
@@ -20,8 +20,8 @@ export type JsonWire = Pick<Wire, "writeJson" | "receiveJson" | "onClose" | "des
 
 /** One connection; frames wait in it until somebody reads or receives them. */
 export class Wire {
-  /** A frame may have so many bytes. */
-  frameBytesMax: number = FRAME_BYTES_MAX;
+  /** A frame may have so many bytes: few as long as nobody knows who is there. */
+  frameBytesMax: number = STRANGER_BYTES_MAX;
   /** Becomes true with everything that comes in. */
   wasHeard = false;
   readonly #socket: Socket;
