@@ -40,9 +40,9 @@ const BUDGETS: readonly (readonly [string, number, readonly string[]])[] = [
   // 5,000 is the aim, and was kept until entities moved with their shards: see CONTRIBUTING.md.
   ["the core", 7_100, [...CORE, "drivers/memory", "drivers/embedded", "drivers/tcp"]],
   ["drivers/fixed", 600, ["drivers/fixed"]],
-  ["drivers/broker", 174, ["drivers/broker"]],
-  ["drivers/nats", 1_443, ["drivers/nats"]],
-  ["drivers/redis", 813, ["drivers/redis"]],
+  ["drivers/broker", 177, ["drivers/broker"]],
+  ["drivers/nats", 1_505, ["drivers/nats"]],
+  ["drivers/redis", 830, ["drivers/redis"]],
   ["drivers/sqlite", 560, ["drivers/sqlite"]],
   ["http", 1_300, ["http"]],
   ["client", 350, ["client"]],

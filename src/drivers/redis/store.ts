@@ -175,7 +175,8 @@ export class RedisStore implements Store {
     const store = this.#key("store");
     const settle = async (field: string, ours: string | number): Promise<string> => {
       if (shardCount > 0) await connection.call("HSETNX", store, field, ours);
-      return String((await connection.call("HGET", store, field)) ?? "");
+      const found = await connection.call("HGET", store, field);
+      return typeof found === "string" ? found : "";
     };
     try {
       this.#start = await connection.inspect(this.#parts, "store");
