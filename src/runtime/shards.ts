@@ -4,7 +4,6 @@ import { HANDOFFS_MAX, HANDOFFS_MIN, SEAL_RETRY_MS } from "../base/limits.ts";
 import { createRing } from "../base/ring.ts";
 import { type MembershipChange, type Plan, planChange } from "../ownership/plan.ts";
 import { type ShardEffect, type ShardEvent, stepShard } from "../ownership/shard.ts";
-import type { Versioned } from "../ownership/view.ts";
 import type { AnswerNote, HandoffNote, TransferNote } from "../protocol/note.ts";
 import { shardKey, type ShardRecord } from "../protocol/records.ts";
 import type { Channel } from "./channel.ts";
@@ -82,7 +81,7 @@ export class Shards implements ShardHome {
     this.rebalance();
     return new Promise((resolve) => {
       this.#released = resolve;
-      this.#checkReleased();
+      this.checkReleased();
     });
   }
 
@@ -118,7 +117,7 @@ export class Shards implements ShardHome {
       const isTouched = this.#shards[number] !== undefined;
       if (isTouched || this.#concerns(number)) this.#look(this.at(number));
     }
-    this.#checkReleased();
+    this.checkReleased();
   }
 
   /** The record of a shard changed. */
@@ -215,17 +214,18 @@ export class Shards implements ShardHome {
     this.#underway += Number(isMoving(shard)) - Number(wasMoving);
     for (const effect of effects) this.#act(shard, effect, from);
     if (wasMoving && !isMoving(shard)) this.#moveNext();
-    if (wasHeld && shard.state.kind === "none") this.#checkReleased();
+    if (wasHeld && shard.state.kind === "none") this.checkReleased();
   }
 
   /** Nobody is left to take the shard: its entities end here. */
   #drain(shard: OwnedShard): void {
     shard.accepting = false;
     for (const activation of shard.activations) activation.passivate("shutdown");
-    shard.when("empty", () => this.#checkReleased());
+    shard.changed();
   }
 
-  #checkReleased(): void {
+  /** Nobody waits for {@link release} any more, once nothing is held. */
+  checkReleased(): void {
     if (this.#released === undefined) return;
     const isHeld = ({ state, activations }: OwnedShard): boolean =>
       this.#heirs > 0 ? state.kind !== "none" : activations.size > 0;
@@ -246,7 +246,9 @@ export class Shards implements ShardHome {
       case "abort":
         return this.#answer(effect.to, shard, { kind: "aborted", handoff: effect.handoff });
       case "open":
-        return this.#open(shard, effect.owned, effect.handoff);
+        shard.open(effect.owned.record, effect.handoff);
+        if (this.#targetOf(shard.number) !== this.context.self) this.#lookAllLater(0);
+        return;
       case "close":
         return shard.close();
       case "confirmed":
@@ -268,14 +270,6 @@ export class Shards implements ShardHome {
       // What stands there instead came in before, and may be the claim of a node that is dead.
       this.#look(shard);
     });
-  }
-
-  #open(shard: OwnedShard, owned: Versioned<ShardRecord>, handoff: string | undefined): void {
-    shard.epoch = owned.record.epoch;
-    shard.cleanSince = owned.record.cleanSince;
-    shard.adopt(handoff === undefined ? "nothing" : "staged");
-    shard.resume();
-    if (this.#targetOf(shard.number) !== this.context.self) this.#lookAllLater(0);
   }
 
   #answer(to: string, shard: OwnedShard, answer: Pick<AnswerNote, "kind" | "handoff">): void {

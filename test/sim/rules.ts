@@ -138,9 +138,9 @@ export const MUTATIONS: readonly Mutation[] = [
     to: "return [next, event === undefined ? [effect] : effects];",
     also: [
       {
-        file: "runtime/shards.ts",
-        from: 'shard.adopt(handoff === undefined ? "nothing" : "staged");',
-        to: 'shard.adopt("staged");',
+        file: "runtime/owned-shard.ts",
+        from: "handoff === undefined ? NOTHING : this.#staged;",
+        to: "handoff === undefined && NOTHING === undefined ? NOTHING : this.#staged;",
       },
     ],
     kind: "chaos",
