@@ -12,12 +12,14 @@ import { isThenable } from "../base/thenable.ts";
 import { WheelEntry } from "../base/timer-wheel.ts";
 import { KeyedWork } from "./dedup-window.ts";
 import type { PassivationReason } from "./definition.ts";
-import { Keeper, type KeptEntity } from "./keeper.ts";
+import { runActivated, runDeactivated } from "./hooks.ts";
+import { Keeper } from "./keeper.ts";
 import type { Loaded } from "./loader.ts";
-import type { OwnedShard, Resident } from "./owned-shard.ts";
-import { answer, failureOf, runActivated, runDeactivated } from "./outcome.ts";
+import { Luggage } from "./luggage.ts";
+import type { OwnedShard } from "./owned-shard.ts";
+import { answer, failureOf } from "./outcome.ts";
 import type { Packet } from "./packet.ts";
-import { Luggage, TurnContext, type TurnHome } from "./turn-context.ts";
+import { TurnContext, type TurnEntity, type TurnHome } from "./turn-context.ts";
 import type { Work } from "./work.ts";
 
 /** What an activation needs of the entity type around it. */
@@ -32,7 +34,7 @@ type Origin = Pick<Packet, "state" | "stored"> & { readonly shard: OwnedShard };
 type Phase = "loading" | "opening" | "live" | "closing" | "closed";
 
 /** See the file's header. */
-export class Activation extends WheelEntry implements KeptEntity, Resident {
+export class Activation extends WheelEntry implements TurnEntity {
   readonly id: string;
   readonly host: ActivationHost;
   readonly shard: OwnedShard;
@@ -65,12 +67,8 @@ export class Activation extends WheelEntry implements KeptEntity, Resident {
     host.context.idleWheel.add(this, this.#usedMs + host.definition.idleMs);
   }
 
-  get signal(): AbortSignal {
-    return this.luggage.aborter.signal;
-  }
-
   get luggage(): Luggage {
-    return (this.#luggage ??= new Luggage());
+    return (this.#luggage ??= new Luggage(this));
   }
 
   get waitingCount(): number {
@@ -92,7 +90,7 @@ export class Activation extends WheelEntry implements KeptEntity, Resident {
     this.#running = 0;
     this.state = state;
     for (const answer of answers) this.luggage.dedup.keep(answer);
-    for (const reminder of reminders) this.luggage.remindersOf(this).set(reminder);
+    for (const reminder of reminders) this.luggage.remind(reminder);
     const early = this.#takeWaiting();
     this.#phase = "live";
     this.#activate();
@@ -129,7 +127,7 @@ export class Activation extends WheelEntry implements KeptEntity, Resident {
       return new CatgaError("MAILBOX_FULL", { entity: this.host.keyOf(this.id), capacity });
     }
     if (this.#phase !== "loading" && work.dedup !== undefined && work.spec.kind === "command") {
-      const admitted = this.luggage.admit(work, this);
+      const admitted = this.luggage.dedup.admit(work, this, this.keeper);
       if (admitted === undefined) return undefined;
       work = admitted;
     }
@@ -280,7 +278,7 @@ export class Activation extends WheelEntry implements KeptEntity, Resident {
     this.#phase = "closed";
     this.#running = 0;
     this.host.context.idleWheel.remove(this);
-    this.#luggage?.stop(this.host.context.wheel);
+    this.#luggage?.stop();
     // Messages that came while the hooks ran are for the entity, not for this activation.
     this.host.forget(this, this.#closing ?? "error", this.#takeWaiting());
   }

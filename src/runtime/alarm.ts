@@ -7,8 +7,7 @@ import { REMINDER_SCAN_MS } from "../base/limits.ts";
 import { WheelEntry } from "../base/timer-wheel.ts";
 import type { EntityHost } from "./local-delivery.ts";
 import type { NodeContext } from "./node-context.ts";
-import type { OwnedShard } from "./owned-shard.ts";
-import type { TurnEntity, TurnHome } from "./turn-context.ts";
+import type { EntityHome, OwnedShard, Resident } from "./owned-shard.ts";
 
 /** What surrounds it. */
 export interface AlarmHome {
@@ -18,7 +17,7 @@ export interface AlarmHome {
   serving(number: number): OwnedShard | undefined;
 }
 
-type Sleeping = Pick<TurnEntity, "id" | "shard"> & { readonly host: Pick<TurnHome, "definition"> };
+type Sleeping = Pick<Resident, "id" | "shard"> & { readonly host: Pick<EntityHome, "definition"> };
 
 /** Each is looked for twice before it is due. */
 const HORIZON_MS: number = 2 * REMINDER_SCAN_MS;

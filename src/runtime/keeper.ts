@@ -14,15 +14,18 @@ import { CatgaError, describeError } from "../base/errors.ts";
 import { RETRY, WRITE_BEHIND_MS } from "../base/limits.ts";
 import { copyPlain } from "../base/plain.ts";
 import type { StoredRecord, StoreKey } from "../ports/store.ts";
-import { answer } from "./outcome.ts";
 import { aheadMsOf, type Loaded, loadEntity } from "./loader.ts";
+import type { Luggage } from "./luggage.ts";
+import { answer } from "./outcome.ts";
+import type { Resident } from "./owned-shard.ts";
 import { encodeRecord } from "./record.ts";
 import type { StoreWriter } from "./store-writer.ts";
-import { fenceOf, type TurnEntity } from "./turn-context.ts";
 import type { Outcome, Work } from "./work.ts";
 
 /** An entity that is kept. */
-export interface KeptEntity extends TurnEntity {
+export interface KeptEntity extends Resident {
+  readonly state: unknown;
+  readonly luggage: Luggage;
   /** A write is done: what waited for it goes on. */
   stored(): void;
   /** Ends without a word: what was not stored is gone. */
@@ -137,7 +140,7 @@ export class Keeper {
     this.#held = [];
     try {
       const data = this.#isDeleting ? undefined : this.#encode();
-      const dueMs = this.#isDeleting ? undefined : this.#entity.luggage.reminders?.firstMs;
+      const dueMs = this.#isDeleting ? undefined : this.#entity.luggage.firstMs;
       this.#isDirty = false;
       this.#attempt = { data, dueMs, covers };
       this.#write(this.#attempt);
@@ -149,7 +152,7 @@ export class Keeper {
 
   /** Writes until the outcome is known. */
   #write(attempt: Attempt, tries = 0): void {
-    const fence = fenceOf(this.#entity);
+    const fence = this.#entity.shard.fence();
     const content = { expected: this.version, fence, data: attempt.data, dueMs: attempt.dueMs };
     this.#writer.write({ ...this.#key, ...content }).then(
       (result) => {
@@ -235,7 +238,7 @@ export class Keeper {
     const { host, state, luggage, id } = this.#entity;
     const entity = host.keyOf(id);
     const answers = luggage.dedup.answers();
-    const reminders = luggage.reminders?.all ?? [];
+    const { reminders } = luggage;
     const { version } = host.definition;
     let text: string;
     try {

@@ -16,7 +16,7 @@ import type { OwnedShard } from "./owned-shard.ts";
 import { type Packet, packetsOf } from "./packet.ts";
 import type { Peer } from "./peer.ts";
 import type { RemoteCall } from "./remote-call.ts";
-import { type Exits, startTimer } from "./turn-context.ts";
+import type { Exits } from "./turn-context.ts";
 import { answerFailure, InboundWork, LocalTell, typeOf, type Work } from "./work.ts";
 
 /** One entity type at this node: its activations, and what they need of the house. */
@@ -65,7 +65,7 @@ export class EntityHost implements ActivationHost {
     const { id, shard } = activation;
     const travelling = shard.isPacking ? waiting.filter((work) => !("depart" in work)) : [];
     if (shard.isPacking) shard.packets.push(this.#pack(activation, reason, travelling));
-    const dueMs = activation.luggage.reminders?.firstMs;
+    const dueMs = activation.luggage.firstMs;
     if (dueMs !== undefined && reason === "idle") this.exits.sleeps(activation, dueMs);
     this.context.events.emit("entity-passivated", { name, id, reason });
     if (this.activations.get(id) === activation) this.activations.delete(id);
@@ -82,7 +82,7 @@ export class EntityHost implements ActivationHost {
     const { timers, dedup, reminders } = activation.luggage;
     const stored = keeper && ([keeper.version, version] as const);
     const answers = dedup.answers();
-    const luggage = { timers: [...timers], answers, reminders: reminders?.all ?? [] };
+    const luggage = { timers: [...timers], answers, reminders };
     return { entity, id, state: { value }, stored, works, ...luggage };
   }
 
@@ -211,10 +211,9 @@ export class LocalDelivery {
       const isOurs = packet.stored === undefined || packet.stored[1] === host.definition.version;
       const activation = host.activate(id, shard, isOurs ? packet : {});
       for (const answer of answers) activation.luggage.dedup.keep(answer);
-      for (const timer of timers) startTimer(activation, timer);
+      for (const timer of timers) activation.luggage.start(timer);
       if (!isOurs) continue;
-      for (const each of packet.reminders ?? [])
-        activation.luggage.remindersOf(activation).set(each);
+      for (const each of packet.reminders ?? []) activation.luggage.remind(each);
     }
     for (const { entity, id, works } of packets) {
       for (const work of works) this.hosts.get(entity)!.deliver(id, shard, work);

@@ -15,14 +15,28 @@ import { entityKey } from "../protocol/ids.ts";
 import type { CounterRow, HandoffNote, Row } from "../protocol/note.ts";
 import type { ShardRecord } from "../protocol/records.ts";
 import type { Channel } from "./channel.ts";
-import type { PassivationReason } from "./definition.ts";
+import type { EntityDefinition, PassivationReason } from "./definition.ts";
 import type { NodeContext } from "./node-context.ts";
 import { chunksOf, type Packet, rowsOf } from "./packet.ts";
+import type { Work } from "./work.ts";
 
-/** Something of a shard that is in memory. */
+/** What surrounds an entity. */
+export interface EntityHome {
+  readonly context: NodeContext;
+  readonly definition: EntityDefinition;
+  /** The entity in errors and logs: `account/42`. */
+  keyOf(id: string): string;
+}
+
+/** An entity in memory, as its shard and its parts know it. */
 export interface Resident {
+  readonly id: string;
+  readonly host: EntityHome;
+  readonly shard: OwnedShard;
   /** True when no turn of it runs. */
   readonly isQuiet: boolean;
+  /** Takes a message in; or says why there is no room for it. */
+  post(work: Work): CatgaError | undefined;
   /** Starts no turn until it is thawed. */
   freeze(): void;
   thaw(): void;
@@ -95,6 +109,12 @@ export class OwnedShard {
     const counter = { channel, last: 0 };
     this.#counters.set(sender, counter);
     return counter;
+  }
+
+  /** The fence of an ownership of the shard: fixed-width text, generation then epoch. */
+  fence(epoch: number = this.epoch): string {
+    const { generation } = this.#home.context;
+    return [generation, epoch].map((n) => `${n}`.padStart(16, "0")).join(".");
   }
 
   /** Forgets a sender whose session is over: its frames are refused from now on. */
@@ -196,7 +216,7 @@ export class OwnedShard {
     this.#cancelBusy();
     this.#awaits = "ends";
     // Of the last one's end the shard may come back to life, with others.
-    for (const activation of [...this.activations]) activation.passivate("moved");
+    for (const each of Array.from(this.activations)) each.passivate("moved");
   }
 
   #packed(): void {

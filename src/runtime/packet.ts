@@ -18,8 +18,6 @@ import { CatgaError, describeError, isErrorCode } from "../base/errors.ts";
 import { STATE_CHARS_MAX, TRANSFER_CHARS_MAX } from "../base/limits.ts";
 import { hasShape, isWhole } from "../base/shape.ts";
 import type { Row } from "../protocol/note.ts";
-import type { KeptAnswer } from "./dedup-window.ts";
-import { isReminder, type Reminder } from "./reminder.ts";
 import type { Outcome, Work } from "./work.ts";
 
 /** See the file's header. */
@@ -43,6 +41,23 @@ export interface TimerRow {
   readonly message: unknown;
 }
 
+/** An answer that is kept: to which command, until when, which. */
+export interface KeptAnswer {
+  readonly name: string;
+  readonly untilMs: number;
+  readonly outcome: Outcome;
+}
+
+/** A message that an entity has itself reminded of: when by the wall clock, how often, what. */
+export interface Reminder {
+  readonly name: string;
+  readonly dueMs: number;
+  /** 0 for once. */
+  readonly everyMs: number;
+  readonly message: unknown;
+}
+
+const REMINDER = { name: "string", dueMs: "number", everyMs: "number", message: "object" } as const;
 const ESCAPED = 6;
 
 let codec: typeof Devalue | undefined;
@@ -149,6 +164,16 @@ export function packetsOf(
     }
   }
   return packets;
+}
+
+/** True for one that makes sense. */
+export function isReminder(value: unknown): value is Reminder {
+  return hasShape(value, REMINDER);
+}
+
+/** When the first of `all` is due. */
+export function firstMsOf(all: readonly Reminder[]): number | undefined {
+  return all.length === 0 ? undefined : Math.min(...all.map(({ dueMs }) => dueMs));
 }
 
 /** An answer as a row; `nowMs` is the time that its end is counted from. */
