@@ -12,19 +12,18 @@ import { type Entry, isEntry } from "../protocol/ledger.ts";
 import type { Note } from "../protocol/note.ts";
 import { shardKey, type ShardRecord } from "../protocol/records.ts";
 import { Channel, type ChannelOwner, type Route } from "./channel.ts";
-import type { LocalDelivery } from "./local-delivery.ts";
 import type { NodeContext } from "./node-context.ts";
 import { Peer, type PeerOwner } from "./peer.ts";
 import { outcomeUnknown } from "./call.ts";
 import type { RemoteCall } from "./remote-call.ts";
+import type { Router } from "./router.ts";
 import type { Shards } from "./shards.ts";
-import type { Work } from "./work.ts";
 
 /** What lies behind the streams. */
 export interface MeshParts {
   readonly link: Link;
   readonly shards: Shards;
-  readonly local: LocalDelivery;
+  readonly router: Router;
   /** Takes in a record that another node knows. */
   readonly learn: (entry: Entry) => void;
 }
@@ -56,13 +55,6 @@ export class Mesh implements LinkListener, PeerOwner, ChannelOwner {
       this.parts.shards.leaveBy(channel);
     }
     return channel;
-  }
-
-  /** Sends messages of this node anew, ahead of what was sent since. */
-  sendAgain(entity: string, id: string, works: readonly Work[]): void {
-    const { view, calls } = this.context;
-    const departing = works.flatMap((work) => work.depart?.(calls) ?? []);
-    this.channel(view.groupOf(entity)!, this.context.shardOf(entity, id)).putBack(departing);
   }
 
   /** The stream to a node. */
@@ -177,7 +169,7 @@ export class Mesh implements LinkListener, PeerOwner, ChannelOwner {
   }
 
   deliverHere(call: RemoteCall, shard: number): void {
-    this.parts.local.comeHome(call, this.parts.shards.at(shard));
+    this.parts.router.comeHome(call, this.parts.shards.at(shard));
   }
 
   counterHere(shard: number, channel: number): ChannelCounter | undefined {
@@ -199,8 +191,7 @@ export class Mesh implements LinkListener, PeerOwner, ChannelOwner {
   /** Brings a message to its entity, or tells its sender what this node knows of the shard. */
   #receive(peer: Peer, item: MessageItem, frame: number): void {
     const { shard, channel, sequence, entity } = item;
-    const { local, shards } = this.parts;
-    if (local.receive(peer, item, shards.serving(shard))) return;
+    if (this.parts.router.receive(peer, item)) return;
     const { view } = this.context;
     const group = view.groupOf(entity) ?? entity;
     const entry = view.entry(shardKey(group, shard));

@@ -7,16 +7,16 @@ import { type ShardEffect, type ShardEvent, stepShard } from "../ownership/shard
 import type { AnswerNote, HandoffNote, TransferNote } from "../protocol/note.ts";
 import { shardKey, type ShardRecord } from "../protocol/records.ts";
 import type { Channel } from "./channel.ts";
-import type { LocalDelivery } from "./local-delivery.ts";
 import type { NodeContext } from "./node-context.ts";
 import { OwnedShard, type ShardHome } from "./owned-shard.ts";
 import { hasStateCodec, loadStateCodec } from "./packet.ts";
 import type { RecordWriter } from "./record-writer.ts";
+import type { Router } from "./router.ts";
 
 /** What the shards of a node are connected with. */
 export interface ShardParts {
   readonly writer: RecordWriter;
-  readonly local: LocalDelivery;
+  readonly router: Router;
   /** True where nobody is ever an heir. */
   readonly isFixed: boolean;
   readonly send: ShardHome["send"];
@@ -142,7 +142,7 @@ export class Shards implements ShardHome {
   }
 
   accept(shard: OwnedShard): void {
-    this.#parts.local.settle(shard);
+    this.#parts.router.settle(shard);
     shard.accepting = true;
     this.#parts.opened(shard);
     shard.outbound?.pump();
@@ -153,7 +153,7 @@ export class Shards implements ShardHome {
     const { handoff, epoch, counters, isLast } = transfer;
     const rows = shard.arrive(handoff, transfer.rows);
     if (!isLast) return;
-    const packets = hasStateCodec() ? this.#parts.local.unpack(rows) : undefined;
+    const packets = hasStateCodec() ? this.#parts.router.unpack(rows) : undefined;
     if (packets === undefined || this.isLeaving || !this.context.leaseHolds) {
       return this.#answer(from, shard, { kind: "refused", handoff });
     }

@@ -5,10 +5,10 @@
 import { type Duration, durationMs } from "../base/duration.ts";
 import { type Logger, withFields } from "../base/logger.ts";
 import { copyPayload, unknownMessage } from "./call.ts";
+import type { Channel } from "./channel.ts";
 import type { Keeper, KeptEntity } from "./keeper.ts";
-import type { EntityHome, Resident } from "./owned-shard.ts";
+import type { EntityHome, OwnedShard, Resident } from "./owned-shard.ts";
 import type { Peer } from "./peer.ts";
-import type { Work } from "./work.ts";
 
 /** The entity whose turn it is. */
 export interface TurnEntity extends KeptEntity {
@@ -27,8 +27,10 @@ export interface TurnHome extends EntityHome {
 export interface Exits {
   /** A reference for use inside a turn; its calls end with the turn's deadline. */
   refTo(request: RefRequest): unknown;
-  /** Sends messages of this node anew, ahead of what was sent since. */
-  sendAgain(entity: string, id: string, works: readonly Work[]): void;
+  /** The way to a shard of another node. */
+  channel(group: string, shard: number): Channel;
+  /** A shard of this node, if it may serve it at this moment. */
+  serving(shard: number): OwnedShard | undefined;
   /** An entity with a reminder leaves memory. */
   sleeps(entity: Resident, dueMs: number): void;
   /** The way back to the sender of a message. */

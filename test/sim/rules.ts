@@ -234,7 +234,7 @@ export const MUTATIONS: readonly Mutation[] = [
   },
   {
     rule: "M2 a message from before a claim is refused",
-    file: "runtime/local-delivery.ts",
+    file: "runtime/router.ts",
     from: "if (isStale(item.epoch, shard.cleanSince)) return false;",
     to: "if (isStale(0, 0)) return false;",
     kind: "late message",
@@ -274,7 +274,7 @@ export const MUTATIONS: readonly Mutation[] = [
   },
   {
     rule: "messages that wait travel with their entity",
-    file: "runtime/local-delivery.ts",
+    file: "runtime/router.ts",
     from: "for (const work of works) this.hosts",
     to: "for (const work of works.slice(1)) this.hosts",
     kind: "planned",
