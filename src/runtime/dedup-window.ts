@@ -97,7 +97,8 @@ export class KeyedWork implements Work {
   readonly deadlineMs: number;
   readonly dedup: undefined = undefined;
   readonly #settled: (outcome: Outcome | undefined) => void;
-  #works: Work[];
+  /** Those that came. */
+  works: Work[];
   #hasBegun = false;
   #isKept = false;
 
@@ -107,25 +108,20 @@ export class KeyedWork implements Work {
     this.message = work.message;
     this.oneWay = work.oneWay;
     this.deadlineMs = work.deadlineMs;
-    this.#works = [work];
+    this.works = [work];
     this.#settled = settled;
-  }
-
-  /** Those that came, for the way to another mailbox. */
-  get works(): readonly Work[] {
-    return this.#works;
   }
 
   /** Lets `work` wait for the same outcome. */
   join(work: Work, nowMs: number): undefined {
-    if (!this.#hasBegun || work.begin(nowMs)) this.#works.push(work);
+    if (!this.#hasBegun || work.begin(nowMs)) this.works.push(work);
   }
 
   begin(nowMs: number): boolean {
     this.#hasBegun = true;
-    this.#works = this.#works.filter((work) => work.begin(nowMs));
-    if (this.#works.length === 0) this.#settled(undefined);
-    return this.#works.length > 0;
+    this.works = this.works.filter((work) => work.begin(nowMs));
+    if (this.works.length === 0) this.#settled(undefined);
+    return this.works.length > 0;
   }
 
   /** Keeps the outcome before anybody is told: it is stored with what the command did. */
@@ -147,7 +143,7 @@ export class KeyedWork implements Work {
 
   #settle(outcome: Outcome): void {
     this.keep(outcome);
-    for (const work of this.#works) settle(work, outcome);
+    for (const work of this.works) settle(work, outcome);
   }
 }
 

@@ -39,7 +39,7 @@ export class Luggage {
   }
 
   /** All of them, to be stored or sent elsewhere. */
-  get reminders(): readonly Reminder[] {
+  get reminders(): Reminder[] {
     return Array.from(this.#reminders.values(), ({ reminder }) => reminder);
   }
 

@@ -34,8 +34,6 @@ export class Mesh implements LinkListener, PeerOwner, ChannelOwner {
   readonly parts: MeshParts;
   readonly #peers = new Map<string, Peer>();
   readonly #channels = new Map<string, (Channel | undefined)[]>();
-  /** Some channel waits until a stream has room. */
-  #isStarved = false;
   /** Some channel waits until the lease holds again. */
   #isSuspended = false;
   #burst: (() => void)[] = [];
@@ -141,16 +139,6 @@ export class Mesh implements LinkListener, PeerOwner, ChannelOwner {
   atEndOfBurst(run: () => void): void {
     this.#burst.push(run);
     if (this.#burst.length === 1) this.context.clock.yield(() => this.#endBurst());
-  }
-
-  waitForRoom(): void {
-    this.#isStarved = true;
-  }
-
-  roomAgain(): void {
-    if (!this.#isStarved) return;
-    this.#isStarved = false;
-    this.pumpAll();
   }
 
   route(group: string, shard: number): Route | undefined {

@@ -66,16 +66,13 @@ export class Node implements AuthorityListener {
       channel: (group, shard) => this.#mesh.channel(group, shard),
       serving: (shard) => this.shards.serving(shard),
       peerOf: (incarnation) => this.#mesh.peer(incarnation),
+      opened: (shard) => this.#alarm.opened(shard),
       sleeps: (entity, dueMs) => this.#alarm.sleeps(entity, dueMs),
     });
     this.shards = new Shards(context, {
       writer: this.#writer,
       router: this.router,
       isFixed: ports.isFixed === true,
-      opened: (shard) => this.#alarm.opened(shard),
-      send: (to, note, chars) => {
-        if (context.view.isAlive(to)) this.#mesh.peer(to).outbox(chars).notes.push(note);
-      },
     });
     const { shards, router } = this;
     this.#mesh = new Mesh(context, { link: ports.link, shards, router, learn });
@@ -190,7 +187,6 @@ export class Node implements AuthorityListener {
     const refusal = (this.context.refusal ??= this.#stoppedError());
     const reason = "this node stopped before the answer came";
     this.#abandon();
-    this.#writer.close();
     // All calls that wait for an answer hang there, those of this process too.
     for (const entry of this.context.close()) {
       if (!(entry instanceof Call)) continue;

@@ -28,11 +28,11 @@ export interface Packet {
   readonly state: { readonly value: unknown } | undefined;
   /** The versions of its record and of its state's shape; nothing where nothing is stored. */
   readonly stored?: readonly [record: number, shape: number] | undefined;
-  readonly works: readonly Work[];
-  readonly timers: readonly TimerRow[];
+  readonly works: Work[];
+  readonly timers: TimerRow[];
   /** Of commands with a key. */
-  readonly answers: readonly KeptAnswer[];
-  readonly reminders?: readonly Reminder[];
+  readonly answers: KeptAnswer[];
+  readonly reminders: Reminder[];
 }
 
 /** A timer of an entity: when it is due, by this node's clock, and what it sends. */
@@ -91,7 +91,7 @@ export function rowsOf(packet: Packet, nowMs: number): Row[] | string {
     ...works.flatMap((work) => (work.row === undefined ? [] : [work.row(nowMs)])),
     ...timers.map(({ dueMs, message }) => ["timer", Math.max(0, dueMs - nowMs), message] as const),
     ...answers.map((answer) => answerRow(answer, nowMs)),
-    ...(packet.reminders ?? []).map((each) => ["reminder", each] as const),
+    ...packet.reminders.map((each) => ["reminder", each] as const),
   ];
 }
 
@@ -132,12 +132,7 @@ export function packetsOf(
   nowMs: number,
   readMessage: (row: Row, entity: string, id: string) => Work | undefined,
 ): Packet[] | undefined {
-  const packets: (Packet & {
-    works: Work[];
-    timers: TimerRow[];
-    answers: KeptAnswer[];
-    reminders: Reminder[];
-  })[] = [];
+  const packets: Packet[] = [];
   for (const row of rows) {
     const [kind, first, second, third, ...versions] = row;
     const last = packets.at(-1);

@@ -28,8 +28,6 @@ export interface PeerOwner {
   sendFrame(to: string, frame: Uint8Array): void;
   /** Deals with the items of a frame; `false` when one makes no sense. */
   receiveItems(peer: Peer, frame: Frame): boolean;
-  /** There is room in the window again. */
-  roomAgain(): void;
 }
 
 interface SentFrame {
@@ -54,6 +52,8 @@ export class Peer extends WheelEntry {
   readonly #early = new Map<number, Frame>();
   #owesAcknowledgement = false;
   #isFlushing = false;
+  /** Channels that wait for room. */
+  readonly #starved = new Set<{ pump(): void }>();
   #retransmitMs = RETRANSMIT_MS;
   #isClosed = false;
 
@@ -66,6 +66,11 @@ export class Peer extends WheelEntry {
   /** False while the other side has not acknowledged as much as may be under way. */
   get hasRoom(): boolean {
     return this.#unacknowledgedChars < PEER_WINDOW_BYTES;
+  }
+
+  /** Pumps `channel` when there is room again. */
+  waitForRoom(channel: { pump(): void }): void {
+    this.#starved.add(channel);
   }
 
   /** True when everything that was sent has been dealt with by the other side. */
@@ -115,9 +120,7 @@ export class Peer extends WheelEntry {
 
   /** Sends everything again that was not acknowledged: the connection is new. */
   resend(): void {
-    for (let i = 0; i < this.#unacknowledged.length; i++) {
-      this.#send(this.#unacknowledged.peekAt(i)!);
-    }
+    for (const sent of this.#unacknowledged.toArray()) this.#send(sent);
   }
 
   /** An acknowledgement is overdue. */
@@ -191,6 +194,8 @@ export class Peer extends WheelEntry {
     this.#retransmitMs = RETRANSMIT_MS;
     this.#owner.context.wheel.remove(this);
     if (waiting.length > 0) this.#watch();
-    this.#owner.roomAgain();
+    const starved = [...this.#starved];
+    this.#starved.clear();
+    for (const channel of starved) channel.pump();
   }
 }

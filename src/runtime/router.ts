@@ -82,15 +82,15 @@ export class EntityHost implements ActivationHost {
     this.#redeliver(id, shard, staying);
   }
 
-  #pack(activation: Activation, reason: PassivationReason, works: readonly Work[]): Packet {
-    const { id, state: value, keeper } = activation;
+  #pack(activation: Activation, reason: PassivationReason, works: Work[]): Packet {
+    const { id, state: value, keeper, luggage } = activation;
     const { name: entity, version } = this.definition;
-    if (reason !== "moved") return { entity, id, state: undefined, works, timers: [], answers: [] };
-    const { timers, dedup, reminders } = activation.luggage;
+    const packet = { entity, id, works, timers: [], answers: [], reminders: [] };
+    if (reason !== "moved") return { ...packet, state: undefined };
     const stored = keeper && ([keeper.version, version] as const);
+    const { timers, dedup, reminders } = luggage;
     const answers = dedup.answers();
-    const luggage = { timers: [...timers], answers, reminders };
-    return { entity, id, state: { value }, stored, works, ...luggage };
+    return { ...packet, state: { value }, stored, timers: [...timers], answers, reminders };
   }
 
   /** Brings messages that outlived their activation to whoever owns the entity now, or soon. */
@@ -134,11 +134,11 @@ export class EntityHost implements ActivationHost {
 export class Router {
   readonly context: NodeContext;
   readonly hosts: ReadonlyMap<string, EntityHost>;
-  readonly #exits: Exits;
+  readonly exits: Exits;
 
   constructor(context: NodeContext, exits: Exits) {
     this.context = context;
-    this.#exits = exits;
+    this.exits = exits;
     const { entities } = context.options;
     this.hosts = new Map(entities.map((each) => [each.name, new EntityHost(each, context, exits)]));
   }
@@ -168,7 +168,7 @@ export class Router {
     if (host === undefined) return undefined;
     const known = host.activations.get(id);
     if (known !== undefined && isOpen(known.shard)) return known;
-    const shard = this.#exits.serving(this.context.shardOf(entity, id));
+    const shard = this.exits.serving(this.context.shardOf(entity, id));
     if (!host.definition.messages.has(sending.type)) throw unknownMessage(sending);
     return shard !== undefined && isOpen(shard) ? host.activate(id, shard) : undefined;
   }
@@ -196,7 +196,7 @@ export class Router {
     const { entity, id, message } = sending;
     const group = this.context.view.groupOf(entity);
     if (group === undefined) throw new CatgaError("UNKNOWN_ENTITY", { entity });
-    const channel = this.#exits.channel(group, this.context.shardOf(entity, id));
+    const channel = this.exits.channel(group, this.context.shardOf(entity, id));
     const call = callAway(sending, message, this.context.calls);
     channel.push(call);
     return call.promise();
@@ -218,7 +218,7 @@ export class Router {
    * answered and consumes its number.
    */
   receive(peer: Peer, item: MessageItem): boolean {
-    const shard = this.#exits.serving(item.shard);
+    const shard = this.exits.serving(item.shard);
     const host = this.hosts.get(item.entity);
     if (host === undefined || shard === undefined) return false;
     if (isStale(item.epoch, shard.cleanSince)) return false;
@@ -260,7 +260,7 @@ export class Router {
       const dedup = readDedup(key);
       if (spec === undefined || dedup === "malformed") return undefined;
       const item = { call, leftMs, entity, id, message, dedup };
-      return new InboundWork(this.#exits.peerOf(sender), item, { spec, nowMs });
+      return new InboundWork(this.exits.peerOf(sender), item, { spec, nowMs });
     });
     return packets?.every(({ entity }) => this.hosts.has(entity)) ? packets : undefined;
   }
@@ -282,7 +282,7 @@ export class Router {
       for (const answer of answers) activation.luggage.dedup.keep(answer);
       for (const timer of timers) activation.luggage.start(timer);
       if (!isOurs) continue;
-      for (const each of packet.reminders ?? []) activation.luggage.remind(each);
+      for (const each of packet.reminders) activation.luggage.remind(each);
     }
     for (const { entity, id, works } of packets) {
       for (const work of works) this.hosts.get(entity)!.deliver(id, shard, work);

@@ -19,15 +19,11 @@ export interface ShardParts {
   readonly router: Router;
   /** True where nobody is ever an heir. */
   readonly isFixed: boolean;
-  readonly send: ShardHome["send"];
-  /** A shard is served from now on. */
-  readonly opened: (shard: OwnedShard) => void;
 }
 
 /** See the file's header. */
 export class Shards implements ShardHome {
   readonly context: NodeContext;
-  readonly send: ShardParts["send"];
   readonly #parts: ShardParts;
   group = "";
   isLeaving = false;
@@ -47,7 +43,6 @@ export class Shards implements ShardHome {
   constructor(context: NodeContext, parts: ShardParts) {
     this.context = context;
     this.#parts = parts;
-    this.send = parts.send;
   }
 
   /** Begins to serve shards of `group`; before that this node has none. */
@@ -141,10 +136,15 @@ export class Shards implements ShardHome {
     this.happened(shard, { kind: isLate ? "refused" : kind, handoff });
   }
 
+  send(to: string, note: HandoffNote, chars?: number): void {
+    if (!this.context.view.isAlive(to)) return;
+    this.#parts.router.exits.peerOf(to).outbox(chars).notes.push(note);
+  }
+
   accept(shard: OwnedShard): void {
     this.#parts.router.settle(shard);
     shard.accepting = true;
-    this.#parts.opened(shard);
+    this.#parts.router.exits.opened(shard);
     shard.outbound?.pump();
     if (this.isLeaving && this.#heirs === 0) this.#drain(shard);
   }

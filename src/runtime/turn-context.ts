@@ -31,6 +31,8 @@ export interface Exits {
   channel(group: string, shard: number): Channel;
   /** A shard of this node, if it may serve it at this moment. */
   serving(shard: number): OwnedShard | undefined;
+  /** A shard is served from now on. */
+  opened(shard: OwnedShard): void;
   /** An entity with a reminder leaves memory. */
   sleeps(entity: Resident, dueMs: number): void;
   /** The way back to the sender of a message. */
