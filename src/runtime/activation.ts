@@ -45,7 +45,6 @@ export class Activation extends WheelEntry implements TurnEntity {
   #running = 0;
   #usedMs: number;
   #waiting: Denque<Work> | undefined;
-  #isQueued = false;
   #closing: PassivationReason | undefined;
   #isFrozen = false; // No turn starts: the shard may go to another node.
   #luggage: Luggage | undefined;
@@ -137,15 +136,15 @@ export class Activation extends WheelEntry implements TurnEntity {
     }
     this.#waiting ??= new Denque();
     this.#waiting.push(work);
-    if (this.#running === 0) this.#wait();
+    if (this.#running === 0) context.slices.later(this);
     return undefined;
   }
 
   /** Starts what waits, as far as it may start now. */
   resume(): void {
-    this.#isQueued = false;
+    const { slices } = this.host.context;
     for (let work; (work = this.#waiting?.peekAt(0)) !== undefined && this.#mayStart(work);) {
-      if (!this.host.context.slices.enter()) return this.#wait();
+      if (!slices.enter()) return slices.later(this);
       this.#waiting?.shift();
       this.#start(work);
     }
@@ -205,12 +204,6 @@ export class Activation extends WheelEntry implements TurnEntity {
     if (this.keeper?.isStuck === true) return false;
     if (this.#closing !== undefined && this.#closing !== "shutdown") return false;
     return work.spec.kind === "query" || this.#running === 0;
-  }
-
-  #wait(): void {
-    if (this.#isQueued) return;
-    this.#isQueued = true;
-    this.host.context.slices.later(this);
   }
 
   /** The caller has entered the slice. */

@@ -34,9 +34,9 @@ export class Mesh implements LinkListener, PeerOwner, ChannelOwner {
   readonly parts: MeshParts;
   readonly #peers = new Map<string, Peer>();
   readonly #channels = new Map<string, (Channel | undefined)[]>();
-  /** Some channel waits until the lease holds again. */
-  #isSuspended = false;
-  #burst: (() => void)[] = [];
+  /** What waits for the lease of this node goes on with it, like the turns that wait for it. */
+  readonly #withLease = { resume: (): void => this.pumpAll() };
+  #burst = new Set<Peer>();
 
   constructor(context: NodeContext, parts: MeshParts) {
     this.context = context;
@@ -136,19 +136,20 @@ export class Mesh implements LinkListener, PeerOwner, ChannelOwner {
     this.parts.link.send({ incarnation, address }, frame);
   }
 
-  atEndOfBurst(run: () => void): void {
-    this.#burst.push(run);
-    if (this.#burst.length === 1) this.context.clock.yield(() => this.#endBurst());
+  flushSoon(peer: Peer): void {
+    if (this.#burst.size === 0) this.context.clock.yield(() => this.#endBurst());
+    this.#burst.add(peer);
   }
 
   route(group: string, shard: number): Route | undefined {
-    const { view, self } = this.context;
+    const { view, self, slices } = this.context;
     const record = view.shard(group, shard)?.record;
     const owner = record?.owner ?? "";
     if (record === undefined) return undefined;
     if (owner === self) {
       if (this.parts.shards.serving(shard) !== undefined) return { to: "here", record };
-      this.#resumeWithLease();
+      const { nowMs, leaseUntilMs } = slices;
+      if (nowMs >= leaseUntilMs) slices.later(this.#withLease);
       return undefined;
     }
     const session = view.sessions.get(owner)?.record;
@@ -162,18 +163,6 @@ export class Mesh implements LinkListener, PeerOwner, ChannelOwner {
 
   counterHere(shard: number, channel: number): ChannelCounter | undefined {
     return this.parts.shards.at(shard).counter(this.context.self, channel);
-  }
-
-  /** What waits for the lease of this node goes on with it, like the turns that wait for it. */
-  #resumeWithLease(): void {
-    const { slices } = this.context;
-    if (this.#isSuspended || slices.nowMs < slices.leaseUntilMs) return;
-    this.#isSuspended = true;
-    const resume = (): void => {
-      this.#isSuspended = false;
-      this.pumpAll();
-    };
-    slices.later({ resume });
   }
 
   /** Brings a message to its entity, or tells its sender what this node knows of the shard. */
@@ -218,7 +207,7 @@ export class Mesh implements LinkListener, PeerOwner, ChannelOwner {
 
   #endBurst(): void {
     const burst = this.#burst;
-    this.#burst = [];
-    for (const run of burst) run();
+    this.#burst = new Set();
+    for (const peer of burst) peer.flush();
   }
 }
