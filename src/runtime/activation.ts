@@ -12,18 +12,19 @@ import { isThenable } from "../base/thenable.ts";
 import { WheelEntry } from "../base/timer-wheel.ts";
 import { KeyedWork } from "./dedup-window.ts";
 import type { PassivationReason } from "./definition.ts";
-import { runActivated, runDeactivated } from "./hooks.ts";
 import { Keeper } from "./keeper.ts";
 import type { Loaded } from "./loader.ts";
 import { Luggage } from "./luggage.ts";
 import type { OwnedShard } from "./owned-shard.ts";
 import { answer, failureOf } from "./outcome.ts";
 import type { Packet } from "./packet.ts";
-import { TurnContext, type TurnEntity, type TurnHome } from "./turn-context.ts";
+import { runHook, TurnContext, type TurnEntity, type TurnHome } from "./turn-context.ts";
 import type { Work } from "./work.ts";
 
 /** What an activation needs of the entity type around it. */
 export interface ActivationHost extends TurnHome {
+  /** The error of an entity that cannot come to life. */
+  stillborn(id: string, cause: unknown): CatgaError;
   /** The activation is over; messages that outlived it go where the entity is next. */
   forget(activation: Activation, reason: PassivationReason, waiting: readonly Work[]): void;
 }
@@ -102,12 +103,13 @@ export class Activation extends WheelEntry implements TurnEntity {
   }
 
   #activate(): void {
-    if (this.host.definition.activated === undefined) return;
+    const { activated } = this.host.definition;
+    if (activated === undefined) return;
     this.#phase = "opening";
     this.#running = -1;
-    runActivated(this, (error) => {
+    runHook(this, activated, (thrown) => {
       this.#running = 0;
-      if (error !== undefined) return this.#abandon(error);
+      if (thrown !== undefined) return this.#abandon(this.host.stillborn(this.id, thrown.error));
       this.#phase = "live";
       this.resume();
     });
@@ -257,11 +259,16 @@ export class Activation extends WheelEntry implements TurnEntity {
 
   #close(reason: PassivationReason): void {
     this.#phase = "closing";
-    const isMute = this.host.definition.deactivated === undefined;
-    if (isMute || this.keeper?.isOver === true) return this.#finish();
+    const { definition, context } = this.host;
+    const { deactivated } = definition;
+    if (deactivated === undefined || this.keeper?.isOver === true) return this.#finish();
     this.#running = -1;
-    runDeactivated(this, reason, () => {
+    const hook = (turn: TurnContext): unknown => deactivated(turn, reason);
+    runHook(this, hook, (thrown) => {
       this.#running = 0;
+      // How it ended changes nothing.
+      const fields = { entity: this.host.keyOf(this.id), reason, ...thrown };
+      if (thrown !== undefined) context.log.error(fields, "a deactivation hook failed");
       this.keeper?.touch();
       this.stored();
     });

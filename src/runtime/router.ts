@@ -57,14 +57,18 @@ export class EntityHost implements ActivationHost {
       const { state, stored } = origin;
       activation = new Activation(id, this, { shard, state, stored });
     } catch (error) {
-      const details = { entity: this.keyOf(id), ...describeError(error) };
-      throw new CatgaError("ACTIVATION_FAILED", details, { cause: error });
+      throw this.stillborn(id, error);
     }
     this.activations.set(id, activation);
     shard.activations.add(activation);
     this.context.events.emit("entity-activated", { name: this.definition.name, id });
     activation.open();
     return activation;
+  }
+
+  stillborn(id: string, cause: unknown): CatgaError {
+    const details = { entity: this.keyOf(id), ...describeError(cause) };
+    return new CatgaError("ACTIVATION_FAILED", details, { cause });
   }
 
   forget(activation: Activation, reason: PassivationReason, waiting: readonly Work[]): void {

@@ -4,6 +4,7 @@
  */
 import { type Duration, durationMs } from "../base/duration.ts";
 import { type Logger, withFields } from "../base/logger.ts";
+import { isThenable } from "../base/thenable.ts";
 import { copyPayload, unknownMessage } from "./call.ts";
 import type { Channel } from "./channel.ts";
 import type { Keeper, KeptEntity } from "./keeper.ts";
@@ -155,6 +156,23 @@ export class TurnContext {
     if (!messages.has(message.type)) throw unknownMessage(subject);
     return copyPayload(subject, message);
   }
+}
+
+/** Runs a hook of an entity, which may return a promise; `ended` hears what it threw. */
+export function runHook(
+  entity: TurnEntity,
+  hook: (context: TurnContext) => unknown,
+  ended: (thrown?: { readonly error: unknown }) => void,
+): void {
+  const failed = (error: unknown): void => ended({ error });
+  let result: unknown;
+  try {
+    result = hook(new TurnContext(entity, Number.POSITIVE_INFINITY));
+  } catch (error) {
+    return failed(error);
+  }
+  if (isThenable(result)) result.then(() => ended(), failed);
+  else ended();
 }
 
 /** When a reminder comes: once, or again and again. */

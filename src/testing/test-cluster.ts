@@ -86,7 +86,7 @@ export class TestCluster<E extends readonly AnyEntity[]> implements AsyncDisposa
 
   /** What all nodes have sent and asked so far: the cost of something is a difference of two. */
   get traffic(): Traffic {
-    return { ...this.#simulation.meter };
+    return Object.assign({}, this.#simulation.meter);
   }
 
   /** The cluster as node `name` sees it. @throws {RangeError} when there is no such node. */
