@@ -152,8 +152,13 @@ export class Router {
     const { refusal } = this.context;
     if (refusal !== undefined) return Promise.reject(refusal);
     try {
-      const activation = this.#activationOf(sending);
-      return activation ? this.#sendHere(activation, sending) : this.#sendAway(sending);
+      const host = this.hosts.get(sending.entity);
+      let activation = host?.activations.get(sending.id);
+      if (activation === undefined || !isOpen(activation.shard)) {
+        activation = host && this.#activate(host, sending);
+        if (activation === undefined) return this.#sendAway(sending);
+      }
+      return this.#sendHere(activation, sending);
     } catch (error) {
       if (error instanceof CatgaError) return Promise.reject(error);
       throw error;
@@ -165,15 +170,10 @@ export class Router {
     return this.hosts.get(entity)?.definition.messages.get(type)?.kind;
   }
 
-  /** The entity, if the message may take the short way. */
-  #activationOf(sending: Sending): Activation | undefined {
-    const { entity, id } = sending;
-    const host = this.hosts.get(entity);
-    if (host === undefined) return undefined;
-    const known = host.activations.get(id);
-    if (known !== undefined && isOpen(known.shard)) return known;
+  /** The entity, if its shard is served here and the message may take the short way. */
+  #activate(host: EntityHost, { entity, id, type }: Sending): Activation | undefined {
     const shard = this.exits.serving(this.context.shardOf(entity, id));
-    if (!host.definition.messages.has(sending.type)) throw unknownMessage(sending);
+    if (!host.definition.messages.has(type)) throw unknownMessage({ entity, type });
     return shard !== undefined && isOpen(shard) ? host.activate(id, shard) : undefined;
   }
 

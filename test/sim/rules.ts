@@ -209,7 +209,7 @@ export const MUTATIONS: readonly Mutation[] = [
     also: [
       {
         file: "runtime/peer.ts",
-        from: "if (!leaseHolds) return slices.later({ resume: () => this.#flush() });",
+        from: "if (!leaseHolds) return slices.later({ resume: () => this.flush() });",
         to: "if (!leaseHolds && slices.turns < 0) return;",
       },
     ],
