@@ -5,7 +5,6 @@
  */
 import { REMINDER_SCAN_MS } from "../base/limits.ts";
 import { WheelEntry } from "../base/timer-wheel.ts";
-import type { NodeContext } from "./node-context.ts";
 import type { EntityHome, OwnedShard, Resident } from "./owned-shard.ts";
 import type { EntityHost, Router } from "./router.ts";
 
@@ -23,27 +22,22 @@ const LANES = 16;
 
 /** See the file's header. */
 export class Alarm {
-  readonly #context: NodeContext;
-  readonly #hosts: ReadonlyMap<string, EntityHost>;
-  readonly #serving: (shard: number) => OwnedShard | undefined;
+  readonly #router: Router;
   readonly #kept: readonly EntityHost[];
   readonly #sleepers = new Map<string, Sleeper>();
   readonly #looking = new Set<number>();
   #isScanning = false;
 
-  /** `serving` says whether this node may serve a shard at this moment. */
-  constructor({ context, hosts }: Router, serving: (shard: number) => OwnedShard | undefined) {
-    this.#context = context;
-    this.#hosts = hosts;
-    this.#serving = serving;
-    const all = [...hosts.values()];
+  constructor(router: Router) {
+    this.#router = router;
+    const all = [...router.hosts.values()];
     this.#kept = all.filter(({ definition }) => definition.persistence !== "none");
   }
 
   /** Looks at all shards, now and from time to time. */
   start(): void {
     if (this.#kept.length === 0) return;
-    this.#context.after(REMINDER_SCAN_MS, () => this.start());
+    this.#router.context.after(REMINDER_SCAN_MS, () => this.start());
     if (this.#isScanning) return;
     this.#isScanning = true;
     const ended = (): void => void (this.#isScanning = false);
@@ -57,23 +51,23 @@ export class Alarm {
 
   /** An entity that is not in memory has a reminder. */
   sleeps({ host: { definition }, id, shard }: Sleeping, dueMs: number): void {
-    const { clock, wheel } = this.#context;
+    const { clock, wheel } = this.#router.context;
     const leftMs = dueMs - clock.wallMs();
-    const host = this.#hosts.get(definition.name)!;
+    const host = this.#router.hosts.get(definition.name)!;
     const key = host.keyOf(id);
     const known = this.#sleepers.get(key);
     if (known !== undefined) wheel.remove(known);
     if (leftMs > HORIZON_MS) return;
     const sleeper = new Sleeper(() => {
       this.#sleepers.delete(key);
-      if (this.#serving(shard.number) === shard) host.activate(id, shard);
+      if (this.#router.exits.serving(shard.number) === shard) host.activate(id, shard);
     });
     this.#sleepers.set(key, sleeper);
     wheel.add(sleeper, wheel.nowMs + Math.max(0, leftMs));
   }
 
   async #scan(): Promise<void> {
-    const { shardCount } = this.#context.options;
+    const { shardCount } = this.#router.context.options;
     // One iterator for all lanes: each takes the next shard that nobody has taken.
     const numbers = new Array<undefined>(shardCount).keys();
     const lane = async (): Promise<void> => {
@@ -86,7 +80,7 @@ export class Alarm {
 
   /** A look that fails is repeated before the next one of all shards. */
   #look(number: number, ended = (): void => {}): void {
-    const context = this.#context;
+    const { context } = this.#router;
     const failed = (error: unknown): void => {
       ended();
       if (context.refusal !== undefined) return;
@@ -97,9 +91,9 @@ export class Alarm {
   }
 
   async #search(number: number): Promise<void> {
-    const context = this.#context;
+    const { context } = this.#router;
     this.#looking.add(number);
-    const shard = this.#serving(number);
+    const shard = this.#router.exits.serving(number);
     this.#looking.delete(number);
     if (shard === undefined || context.refusal !== undefined) return;
     for (const host of this.#kept) {

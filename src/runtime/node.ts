@@ -76,7 +76,7 @@ export class Node implements AuthorityListener {
     });
     const { shards, router } = this;
     this.#mesh = new Mesh(context, { link: ports.link, shards, router, learn });
-    this.#alarm = new Alarm(router, (shard) => shards.serving(shard));
+    this.#alarm = new Alarm(router);
   }
 
   /**
