@@ -81,9 +81,10 @@ export class EntityHost implements ActivationHost {
     this.context.events.emit("entity-passivated", { name, id, reason });
     if (this.activations.get(id) === activation) this.activations.delete(id);
     shard.activations.delete(activation);
-    shard.changed();
     const staying = waiting.filter((work) => !travelling.includes(work));
     this.#redeliver(id, shard, staying);
+    // Last, for the shard may come back to life here: what waited stands before what came since.
+    shard.changed();
   }
 
   #pack(activation: Activation, reason: PassivationReason, works: Work[]): Packet {
