@@ -176,7 +176,8 @@ function storeOf(named: StateStore | undefined, driver: Driver): StoreDriver | u
   const store = named ?? driver;
   if (typeof (store as Partial<StoreDriver>).open === "function") return store as StoreDriver;
   if (named !== undefined) {
-    throw new TypeError(`Cannot use store "${named.name}": it is no store of catga`);
+    const written = typeof named === "string" ? named : named.name;
+    throw new TypeError(`Cannot use store "${written}": write sqlite(…), nats(…) or redis(…)`);
   }
   return driver.name === "embedded" || driver.name === "fixed" ? IN_A_FILE : undefined;
 }

@@ -32,6 +32,11 @@ export const IDLE_MS = 600_000;
 export const MESSAGE_BYTES_MAX = 1_048_576;
 /** Nesting of a payload: legal data stays far below, a cycle ends here. */
 export const DEPTH_MAX = 64;
+/**
+ * Nesting of a state. It is written and read by recursion: Node.js can read 1,700 levels with what
+ * stack it has, and writes and Bun reads far more, which no other node could read any more.
+ */
+export const STATE_DEPTH_MAX = 500;
 /** Of a text that a handler threw; errors are for people, not for data. */
 export const ERROR_TEXT_CHARS_MAX = 4_096;
 /** A batch leaves when it has grown to this, so that the other side can begin with it. */
@@ -82,6 +87,8 @@ export const REMINDER_SCAN_MS = 30_000;
 
 /** Stores remember for so long that an entity was deleted: longer than anybody writes late. */
 export const DELETED_MS: number = 7 * 86_400_000;
+/** How often each node of a store that has to look for them has it forget what is older. */
+export const FORGET_EVERY_MS = 60_000;
 
 /** Membership changes within this time cause one rebalance, not several. */
 export const SETTLE_MS = 50;

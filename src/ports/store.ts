@@ -22,7 +22,7 @@ export interface StoredRecord {
   readonly version: number;
   /** The highest fence that has written: `ctx.fence`, text of fixed width that sorts. */
   readonly fence: string;
-  /** `undefined` for an entity that was deleted: its version and fence stay for a time. */
+  /** `undefined` for an entity that was deleted: version and fence stay for `DELETED_MS`. */
   readonly data: string | undefined;
 }
 
@@ -34,7 +34,10 @@ export interface StoreWrite extends StoreKey {
   readonly expected: number;
   readonly fence: string;
   readonly data: string | undefined;
-  /** When its first reminder is due, in milliseconds since 1970; `undefined` without reminders. */
+  /**
+   * When its first reminder is due, in milliseconds since 1970; `undefined` without reminders, and
+   * so without data.
+   */
   readonly dueMs: number | undefined;
 }
 
@@ -64,6 +67,10 @@ export interface StorePage {
  * See the file's header. No method blocks the event loop while it waits for others. A rejection is
  * a {@link CatgaError}: STORE_UNAVAILABLE when the store is away, full, locked for too long or
  * cannot be read; of a write it means *unknown*.
+ *
+ * Of an entity that was deleted long ago nothing is left, a while after somebody has written or has
+ * asked who is {@link Store.due}, which nodes do all the time. Its versions may begin anew then:
+ * whoever remembers one of them has a fence that is lower, or asks for itself what stands there.
  */
 export interface Store {
   /** `data` may have so many bytes of UTF-8. */

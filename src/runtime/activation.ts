@@ -41,9 +41,8 @@ export class Activation extends WheelEntry implements TurnEntity {
   readonly shard: OwnedShard;
   state: unknown;
   readonly keeper: Keeper | undefined;
+  running = 0;
   #phase: Phase = "live";
-  /** Queries that run, or -1 while a command or a hook does. */
-  #running = 0;
   #usedMs: number;
   #waiting: Denque<Work> | undefined;
   #closing: PassivationReason | undefined;
@@ -79,7 +78,7 @@ export class Activation extends WheelEntry implements TurnEntity {
   open(): void {
     const { keeper } = this;
     if (keeper === undefined || this.#phase === "live") return this.#activate();
-    this.#running = -1;
+    this.running = -1;
     keeper.load().then(
       (loaded) => this.#loaded(loaded),
       (error: CatgaError) => this.#abandon(error),
@@ -87,7 +86,7 @@ export class Activation extends WheelEntry implements TurnEntity {
   }
 
   #loaded({ state, answers, reminders }: Loaded): void {
-    this.#running = 0;
+    this.running = 0;
     this.state = state;
     for (const answer of answers) this.luggage.dedup.keep(answer);
     for (const reminder of reminders) this.luggage.remind(reminder);
@@ -106,9 +105,12 @@ export class Activation extends WheelEntry implements TurnEntity {
     const { activated } = this.host.definition;
     if (activated === undefined) return;
     this.#phase = "opening";
-    this.#running = -1;
+    this.running = -1;
+    const { slices } = this.host.context;
+    // Reading what is stored may have taken the rest of the lease.
+    if (!slices.mayRelease()) return slices.later({ resume: () => this.#activate() });
     runHook(this, activated, (thrown) => {
-      this.#running = 0;
+      this.running = 0;
       if (thrown !== undefined) return this.#abandon(this.host.stillborn(this.id, thrown.error));
       this.#phase = "live";
       this.resume();
@@ -122,9 +124,8 @@ export class Activation extends WheelEntry implements TurnEntity {
       return undefined;
     }
     const { definition, context } = this.host;
-    const { waitingCount } = this;
     const { mailboxCapacity: capacity } = definition;
-    if (waitingCount >= capacity) {
+    if (this.waitingCount >= capacity) {
       return new CatgaError("MAILBOX_FULL", { entity: this.host.keyOf(this.id), capacity });
     }
     if (this.#phase !== "loading" && work.dedup !== undefined && work.spec.kind === "command") {
@@ -132,13 +133,13 @@ export class Activation extends WheelEntry implements TurnEntity {
       if (admitted === undefined) return undefined;
       work = admitted;
     }
-    if (waitingCount === 0 && this.#mayStart(work) && context.slices.enter()) {
+    if (this.waitingCount === 0 && this.#mayStart(work) && context.slices.enter()) {
       this.#start(work);
       return undefined;
     }
     this.#waiting ??= new Denque();
     this.#waiting.push(work);
-    if (this.#running === 0) context.slices.later(this);
+    if (this.running === 0) context.slices.later(this);
     return undefined;
   }
 
@@ -154,12 +155,12 @@ export class Activation extends WheelEntry implements TurnEntity {
   }
 
   get isQuiet(): boolean {
-    return this.#running === 0 && this.keeper?.isBusy !== true;
+    return this.running === 0 && this.keeper?.isBusy !== true;
   }
 
   stored(): void {
     if (this.#phase !== "closing") return this.resume();
-    if (this.#running !== 0) return;
+    if (this.running !== 0) return;
     if (this.keeper?.isBusy === true) this.keeper.flush();
     else this.#finish();
   }
@@ -167,7 +168,8 @@ export class Activation extends WheelEntry implements TurnEntity {
   discard(): void {
     this.#closing = "error";
     this.abort();
-    this.#closeIfDone();
+    if (this.#phase === "closing") this.stored();
+    else this.#closeIfDone();
   }
 
   freeze(): void {
@@ -194,7 +196,7 @@ export class Activation extends WheelEntry implements TurnEntity {
   override expire(): void {
     const { definition, context } = this.host;
     const { nowMs } = context.idleWheel;
-    const isIdle = this.#running === 0 && this.waitingCount === 0 && this.#phase === "live";
+    const isIdle = this.running === 0 && this.waitingCount === 0 && this.#phase === "live";
     const untilMs = (isIdle ? this.#usedMs : context.slices.nowMs) + definition.idleMs;
     const isFree = this.#luggage?.isEmpty(nowMs) !== false;
     if (isIdle && isFree && untilMs <= nowMs) this.passivate("idle");
@@ -202,10 +204,10 @@ export class Activation extends WheelEntry implements TurnEntity {
   }
 
   #mayStart(work: Work): boolean {
-    if (this.#phase !== "live" || this.#running < 0 || this.#isFrozen) return false;
-    if (this.keeper?.isStuck === true) return false;
+    if (this.#phase !== "live" || this.running < 0 || this.#isFrozen) return false;
+    if (this.keeper?.holdsUp(work.spec) === true) return false;
     if (this.#closing !== undefined && this.#closing !== "shutdown") return false;
-    return work.spec.kind === "query" || this.#running === 0;
+    return work.spec.kind === "query" || this.running === 0;
   }
 
   /** The caller has entered the slice. */
@@ -213,7 +215,7 @@ export class Activation extends WheelEntry implements TurnEntity {
     const { slices } = this.host.context;
     this.#usedMs = slices.nowMs;
     if (!work.begin(slices.nowMs)) return slices.leave();
-    this.#running = work.spec.kind === "query" ? this.#running + 1 : -1;
+    this.running = work.spec.kind === "query" ? this.running + 1 : -1;
     let result: unknown;
     let promise: PromiseLike<unknown> | undefined;
     try {
@@ -238,7 +240,8 @@ export class Activation extends WheelEntry implements TurnEntity {
     if (!work.oneWay && !slices.mayRelease()) {
       return slices.later({ resume: () => this.#end(work, error, value) });
     }
-    this.#running = work.spec.kind === "query" ? this.#running - 1 : 0;
+    this.running = work.spec.kind === "query" ? this.running - 1 : 0;
+    this.keeper?.took(work.spec, slices.nowMs - this.#usedMs);
     this.#usedMs = slices.nowMs;
     if (this.keeper !== undefined) this.keeper.ended(work, error, value);
     else if (error === undefined) answer(this, work, value);
@@ -248,7 +251,7 @@ export class Activation extends WheelEntry implements TurnEntity {
   }
 
   #closeIfDone(): void {
-    if (this.#phase !== "live" || this.#running !== 0) return;
+    if (this.#phase !== "live" || this.running !== 0) return;
     if (this.keeper?.isBusy === true && (this.#isFrozen || this.#closing !== undefined)) {
       return this.keeper.flush();
     }
@@ -259,16 +262,15 @@ export class Activation extends WheelEntry implements TurnEntity {
 
   #close(reason: PassivationReason): void {
     this.#phase = "closing";
-    const { definition, context } = this.host;
-    const { deactivated } = definition;
+    const { deactivated } = this.host.definition;
     if (deactivated === undefined || this.keeper?.isOver === true) return this.#finish();
-    this.#running = -1;
+    this.running = -1;
     const hook = (turn: TurnContext): unknown => deactivated(turn, reason);
     runHook(this, hook, (thrown) => {
-      this.#running = 0;
+      this.running = 0;
       // How it ended changes nothing.
       const fields = { entity: this.host.keyOf(this.id), reason, ...thrown };
-      if (thrown !== undefined) context.log.error(fields, "a deactivation hook failed");
+      if (thrown !== undefined) this.host.context.log.error(fields, "a deactivation hook failed");
       this.keeper?.touch();
       this.stored();
     });
@@ -276,7 +278,7 @@ export class Activation extends WheelEntry implements TurnEntity {
 
   #finish(): void {
     this.#phase = "closed";
-    this.#running = 0;
+    this.running = 0;
     this.host.context.idleWheel.remove(this);
     this.#luggage?.stop();
     // Messages that came while the hooks ran are for the entity, not for this activation.

@@ -27,6 +27,8 @@ export class Alarm {
   readonly #sleepers = new Map<string, Sleeper>();
   readonly #looking = new Set<number>();
   #isScanning = false;
+  /** The store could not be asked last time: the log knows. */
+  #isAway = false;
 
   constructor(router: Router) {
     this.#router = router;
@@ -84,10 +86,16 @@ export class Alarm {
     const failed = (error: unknown): void => {
       ended();
       if (context.refusal !== undefined) return;
-      context.log.warn({ error, shard: number }, "reminders cannot be looked for, tried again");
+      const text = "reminders cannot be looked for, tried again";
+      if (!this.#isAway) context.log.warn({ error, shard: number }, text);
+      this.#isAway = true;
       context.after(FAILED_MS, () => this.#look(number));
     };
-    this.#search(number).then(ended, failed);
+    const found = (): void => {
+      this.#isAway = false;
+      ended();
+    };
+    this.#search(number).then(found, failed);
   }
 
   async #search(number: number): Promise<void> {

@@ -63,9 +63,10 @@ export class DedupWindow {
       const error = new CatgaError("OUTCOME_UNKNOWN", details);
       return settle(work, { error });
     }
-    if (this.#answers.size >= DEDUP_ENTRIES_MAX || this.#chars >= DEDUP_CHARS_MAX) {
-      const details = { what: `keyed commands of "${host.keyOf(id)}"`, limit: DEDUP_ENTRIES_MAX };
-      return settle(work, { error: new CatgaError("OVERLOADED", details) });
+    const what = `keyed commands of "${host.keyOf(id)}"`;
+    if (this.#answers.size >= DEDUP_ENTRIES_MAX) return refuse(work, what, DEDUP_ENTRIES_MAX);
+    if (this.#chars >= DEDUP_CHARS_MAX) {
+      return refuse(work, `characters of answers to ${what}`, DEDUP_CHARS_MAX);
     }
     const keyed = new KeyedWork(work, (outcome) => {
       this.#running.delete(name);
@@ -75,8 +76,9 @@ export class DedupWindow {
     return keyed;
   }
 
-  /** What is kept, for the way to another node. */
-  answers(): KeptAnswer[] {
+  /** What is kept, to be stored or sent elsewhere. */
+  answers(nowMs: number): KeptAnswer[] {
+    this.isEmpty(nowMs);
     return [...this.#answers.values()];
   }
 
@@ -84,8 +86,9 @@ export class DedupWindow {
   keep({ name, untilMs, outcome }: KeptAnswer): void {
     const copy = "error" in outcome ? outcome : { value: copyPlain(outcome.value) };
     const chars = "error" in outcome ? outcome.error.message.length : charsMaxOfLastCopy();
+    // One that has moved is read from the store as well.
+    this.#chars += chars - (this.#answers.get(name)?.chars ?? 0);
     this.#answers.set(name, { name, untilMs, outcome: copy, chars });
-    this.#chars += chars;
   }
 }
 
@@ -93,7 +96,8 @@ export class DedupWindow {
 export class KeyedWork implements Work {
   readonly spec: MessageSpec;
   readonly message: unknown;
-  readonly oneWay: boolean;
+  /** Whoever comes later with the same key may want the answer. */
+  readonly oneWay: boolean = false;
   readonly deadlineMs: number;
   readonly dedup: undefined = undefined;
   readonly #settled: (outcome: Outcome | undefined) => void;
@@ -106,7 +110,6 @@ export class KeyedWork implements Work {
   constructor(work: Work, settled: (outcome: Outcome | undefined) => void) {
     this.spec = work.spec;
     this.message = work.message;
-    this.oneWay = work.oneWay;
     this.deadlineMs = work.deadlineMs;
     this.works = [work];
     this.#settled = settled;
@@ -145,6 +148,10 @@ export class KeyedWork implements Work {
     this.keep(outcome);
     for (const work of this.works) settle(work, outcome);
   }
+}
+
+function refuse(work: Work, what: string, limit: number): undefined {
+  return settle(work, { error: new CatgaError("OVERLOADED", { what, limit }) });
 }
 
 function settle(work: Work, outcome: Outcome): undefined {

@@ -4,6 +4,12 @@
  * since the last. With write-behind answers leave at once, and a write follows within
  * {@link WRITE_BEHIND_MS}.
  *
+ * What is written is the state between two turns: what half a turn did would come without the
+ * answer or the reminder that says it is done, and be done again after a crash. A write that is due
+ * while a turn waits for something is made when the turn has ended. So that nobody is kept waiting
+ * by that, a turn that is known to take long begins when what ended before it is on its way. Only a
+ * turn itself may ask for a write in its middle, of what it has done until then.
+ *
  * A write is a compare-and-set on the version that was loaded, under the fence of this ownership
  * (F1). A write that is refused ends the activation, and what it had not stored is gone (F3). One
  * whose outcome is unknown is asked about and written again until it is known; no command starts
@@ -12,20 +18,22 @@
 import { backoffMs } from "../base/backoff.ts";
 import { CatgaError, describeError } from "../base/errors.ts";
 import { RETRY, WRITE_BEHIND_MS } from "../base/limits.ts";
-import { copyPlain } from "../base/plain.ts";
 import type { StoredRecord, StoreKey } from "../ports/store.ts";
+import type { MessageSpec } from "./definition.ts";
 import { aheadMsOf, type Loaded, loadEntity } from "./loader.ts";
 import type { Luggage } from "./luggage.ts";
-import { answer } from "./outcome.ts";
+import { answer, outcomeOf } from "./outcome.ts";
 import type { Resident } from "./owned-shard.ts";
 import { encodeRecord } from "./record.ts";
 import type { StoreWriter } from "./store-writer.ts";
-import type { Outcome, Work } from "./work.ts";
+import type { Work } from "./work.ts";
 
 /** An entity that is kept. */
 export interface KeptEntity extends Resident {
   readonly state: unknown;
   readonly luggage: Luggage;
+  /** Queries that run, or -1 while a command or a hook does: the state may be half of its work. */
+  readonly running: number;
   /** A write is done: what waited for it goes on. */
   stored(): void;
   /** Ends without a word: what was not stored is gone. */
@@ -59,6 +67,12 @@ export class Keeper {
   readonly #isBehind: boolean;
   #isDirty = false;
   #isDeleting = false;
+  /** True as long as nothing is stored but a deletion; of who came from elsewhere nobody knows. */
+  #isGone = false;
+  /** The turn that runs has asked for what it did until now to be stored. */
+  #isAsked = false;
+  /** A write was due in the middle of a turn: it is made when that ends. */
+  #isLate = false;
   #attempt: Attempt | undefined;
   #held: Held[] = [];
   #cancelTimer: (() => void) | undefined;
@@ -84,19 +98,37 @@ export class Keeper {
   async load(): Promise<Loaded> {
     const loaded = await loadEntity(this.#entity, this.#writer, this.#key);
     this.version = loaded.stored;
+    this.#isGone = loaded.isGone;
     return loaded;
+  }
+
+  /** True when no message of `spec` may start before a write is done. */
+  holdsUp(spec: MessageSpec): boolean {
+    if (this.isStuck || spec.kind === "query" || !this.#isDirty) return this.isStuck;
+    const patienceMs = this.#isBehind ? WRITE_BEHIND_MS : 1;
+    if ((this.#writer.tookMs.get(spec) ?? 0) < patienceMs) return false;
+    this.flush();
+    return this.#isDirty;
+  }
+
+  /** How long the last turn took. */
+  took(spec: MessageSpec, tookMs: number): void {
+    this.#writer.tookMs.set(spec, tookMs);
   }
 
   /** A turn of `work` has ended: its caller is told when what it saw and did is stored. */
   ended(work: Work, error: CatgaError | undefined, value: unknown): void {
     const outcome = outcomeOf(error, value);
     work.keep?.(outcome);
-    if (work.spec.kind === "command") this.touch();
+    this.#isAsked = false;
+    const isCommand = work.spec.kind === "command";
+    if (isCommand && !this.isOver) this.#isDirty = true;
     const release = (): void => {
       if ("error" in outcome) work.fail(outcome.error);
       else answer(this.#entity, work, outcome.value);
     };
     this.hold(release, work);
+    if (isCommand) this.touch();
   }
 
   /** Calls `settle` when all that was done until now is stored; or `work` fails. */
@@ -111,6 +143,7 @@ export class Keeper {
   touch(): void {
     if (this.isOver) return;
     this.#isDirty = true;
+    if (this.#isLate) return this.flush();
     if (!this.#isBehind) return queueMicrotask(() => this.flush());
     this.#cancelTimer ??= this.#entity.host.context.after(WRITE_BEHIND_MS, () => this.flush());
   }
@@ -119,6 +152,7 @@ export class Keeper {
   save(): Promise<void> {
     if (this.isOver) return Promise.reject(this.#error ?? this.#unknown("save"));
     this.#isDirty = true;
+    this.#isAsked = true;
     return new Promise((resolve, reject) => {
       this.#held.push({ release: resolve, fail: reject });
       this.flush();
@@ -131,11 +165,14 @@ export class Keeper {
     return this.save();
   }
 
-  /** Writes what is not stored yet, now. */
+  /** Writes what is not stored yet: now, or when the turn that runs has ended. */
   flush(): void {
     this.#cancelTimer?.();
     this.#cancelTimer = undefined;
     if (this.isOver || this.#attempt !== undefined || !this.#isDirty) return;
+    this.#isLate = this.#entity.running < 0 && !this.#isAsked;
+    if (this.#isLate) return;
+    this.#isAsked = false;
     const covers = this.#held;
     this.#held = [];
     try {
@@ -146,7 +183,8 @@ export class Keeper {
       this.#write(this.#attempt);
     } catch (error) {
       this.#held = covers;
-      this.#end(error as CatgaError);
+      // Whoever looks whether a turn may start shall not find the activation gone.
+      queueMicrotask(() => this.#end(error as CatgaError));
     }
   }
 
@@ -166,8 +204,12 @@ export class Keeper {
   /** A write was not carried out, or an earlier try of it was. */
   #look(attempt: Attempt, current: StoredRecord | undefined, fence: string): void {
     const isOwn = current?.fence === fence && current.data === attempt.data;
-    if (isOwn) this.#done(attempt, current.version);
-    else this.#end();
+    if (isOwn) return this.#done(attempt, current.version);
+    if (current !== undefined || !this.#isGone) return this.#end();
+    // The store has forgotten the deletion that was loaded: there is nothing to be replaced.
+    this.#isGone = false;
+    this.version = 0;
+    this.#write(attempt);
   }
 
   /** Looks whether the write was carried out, and writes again if it was not. */
@@ -196,6 +238,7 @@ export class Keeper {
 
   #done({ covers, data }: Attempt, version: number): void {
     this.version = version;
+    this.#isGone = false;
     this.#attempt = undefined;
     this.isStuck = false;
     if (data === undefined) this.isOver = true;
@@ -237,7 +280,7 @@ export class Keeper {
   #encode(): string {
     const { host, state, luggage, id } = this.#entity;
     const entity = host.keyOf(id);
-    const answers = luggage.dedup.answers();
+    const answers = luggage.dedup.answers(host.context.wheel.nowMs);
     const { reminders } = luggage;
     const { version } = host.definition;
     let text: string;
@@ -251,15 +294,5 @@ export class Keeper {
     const bytes = text.length * 3 <= bytesMax ? 0 : new TextEncoder().encode(text).length;
     if (bytes <= bytesMax) return text;
     throw new CatgaError("STATE_TOO_LARGE", { entity, bytes, bytesMax });
-  }
-}
-
-/** How a turn ended; its value is copied now, for the next turn may change it. */
-function outcomeOf(error: CatgaError | undefined, value: unknown): Outcome {
-  if (error !== undefined) return { error };
-  try {
-    return { value: copyPlain(value) };
-  } catch {
-    return { value }; // Whoever answers finds the same, and says so.
   }
 }

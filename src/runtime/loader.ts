@@ -6,6 +6,7 @@
  * refused (F2). What cannot be read is refused and left as it is.
  */
 import { CatgaError, describeError } from "../base/errors.ts";
+import { isThenable } from "../base/thenable.ts";
 import type { StoreKey } from "../ports/store.ts";
 import type { Resident } from "./owned-shard.ts";
 import { firstMsOf, type KeptAnswer, type Reminder } from "./packet.ts";
@@ -19,6 +20,8 @@ export interface Loaded {
   readonly reminders: readonly Reminder[];
   /** The version of its record, 0 when there is none. */
   readonly stored: number;
+  /** True for the record of a deletion, which the store will forget. */
+  readonly isGone: boolean;
 }
 
 /** What the wall clock is ahead of the one of deadlines. */
@@ -40,7 +43,7 @@ export async function loadEntity(
     if (record !== undefined && record.fence > fence) {
       throw new CatgaError("UNAVAILABLE", { reason: "a later owner has stored the entity" });
     }
-    const kept = decode(entity, data);
+    const kept = { ...decode(entity, data), isGone: data === undefined };
     const since = shard.fence(shard.cleanSince);
     const isClean = record === undefined ? shard.cleanSince === 1 : record.fence >= since;
     if (isClean) return { ...kept, stored: version };
@@ -51,7 +54,7 @@ export async function loadEntity(
   }
 }
 
-function decode(entity: Resident, data: string | undefined): Omit<Loaded, "stored"> {
+function decode(entity: Resident, data: string | undefined): Omit<Loaded, "stored" | "isGone"> {
   const { host, id } = entity;
   const name = host.keyOf(id);
   const { version: ours, migrate, state } = host.definition;
@@ -61,8 +64,10 @@ function decode(entity: Resident, data: string | undefined): Omit<Loaded, "store
   }
   try {
     if (old === undefined) return { state: state(id), answers: [], reminders: [] };
-    const isOld = old.version < ours && migrate !== undefined;
-    return isOld ? { ...old, state: migrate(old.state, old.version) } : old;
+    if (old.version === ours || migrate === undefined) return old;
+    const migrated = migrate(old.state, old.version);
+    if (isThenable(migrated)) throw new TypeError("migrate has returned a promise");
+    return { ...old, state: migrated };
   } catch (error) {
     const details = { entity: name, ...describeError(error) };
     throw new CatgaError("ACTIVATION_FAILED", details, { cause: error });

@@ -132,7 +132,9 @@ export class Node implements AuthorityListener {
   }
 
   lost(error: Error): void {
-    this.context.log.error({ error }, "the authority is lost");
+    const { refusal, log } = this.context;
+    // A node that closes ends the connection itself.
+    if (refusal === undefined) log.error({ error }, "the authority is lost");
     this.#fence("generation");
   }
 

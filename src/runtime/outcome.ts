@@ -4,7 +4,7 @@ import { copyPlain } from "../base/plain.ts";
 import { replyError } from "./call.ts";
 import { Refused } from "./definition.ts";
 import type { Resident } from "./owned-shard.ts";
-import type { Work } from "./work.ts";
+import type { Outcome, Work } from "./work.ts";
 
 /** Answers `work` with a copy of `value`, or says why there is none. */
 export function answer({ host, id }: Resident, work: Work, value: unknown): void {
@@ -29,4 +29,14 @@ export function failureOf({ host, id }: Resident, work: Work, error: unknown): C
   };
   host.context.log.error({ ...details, error }, "a handler failed");
   return new CatgaError("HANDLER_FAILED", details);
+}
+
+/** How a turn ended; its value is copied now, for the next turn may change it. */
+export function outcomeOf(error: CatgaError | undefined, value: unknown): Outcome {
+  if (error !== undefined) return { error };
+  try {
+    return { value: copyPlain(value) };
+  } catch {
+    return { value }; // Whoever answers finds the same, and says so.
+  }
 }

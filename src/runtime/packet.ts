@@ -14,8 +14,9 @@
  * State may hold what devalue knows beside plain data: Map, Set, Date, bytes, bigint, cycles.
  */
 import type * as Devalue from "devalue";
+import { isDeeperThan } from "../base/depth.ts";
 import { CatgaError, describeError, isErrorCode } from "../base/errors.ts";
-import { STATE_CHARS_MAX, TRANSFER_CHARS_MAX } from "../base/limits.ts";
+import { STATE_CHARS_MAX, STATE_DEPTH_MAX, TRANSFER_CHARS_MAX } from "../base/limits.ts";
 import { hasShape, isWhole } from "../base/shape.ts";
 import type { Row } from "../protocol/note.ts";
 import type { Outcome, Work } from "./work.ts";
@@ -59,6 +60,8 @@ export interface Reminder {
 
 const REMINDER = { name: "string", dueMs: "number", everyMs: "number", message: "object" } as const;
 const ESCAPED = 6;
+/** An object in another one takes so many characters at least: `,[1]`. */
+const LEVEL_CHARS_MIN = 4;
 
 let codec: typeof Devalue | undefined;
 
@@ -97,14 +100,18 @@ export function rowsOf(packet: Packet, nowMs: number): Row[] | string {
 
 /** A state as text. @throws {Error} that says what cannot be written, and where. */
 export function encodeState(value: unknown): string {
+  let text: string;
   try {
-    return codec!.stringify(value);
+    text = codec!.stringify(value);
   } catch (error) {
     // Of user data: a function, an instance of a class, nested too deeply.
-    const { text } = describeError(error);
+    const { text: why } = describeError(error);
     const where = (error as { path?: string }).path ?? "its root";
-    throw new Error(`${text} at ${where}`, { cause: error });
+    throw new Error(`${why} at ${where}`, { cause: error });
   }
+  const mayBeDeep = text.length > STATE_DEPTH_MAX * LEVEL_CHARS_MIN;
+  if (!mayBeDeep || !isDeeperThan(STATE_DEPTH_MAX, value)) return text;
+  throw new Error(`it is nested deeper than ${STATE_DEPTH_MAX} levels`);
 }
 
 /** Puts rows together to messages that a frame can carry; the last one is marked. */

@@ -94,7 +94,7 @@ export class EntityHost implements ActivationHost {
     if (reason !== "moved") return { ...packet, state: undefined };
     const stored = keeper && ([keeper.version, version] as const);
     const { timers, dedup, reminders } = luggage;
-    const answers = dedup.answers();
+    const answers = dedup.answers(this.context.wheel.nowMs);
     return { ...packet, state: { value }, stored, timers: [...timers], answers, reminders };
   }
 

@@ -1,5 +1,6 @@
 /** Writes of this node to its store: those of one burst leave together. */
 import type { Store, StoreResult, StoreWrite } from "../ports/store.ts";
+import type { MessageSpec } from "./definition.ts";
 
 interface Pending {
   readonly write: StoreWrite;
@@ -10,6 +11,8 @@ interface Pending {
 /** See the file's header. */
 export class StoreWriter {
   readonly store: Store;
+  /** How long the last turn of each message took. */
+  readonly tookMs: Map<MessageSpec, number> = new Map();
   #pending: Pending[] = [];
 
   constructor(store: Store) {

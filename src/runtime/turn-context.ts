@@ -116,6 +116,10 @@ export class TurnContext {
   remind(name: string, when: When, message: { readonly type: string }): Promise<void> {
     const keeper = this.#keeper("remind");
     const { host, luggage } = this.#entity;
+    const copy = this.#copy(message);
+    if ((when.every === undefined) === (when.in === undefined)) {
+      throw new TypeError(`Cannot remind "${host.keyOf(this.id)}": write "in" or "every"`);
+    }
     const everyMs = when.every === undefined ? 0 : durationMs(when.every, "every");
     const leftMs = when.in === undefined ? everyMs : durationMs(when.in, "in");
     if (when.every !== undefined && everyMs < EVERY_MS_MIN) {
@@ -124,7 +128,7 @@ export class TurnContext {
       );
     }
     const dueMs = host.context.clock.wallMs() + leftMs;
-    luggage.remind({ name, dueMs, everyMs, message: this.#copy(message) });
+    luggage.remind({ name, dueMs, everyMs, message: copy });
     return keeper.save();
   }
 

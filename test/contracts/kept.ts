@@ -1,5 +1,6 @@
 /** What the contract of stores writes and reads: stores of one cluster, writes, their outcomes. */
 import { deepEqual, equal, ok } from "node:assert/strict";
+import type { Clock } from "../../src/base/clock.ts";
 import { type ErrorCode, isCatgaError } from "../../src/base/errors.ts";
 import type {
   Store,
@@ -17,6 +18,8 @@ export interface StoreSettings {
   readonly cluster?: string;
   /** @default 32 */
   readonly shardCount?: number;
+  /** @default that of the machine */
+  readonly clock?: Clock;
 }
 
 /** One store; closing it closes every port that was handed out, and removes what was kept. */

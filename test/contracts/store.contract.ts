@@ -4,6 +4,7 @@ import type { StoredRecord } from "../../src/ports/store.ts";
 import type { Check } from "./check.ts";
 import { closingChecks } from "./closing.ts";
 import { dueChecks } from "./due.ts";
+import { forgettingChecks } from "./forgetting.ts";
 import {
   everything,
   failedWith,
@@ -232,6 +233,7 @@ export const storeContract: readonly Check<StoreFixture>[] = [
   },
   ...raceChecks,
   ...dueChecks,
+  ...forgettingChecks,
   ...pageChecks,
   ...closingChecks,
 ];

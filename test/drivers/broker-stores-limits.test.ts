@@ -1,6 +1,6 @@
 /** Stores at a broker that is full, has what nobody can read, or keeps nothing. */
 import { afterEach, describe, expect, test } from "bun:test";
-import { jetstreamManager } from "@nats-io/jetstream";
+import { jetstream, jetstreamManager } from "@nats-io/jetstream";
 import { connect, type NatsConnection } from "@nats-io/transport-node";
 import { systemClock } from "../../src/base/clock.ts";
 import { isCatgaError } from "../../src/base/errors.ts";
@@ -14,6 +14,7 @@ import { brokersAreWanted } from "./broker-process.ts";
 import { connectPorts } from "./fixtures.ts";
 import { NatsServer } from "./nats-server.ts";
 import { RedisServer } from "./redis-server.ts";
+import { TestFolder } from "./sqlite-fixture.ts";
 import { openStore } from "./store-fixture.ts";
 import { reasonOf } from "./store-outage.ts";
 
@@ -32,11 +33,11 @@ async function open(driver: StoreDriver, context?: Partial<StoreContext>): Promi
   return store;
 }
 
-async function startNats(): Promise<{
+async function startNats(config?: string): Promise<{
   readonly server: NatsServer;
   readonly admin: NatsConnection;
 }> {
-  const server = await NatsServer.start();
+  const server = await NatsServer.start(config);
   ends.push(() => server.stop());
   const admin = await connect({ servers: server.url.slice("nats://".length) });
   ends.push(() => admin.close());
@@ -103,6 +104,41 @@ describe.if(brokersAreWanted())("a store at NATS", () => {
     });
   });
 
+  test("at a server that is full refuses, and goes on when there is room", async () => {
+    using folder = new TestFolder();
+    const limited = `jetstream { store_dir: "${folder.path}", max_file_store: 300KB }`;
+    const { server, admin } = await startNats(limited);
+    const { streams } = await jetstreamManager(admin);
+    await streams.add({ name: "other", subjects: ["other"] });
+    const filled = (): Promise<boolean> =>
+      jetstream(admin)
+        .publish("other", LARGE)
+        .then(
+          () => false,
+          () => true,
+        );
+    await overflows(await open(nats(server.url)), {
+      fill: () => waitUntil("no more can be stored", filled),
+      makeRoom: () => streams.purge("other"),
+    });
+  });
+
+  test("that cannot say who is due or deleted writes no record of it", async () => {
+    const { server, admin } = await startNats();
+    const { streams } = await jetstreamManager(admin);
+    const store = await open(nats(server.url));
+    const key = someKey(WHERE);
+    const version = await written(store, put(key, { dueMs: 9 }));
+    await written(store, put(someKey(WHERE), { data: undefined }));
+    for (const bucket of ["due", "gone"]) {
+      await streams.update(`KV_catga_limits_${bucket}`, { max_msgs: 1 });
+    }
+    for (const write of [{ dueMs: 8 }, { data: undefined }]) {
+      await reasonOf(store.write([put(key, { expected: version, ...write })]));
+    }
+    expect((await loaded(store, key))?.version).toBe(version);
+  });
+
   test("does not overwrite what nobody can read", async () => {
     const { server, admin } = await startNats();
     await meetsStranger(await open(nats(server.url)), async (id) => {
@@ -152,7 +188,8 @@ describe.if(brokersAreWanted())("a store at NATS", () => {
     const store = await open(nats(server.url));
     const [key, none] = [someKey(WHERE), someKey(WHERE)];
     const version = await written(store, put(key));
-    const said = [`5.${version - 1}.${key.id}`, `6.${version + 1}.${key.id}`, `7.1.${none.id}`];
+    const recent = version - 1;
+    const said = [`5.${recent}.${key.id}`, `6.${version + 1}.${key.id}`, `7.${recent}.${none.id}`];
     for (const each of said) admin.publish(`$KV.catga_limits_due.cart.0.3.${each}`);
     await admin.flush();
     const named = [

@@ -35,8 +35,8 @@ async function storeFixture(
   const driver = await make();
   const all: Store[] = [];
   return {
-    async open({ cluster = own, shardCount = 32 } = {}) {
-      const store = await openStore(driver, cluster, { shardCount });
+    async open({ cluster = own, shardCount = 32, clock = systemClock } = {}) {
+      const store = await openStore(driver, cluster, { shardCount, clock });
       all.push(store);
       return store;
     },

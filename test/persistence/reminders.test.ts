@@ -1,5 +1,6 @@
 /** Reminders, in simulated time: they outlive memory, nodes and clusters. */
 import { describe, expect, test } from "bun:test";
+import { silentLogger } from "../../src/base/logger.ts";
 import { command, defineEntity, query } from "../../src/index.ts";
 import { TestCluster } from "../../src/testing/index.ts";
 
@@ -98,7 +99,7 @@ describe("a reminder", () => {
     await cluster.run(forget);
     await cluster.advance("5h");
     expect(await rung(cluster, "c")).toHaveLength(5);
-  });
+  }, 60_000);
 
   test("comes once when it finds its entity about to leave memory", async () => {
     await using cluster = await start();
@@ -138,8 +139,11 @@ describe("a reminder", () => {
     for (const id of ids) expect(await rung(cluster, id)).toEqual([id]);
   });
 
-  test("is looked for again soon where the store could not be asked", async () => {
-    await using cluster = await start(2, { heartbeat: "normal" });
+  test("is looked for again soon where the store could not be asked, said once", async () => {
+    const said: string[] = [];
+    const warn = (_: object, text: string) => void said.push(text);
+    const log = { ...silentLogger, warn };
+    await using cluster = await start(2, { heartbeat: "normal", log });
     await cluster.advance("1s");
     const ids = Array.from({ length: 20 }, (_, n) => `t-${n}`);
     for (const id of ids) await set(cluster, id, { name: "rings", in: "20s" });
@@ -151,6 +155,7 @@ describe("a reminder", () => {
     cluster.heal();
     await cluster.advance("10s");
     for (const id of ids) expect(cluster.stored(Clock, id)?.dueMs).toBeUndefined();
+    expect(said.filter((text) => text.startsWith("reminders"))).toHaveLength(1);
   });
 
   test("moves with its entity, and comes once while nodes come and go", async () => {

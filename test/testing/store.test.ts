@@ -9,11 +9,11 @@ import { casesOf } from "../contracts/check.ts";
 import { put, someKey, type StoreFixture } from "../contracts/kept.ts";
 import { storeContract } from "../contracts/store.contract.ts";
 
-/** A simulation keeps one cluster, which has one number of shards. */
-const IS_ABOUT_CLUSTERS = /clusters of different names|shardCount/;
+/** A simulation keeps one cluster, which has one number of shards and one time for all. */
+const IS_OF_OTHERS = /clusters of different names|shardCount|forgotten/;
 
 for (const { name, run } of casesOf("simulated store", storeContract, runningStore)) {
-  if (!IS_ABOUT_CLUSTERS.test(name)) test(name, run, 30_000);
+  if (!IS_OF_OTHERS.test(name)) test(name, run, 30_000);
 }
 
 /** A store whose time goes by itself while the fixture is open. */

@@ -36,12 +36,12 @@ const MAY_TOUCH_THE_WORLD = new Set([
 const CORE = ["base", "protocol", "ports", "ownership", "runtime", "api"];
 const BUDGETS: readonly (readonly [string, number, readonly string[]])[] = [
   // 5,000 is the aim, and was kept until entities moved with their shards: see CONTRIBUTING.md.
-  ["the core", 6_631, [...CORE, "drivers/memory", "drivers/embedded", "drivers/tcp"]],
+  ["the core", 6_709, [...CORE, "drivers/memory", "drivers/embedded", "drivers/tcp"]],
   ["drivers/fixed", 600, ["drivers/fixed"]],
-  ["drivers/broker", 163, ["drivers/broker"]],
-  ["drivers/nats", 1_310, ["drivers/nats"]],
-  ["drivers/redis", 803, ["drivers/redis"]],
-  ["drivers/sqlite", 490, ["drivers/sqlite"]],
+  ["drivers/broker", 166, ["drivers/broker"]],
+  ["drivers/nats", 1_442, ["drivers/nats"]],
+  ["drivers/redis", 804, ["drivers/redis"]],
+  ["drivers/sqlite", 560, ["drivers/sqlite"]],
   ["http", 1_300, ["http"]],
   ["client", 350, ["client"]],
 ];

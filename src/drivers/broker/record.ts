@@ -109,6 +109,11 @@ export function recordOf(text: string, entity: string): BrokerRecord {
   };
 }
 
+/** When a version was written, by the clock of who wrote it. */
+export function writtenMs({ version }: Pick<StoredRecord, "version">): number {
+  return version / VERSIONS_PER_MS;
+}
+
 /** Why a write is given up that {@link resultOf} says nothing of. */
 export const IN_DOUBT = "it did not confirm a write in time, and has a later one now";
 

@@ -9,7 +9,7 @@ import { KNOWN_IDS_MAX } from "../../base/limits.ts";
 import type { StoredEntity, StoreKey, StorePage, StoreWrite } from "../../ports/store.ts";
 import { entityKey } from "../../protocol/ids.ts";
 import type { Gate } from "../broker/asking.ts";
-import { type BrokerRecord, recordOf } from "../broker/record.ts";
+import { type BrokerRecord, recordOf, writtenMs } from "../broker/record.ts";
 import { isWrongSequence } from "./stream.ts";
 import { textOf, token } from "./subject.ts";
 
@@ -45,6 +45,11 @@ interface Found {
   readonly entity: StoredEntity;
 }
 
+interface Last {
+  readonly record: BrokerRecord;
+  readonly seq: number;
+}
+
 type Key = Pick<StoreKey, "entity" | "id">;
 
 /** Records of a page, and how many are asked for at the same time. */
@@ -78,21 +83,28 @@ export class Messages {
 
   /** What is kept of an entity. */
   async read(key: Key): Promise<(BrokerRecord & Known) | undefined> {
-    const life = this.#live();
     const subject = this.#subject(key);
-    const query = { last_by_subj: subject };
-    const { reading, manager } = this.#parts;
-    const message = await reading.pass(() => manager.streams.getMessage(this.#stream, query));
-    if (message === null) {
+    const found = await this.#last(key);
+    if (found === undefined) {
       this.#known.delete(subject);
       return undefined;
     }
-    const record = recordOf(message.string(), entityKey(key.entity, key.id));
+    const { record, seq: sequence } = found;
     const { version, fence, dueMs, dueVersion } = record;
-    const { seq: sequence } = message;
-    if (life !== this.#live()) throw new Error("the connection was lost meanwhile");
     this.#remember(subject, { sequence, version, fence, dueMs, dueVersion });
     return { ...record, sequence };
+  }
+
+  /**
+   * Removes the record of an entity that was deleted by `untilMs`, by its number: one that was
+   * written meanwhile stays. False for a deletion that is younger.
+   */
+  async forget(key: Key, untilMs: number): Promise<boolean> {
+    const found = await this.#last(key);
+    if (found === undefined || found.record.data !== undefined) return true;
+    if (writtenMs(found.record) > untilMs) return false;
+    const { reading, manager } = this.#parts;
+    return reading.pass(() => manager.streams.deleteMessage(this.#stream, found.seq, false));
   }
 
   /** Resolves to false when something else stands there than is to be replaced. */
@@ -133,6 +145,18 @@ export class Messages {
       }
     }
     return { found: [...found.values()], next: `${last}` };
+  }
+
+  /** The message with what is kept of an entity. */
+  async #last(key: Key): Promise<Last | undefined> {
+    const life = this.#live();
+    const query = { last_by_subj: this.#subject(key) };
+    const { reading, manager } = this.#parts;
+    const message = await reading.pass(() => manager.streams.getMessage(this.#stream, query));
+    if (message === null) return undefined;
+    const record = recordOf(message.string(), entityKey(key.entity, key.id));
+    if (life !== this.#live()) throw new Error("the connection was lost meanwhile");
+    return { record, seq: message.seq };
   }
 
   /** The first record at `sequence` or after it. */

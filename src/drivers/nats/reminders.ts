@@ -3,13 +3,15 @@
  * `<type>.<group>.<shard>.<time>.<version>.<id>`, written before the record and removed after the
  * record that replaces it. So it may name too many, after somebody died or was refused in between.
  * Whoever is named loads the record anyway; so only what is named again, or with several times, is
- * compared with its record, and removed if no record can make it right any more.
+ * compared with its record, and removed if no record can make it right any more. What is left over
+ * so ends when its entity says another time, or at its own, which is 400 days away at most.
  */
 import type { JetStreamClient, JetStreamManager } from "@nats-io/jetstream";
 import type { Clock } from "../../base/clock.ts";
+import { DELETED_MS } from "../../base/limits.ts";
 import type { DueEntity, StoreKey } from "../../ports/store.ts";
 import type { Gate } from "../broker/asking.ts";
-import type { BrokerRecord, Plan } from "../broker/record.ts";
+import { type BrokerRecord, type Plan, writtenMs } from "../broker/record.ts";
 import { textOf, token } from "./subject.ts";
 
 /** What the broker is asked with. */
@@ -77,16 +79,22 @@ export class Reminders {
   /** See `Store.due`; `read` finds the record of an id. */
   async due(where: Place, { untilMs, limit }: DueRange, read: Read): Promise<DueEntity[]> {
     const prefix = `${this.#prefixOf(where)}${where.shard}.`;
-    const entries = (await this.#list(where))
-      .filter(({ subject, dueMs }) => subject.startsWith(prefix) && dueMs <= untilMs)
+    const all = (await this.#list(where))
+      .filter(({ subject }) => subject.startsWith(prefix))
       .sort((one, other) => one.dueMs - other.dueMs);
     const first = new Map<string, string>();
-    for (const { id, subject } of entries) {
+    const several = new Set<string>();
+    for (const { id, subject } of all) {
       const other = first.get(id);
       // Of several times one is right at most.
-      if (other !== undefined) this.#named.add(other).add(subject);
-      else first.set(id, subject);
+      if (other === undefined) {
+        first.set(id, subject);
+      } else {
+        several.add(id);
+        this.#named.add(other).add(subject);
+      }
     }
+    const entries = all.filter(({ id, dueMs }) => dueMs <= untilMs || several.has(id));
     const due = new Map<string, DueEntity>();
     for (let at = 0; at < entries.length && due.size < limit; at += COMPARED) {
       const part = entries.slice(at, at + COMPARED);
@@ -95,7 +103,8 @@ export class Reminders {
       // Somebody else may have removed it meanwhile; what is left is looked at again.
       await Promise.allSettled(wrong.map(({ subject }) => this.#drop(subject)));
       for (const { id, dueMs } of part.filter((_, i) => found[i])) {
-        if (!due.has(id) && due.size < limit) due.set(id, { id, dueMs });
+        const isDue = dueMs <= untilMs && due.size < limit;
+        if (isDue && !due.has(id)) due.set(id, { id, dueMs });
       }
     }
     return [...due.values()];
@@ -111,7 +120,9 @@ export class Reminders {
     try {
       const record = await read(id);
       const isSaid = record?.dueMs === dueMs && record.dueVersion === version;
-      return isSaid || (record?.version ?? 0) < version;
+      // Where a deletion is forgotten there is no version to compare with; nobody writes so late.
+      const isRecent = writtenMs({ version }) > this.#parts.clock.wallMs() - DELETED_MS;
+      return isSaid || (isRecent && (record?.version ?? 0) < version);
     } catch (error) {
       // One that cannot be read fails by itself, and does not keep others from their reminders.
       if (error instanceof SyntaxError) return true;

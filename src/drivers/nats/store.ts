@@ -1,6 +1,7 @@
 /**
- * The store at the broker: a bucket with the records of entities (`messages.ts`), and another one
- * of who is due (`reminders.ts`), which is written first, so that nobody is left out.
+ * The store at the broker: a bucket with the records of entities (`messages.ts`), another one of
+ * who is due (`reminders.ts`), and one of who was deleted (`deletions.ts`). The latter two are
+ * written first, so that nobody is left out.
  *
  * - **Compare-and-set** is a publication that the broker takes only after the message that has the
  *   expected version. Which one that is, and under which fence it was written, this node knows
@@ -8,9 +9,13 @@
  *   meanwhile writes another message; so the broker need not compare fences.
  * - **Unknown outcomes** are asked for again under the same operation, which the broker recognises,
  *   or the record shows.
+ * - **What is kept** is bounded. Records: one for each entity; of deleted ones for their time,
+ *   whatever types there are now. Deletions: one for each entity, as long. Reminders, and what this
+ *   node remembers: see those files.
  */
 import { jetstream, type JetStreamManager } from "@nats-io/jetstream";
 import { CatgaError, describeError, isCatgaError } from "../../base/errors.ts";
+import { FORGET_EVERY_MS } from "../../base/limits.ts";
 import type { Random } from "../../base/random.ts";
 import type {
   DueEntity,
@@ -24,8 +29,10 @@ import type {
 import { Asking, Gate, transferMsOf } from "../broker/asking.ts";
 import * as records from "../broker/record.ts";
 import { type Connection, watch } from "./connection.ts";
+import { Deletions, type Remove } from "./deletions.ts";
 import { type Known, Messages } from "./messages.ts";
 import { Reminders } from "./reminders.ts";
+import { Room } from "./room.ts";
 import {
   checkStream,
   essentialsOf,
@@ -74,6 +81,9 @@ export class NatsStore implements Store {
   readonly #asking: Asking;
   readonly #messages: Messages;
   readonly #reminders: Reminders;
+  readonly #deletions: Deletions;
+  readonly #room: Room;
+  #forgetAtMs = 0;
   readonly #underWay = new Set<(error: Error) => void>();
   #isUp = true;
 
@@ -88,6 +98,8 @@ export class NatsStore implements Store {
     const asked = { jetstream: js, manager, clock, reading, writing };
     this.#messages = new Messages(parts.buckets.records, { ...asked, life: () => this.#life() });
     this.#reminders = new Reminders(parts.buckets.reminders, asked);
+    this.#room = new Room(manager, clock);
+    this.#deletions = new Deletions(parts.buckets.deletions, asked);
     const cut = (): void => {
       this.#isUp = false;
       for (const fail of this.#underWay) fail(new Error("the connection was lost"));
@@ -105,8 +117,7 @@ export class NatsStore implements Store {
     const { client, address, isOwn } = connection;
     try {
       const manager = await jetstream(client, { timeout: ANSWER_MS }).jetstreamManager(false);
-      await openBucket(manager, buckets.records, parts);
-      await openBucket(manager, buckets.reminders, parts);
+      for (const bucket of Object.values(buckets)) await openBucket(manager, bucket, parts);
       await checkShards(manager, parts);
       return new NatsStore(parts, manager);
     } catch (error) {
@@ -137,6 +148,11 @@ export class NatsStore implements Store {
   }
 
   due(where: Omit<StoreKey, "id">, untilMs: number, limit: number): Promise<DueEntity[]> {
+    const nowMs = this.#parts.connection.clock.nowMs();
+    if (nowMs >= this.#forgetAtMs) {
+      this.#forgetAtMs = nowMs + FORGET_EVERY_MS;
+      this.#asking.beside(this.#forget());
+    }
     const read = (id: string): Promise<records.BrokerRecord | undefined> =>
       this.#messages.read({ ...where, id });
     return this.#ask(() => this.#reminders.due(where, { untilMs, limit }, read));
@@ -154,6 +170,9 @@ export class NatsStore implements Store {
 
   async #write(batch: records.Batch): Promise<StoreResult[]> {
     const { plans, wasSent } = batch;
+    if (await this.#room.isFull()) {
+      throw this.#asking.unavailable(new Error("its account is nearly full"));
+    }
     const life = this.#life();
     const places = await Promise.all(plans.map((plan) => this.#placeOf(plan, wasSent)));
     const isNews = plans.map(({ write: { dueMs } }, i) => {
@@ -161,7 +180,9 @@ export class NatsStore implements Store {
       return "known" in place && dueMs !== undefined && dueMs !== place.known.dueMs;
     });
     const news = plans.filter((_, i) => isNews[i]);
-    await Promise.all(news.map((plan) => this.#reminders.set(plan)));
+    const ends = plans.filter(({ write }, i) => "known" in places[i]! && write.data === undefined);
+    const sayings = news.map((plan) => this.#reminders.set(plan));
+    await Promise.all([...sayings, ...ends.map(({ write }) => this.#deletions.add(write))]);
     if (life !== this.#life()) throw new Error("the connection was lost meanwhile");
     const bytes = plans.reduce((sum, { write }) => sum + (write.data?.length ?? 0), 0);
     const attempt = { wasSent, timeoutMs: ANSWER_MS + transferMsOf(bytes) };
@@ -209,6 +230,14 @@ export class NatsStore implements Store {
     const result = records.resultOf(plan, found, wasSent);
     if (result === undefined) throw this.#asking.unavailable(new Error(records.IN_DOUBT));
     return result;
+  }
+
+  /** Forgets all deletions whose time is over, a few at a time. */
+  async #forget(): Promise<void> {
+    const remove: Remove = (key, untilMs) => this.#messages.forget(key, untilMs);
+    const step = (from: number): Promise<number | undefined> =>
+      this.#ask(() => this.#deletions.forget(from, remove));
+    for (let from: number | undefined = 1; from !== undefined;) from = await step(from);
   }
 
   /** Which connection there is. */

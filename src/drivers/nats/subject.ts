@@ -30,9 +30,9 @@ export function namesOf(prefix: string, cluster: string): Names {
 export function storeBucketsOf(
   prefix: string,
   cluster: string,
-): { readonly records: string; readonly reminders: string } {
+): { readonly records: string; readonly reminders: string; readonly deletions: string } {
   const base = `${prefix}_${token(cluster)}`;
-  return { records: `${base}_store`, reminders: `${base}_due` };
+  return { records: `${base}_store`, reminders: `${base}_due`, deletions: `${base}_gone` };
 }
 
 /** `text` as one token: letters, digits and `-` as they are, all else by its code unit. */

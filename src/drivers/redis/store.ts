@@ -13,6 +13,7 @@
  * as its `appendfsync` says.
  */
 import { CatgaError } from "../../base/errors.ts";
+import { DELETED_MS } from "../../base/limits.ts";
 import type {
   DueEntity,
   Store,
@@ -42,8 +43,6 @@ const BYTES_MAX = 8 * 1_048_576;
 const ANSWER_MS = 1_500;
 /** Entities of a page, roughly. */
 const PAGE_COUNT = 64;
-/** A deleted entity has a version and a fence for so long. */
-const GONE_MS = 7 * 86_400_000;
 /** No entity has this field: it has no slash. */
 const SHARDS = "shards";
 /** The server cannot do it now, or is not what it was: look again whom we talk to. */
@@ -52,14 +51,16 @@ const ANOTHER = /^(?:READONLY|NOPERM|WRONGTYPE)/;
 const LATER = /^(?:LOADING|BUSY|TRYAGAIN|MASTERDOWN|CLUSTERDOWN)/;
 
 /**
- * KEYS: store, gone, and for each write the reminders of its type and shard. ARGV: the time until
- * which deletions are forgotten, the time; then of each write field, expected version, fence, due,
+ * More is forgotten than the writes may delete, so deletions never pile up. KEYS: store, gone, and
+ * for each write the reminders of its type and shard. ARGV: the time until which deletions are
+ * forgotten, the time; then of each write field, expected version, fence, due,
  * record, and `-` when it deletes. The reply: of each a version, or `-` and the
  * record that stands there.
  */
 const WRITE: string = `
 local store, gone = KEYS[1], KEYS[2]
-for _, field in ipairs(redis.call('ZRANGEBYSCORE', gone, '-inf', ARGV[1], 'LIMIT', 0, 16)) do
+local old = redis.call('ZRANGEBYSCORE', gone, '-inf', ARGV[1], 'LIMIT', 0, 16 + #KEYS)
+for _, field in ipairs(old) do
   redis.call('ZREM', gone, field)
   redis.call('HDEL', store, field)
 end
@@ -183,7 +184,7 @@ export class RedisStore implements Store {
     const { plans, wasSent } = batch;
     const keys = [this.#key("store"), this.#key("gone")];
     const nowMs = Math.floor(this.#parts.clock.wallMs());
-    const args: (string | number)[] = [nowMs - GONE_MS, nowMs];
+    const args: (string | number)[] = [nowMs - DELETED_MS, nowMs];
     for (const plan of plans) {
       const { entity, id, expected, fence, data, dueMs = "" } = plan.write;
       keys.push(this.#dueKey(plan.write));

@@ -4,13 +4,16 @@
  * {@link isLocked} says so.
  *
  * A row is an entity. Data is kept as bytes, for texts with U+0000 do not come back whole on every
- * runtime. The number of a cluster is part of every key, so clusters may share a file.
+ * runtime. The number of a cluster is part of every key, so clusters may share a file. Of a deleted
+ * entity `due` says when it is forgotten; of one that an older catga has deleted it says nothing
+ * until it is seen. What is forgotten makes room for others, the file does not shrink.
  */
 import { Buffer } from "node:buffer";
 import { chmodSync, mkdirSync, statSync } from "node:fs";
 import { dirname } from "node:path";
 import { DatabaseSync, type SQLOutputValue, type StatementSync } from "node:sqlite";
 import { CatgaError } from "../../base/errors.ts";
+import { DELETED_MS } from "../../base/limits.ts";
 import type {
   DueEntity,
   StoredEntity,
@@ -30,6 +33,8 @@ const LOG_BYTES_MAX = 4_194_304;
 /** A page of an export: large enough to be quick, small enough for two threads' memory. */
 const PAGE_ENTITIES_MAX = 500;
 const PAGE_BYTES_MAX = 4_194_304;
+/** Entities that are forgotten in one step: nobody else writes for some milliseconds. */
+const FORGOTTEN_MAX = 500;
 
 // Times are REAL, for a whole number beyond 2^53 could not be read again.
 const TABLES = `
@@ -43,12 +48,16 @@ const TABLES = `
   );
   CREATE INDEX IF NOT EXISTS entities_due ON entities (cluster, entity, shard, due)
     WHERE due IS NOT NULL;
+  CREATE INDEX IF NOT EXISTS entities_gone ON entities (due) WHERE data IS NULL;
   PRAGMA application_id = ${APPLICATION_ID};
   PRAGMA user_version = ${SCHEMA_VERSION};
 `;
 
 type Statements = Readonly<
-  Record<"load" | "insert" | "update" | "due" | "next" | "takeOver", StatementSync>
+  Record<
+    "load" | "insert" | "update" | "due" | "next" | "date" | "forget" | "takeOver",
+    StatementSync
+  >
 >;
 type Row = Record<string, SQLOutputValue>;
 
@@ -106,15 +115,26 @@ export class Database {
   }
 
   /** One compare-and-set. */
-  write(write: StoreWrite): StoreResult {
-    const { entity, id, shard, expected, fence, dueMs = null } = write;
+  write(write: StoreWrite, nowMs: number): StoreResult {
+    const { entity, id, shard, expected, fence } = write;
     const data = write.data === undefined ? null : Buffer.from(write.data);
+    const dueMs = data === null ? nowMs + DELETED_MS : (write.dueMs ?? null);
     const { changes } =
       expected === 0
         ? this.#sql.insert.run(entity, id, shard, fence, data, dueMs)
         : this.#sql.update.run(shard, fence, data, dueMs, entity, id, expected, fence);
     if (changes === 1) return { ok: true, version: expected + 1 };
     return { ok: false, current: this.#find(write) };
+  }
+
+  /** Forgets some of the deletions whose time is over; true when there may be more. */
+  forget(nowMs: number): boolean {
+    const counts = this.transaction(() => [
+      this.#sql.date.run(nowMs + DELETED_MS).changes,
+      this.#sql.forget.run(nowMs).changes,
+    ]);
+    this.tidyLog();
+    return counts.includes(FORGOTTEN_MAX);
   }
 
   /**
@@ -166,8 +186,9 @@ export class Database {
       const row = this.#sql.next.get(entity, id);
       if (row === undefined) return { found, next: undefined };
       [entity, id] = [String(row["entity"]), String(row["id"])];
-      const dueMs = row["due"] === null ? undefined : Number(row["due"]);
       const record = recordIn(row);
+      const isDue = row["due"] !== null && record.data !== undefined;
+      const dueMs = isDue ? Number(row["due"]) : undefined;
       found.push({ entity, id, shard: Number(row["shard"]), ...record, dueMs });
       bytes += record.data?.length ?? 0;
     }
@@ -239,15 +260,23 @@ function statementsOn(db: DatabaseSync, cluster: number): Statements {
        WHERE ${where} AND id = ? AND version = ? AND fence <= ?`,
     ),
     due: db.prepare(
-      `SELECT id, due FROM entities WHERE ${where} AND shard = ? AND due <= ?
+      `SELECT id, due FROM entities WHERE ${where} AND shard = ? AND due <= ? AND data IS NOT NULL
        ORDER BY due LIMIT ?`,
     ),
     next: db.prepare(
       `SELECT * FROM entities WHERE cluster = ${cluster} AND (entity, id) > (?, ?)
        ORDER BY entity, id LIMIT 1`,
     ),
+    date: db.prepare(`UPDATE entities SET due = ? WHERE ${someGone("due IS NULL")}`),
+    forget: db.prepare(`DELETE FROM entities WHERE ${someGone("due <= ?")}`),
     takeOver: db.prepare("PRAGMA wal_checkpoint(RESTART)"),
   };
+}
+
+/** Of all clusters in the file, for those that are gone as well. */
+function someGone(which: string): string {
+  const rows = `SELECT rowid FROM entities WHERE data IS NULL AND ${which}`;
+  return `rowid IN (${rows} LIMIT ${FORGOTTEN_MAX})`;
 }
 
 function recordIn({ version, fence, data }: Row): StoredRecord {

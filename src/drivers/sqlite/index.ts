@@ -28,6 +28,9 @@ export interface SqliteOptions {
 
 const OPTIONS: readonly string[] = ["file", "synchronous"] satisfies (keyof SqliteOptions)[];
 
+/** What SQLite takes for something else than a path. */
+const NO_PATH = /^(?:|:memory:|file:.*)$/;
+
 /** The first ones with `node:sqlite`, on Node.js without a flag. */
 const MINIMA = {
   node: ["Node.js", 22, 13],
@@ -45,7 +48,8 @@ export function sqlite(options: SqliteOptions = {}): StoreDriver {
   const extra = Object.keys(options).find((option) => !OPTIONS.includes(option));
   if (extra !== undefined) throw new TypeError(`Cannot use SQLite: no option "${extra}"`);
   const { file, synchronous = "full" } = options;
-  if (file === "" || file === ":memory:" || file?.startsWith("file:")) {
+  const isPath = file === undefined || (typeof file === "string" && !NO_PATH.test(file));
+  if (!isPath) {
     throw new TypeError(`Cannot use file ${JSON.stringify(file)}: write a path`);
   }
   if (!["full", "normal"].includes(synchronous)) {
@@ -54,11 +58,11 @@ export function sqlite(options: SqliteOptions = {}): StoreDriver {
   }
   return {
     name: "sqlite",
-    async open({ cluster, shardCount }) {
+    async open({ cluster, shardCount, clock }) {
       checkRuntime(runtimeOf());
       const { ThreadStore } = await import("./store.ts");
       const path = resolve(file ?? defaultFile(cluster));
-      return ThreadStore.open({ file: path, cluster, shardCount, synchronous });
+      return ThreadStore.open({ file: path, cluster, shardCount, synchronous }, clock);
     },
   };
 }

@@ -27,10 +27,11 @@ export type Question =
     }
   | { readonly kind: "page"; readonly after: string | undefined };
 
-/** What the thread is to do. */
+/** What the thread is to do; `nowMs` is the node's time of day, for the thread has none. */
 export type Work =
   | Question
-  | { readonly kind: "write"; readonly writes: readonly StoreWrite[] }
+  | { readonly kind: "write"; readonly writes: readonly StoreWrite[]; readonly nowMs: number }
+  | { readonly kind: "forget"; readonly nowMs: number }
   | { readonly kind: "close" };
 
 /** A numbered {@link Work}. */

@@ -2,7 +2,9 @@
 import { Buffer } from "node:buffer";
 import { URL } from "node:url";
 import { Worker } from "node:worker_threads";
+import type { Clock } from "../../base/clock.ts";
 import { CatgaError, type ErrorDetails } from "../../base/errors.ts";
+import { FORGET_EVERY_MS } from "../../base/limits.ts";
 import { runtimeOf } from "../../base/runtime.ts";
 import type { Store, StoreKey, StorePage, StoreWrite } from "../../ports/store.ts";
 import type { DueEntity, StoredRecord, StoreResult } from "../../ports/store.ts";
@@ -20,6 +22,9 @@ interface Waiting {
 /** See the file's header. */
 export class ThreadStore implements Store {
   readonly bytesMax: number = BYTES_MAX;
+  readonly #clock: Clock;
+  /** In errors. */
+  readonly #name: string;
   readonly #thread: Worker;
   readonly #waiting = new Map<number, Waiting>();
   #outbox: Order[] = [];
@@ -28,8 +33,11 @@ export class ThreadStore implements Store {
   /** Why nothing is taken any more. */
   #over: string | undefined;
   #closing: Promise<void> | undefined;
+  #forgetAtMs = 0;
 
-  private constructor(place: Place) {
+  private constructor(place: Place, clock: Clock) {
+    this.#clock = clock;
+    this.#name = `SQLite at ${place.file}`;
     this.#thread = new Worker(scriptOf(import.meta.url), {
       workerData: place,
       // Node.js 22 would say on the screen that its SQLite is new; others know no such flag.
@@ -47,8 +55,8 @@ export class ThreadStore implements Store {
    *
    * @throws {CatgaError} SETTINGS_DIFFER, STORE_UNAVAILABLE
    */
-  static async open(place: Place): Promise<Store> {
-    const store = new ThreadStore(place);
+  static async open(place: Place, clock: Clock): Promise<Store> {
+    const store = new ThreadStore(place, clock);
     try {
       await new Promise((resolve, reject) => store.#waiting.set(0, { resolve, reject }));
       return store;
@@ -64,10 +72,15 @@ export class ThreadStore implements Store {
 
   async write(writes: readonly StoreWrite[]): Promise<StoreResult[]> {
     checkSizes(writes);
-    return this.#ask({ kind: "write", writes });
+    return this.#ask({ kind: "write", writes, nowMs: this.#clock.wallMs() });
   }
 
   due(where: Omit<StoreKey, "id">, untilMs: number, limit: number): Promise<DueEntity[]> {
+    const nowMs = this.#clock.nowMs();
+    if (nowMs >= this.#forgetAtMs) {
+      this.#forgetAtMs = nowMs + FORGET_EVERY_MS;
+      this.#forget();
+    }
     return this.#ask({ kind: "due", where, untilMs, limit });
   }
 
@@ -78,6 +91,14 @@ export class ThreadStore implements Store {
   close(): Promise<void> {
     this.#closing ??= this.#close();
     return this.#closing;
+  }
+
+  /** Forgets deletions whose time is over, step by step; what fails is left for the next time. */
+  #forget(): void {
+    this.#ask<boolean>({ kind: "forget", nowMs: this.#clock.wallMs() }).then(
+      (isMore) => isMore && this.#forget(),
+      () => {},
+    );
   }
 
   async #close(): Promise<void> {
@@ -92,7 +113,7 @@ export class ThreadStore implements Store {
 
   /** What is asked for in one burst goes to the thread as one message. */
   #ask<T>(work: Work): Promise<T> {
-    if (this.#over !== undefined) return Promise.reject(unavailable(this.#over));
+    if (this.#over !== undefined) return Promise.reject(this.#unavailable(this.#over));
     if (this.#outbox.length === 0) queueMicrotask(() => this.#send());
     const number = ++this.#number;
     this.#outbox.push({ number, work });
@@ -109,13 +130,22 @@ export class ThreadStore implements Store {
     const waiting = this.#waiting.get(answer.number);
     this.#waiting.delete(answer.number);
     if ("value" in answer) waiting?.resolve(answer.value as never);
-    else waiting?.reject(errorOf(answer));
+    else waiting?.reject(this.#errorOf(answer));
   }
 
   #end(reason: string): void {
     this.#over ??= reason;
-    for (const waiting of this.#waiting.values()) waiting.reject(unavailable(reason));
+    for (const waiting of this.#waiting.values()) waiting.reject(this.#unavailable(reason));
     this.#waiting.clear();
+  }
+
+  #errorOf(answer: Exclude<Answer, { readonly value: unknown }>): CatgaError {
+    if ("reason" in answer) return this.#unavailable(answer.reason);
+    return new CatgaError(answer.code, answer.details as ErrorDetails[typeof answer.code]);
+  }
+
+  #unavailable(reason: string): CatgaError {
+    return new CatgaError("STORE_UNAVAILABLE", { store: this.#name, reason });
   }
 }
 
@@ -126,15 +156,6 @@ function scriptOf(module: string): URL {
   // Deno runs packages of JSR from their addresses, where threads may not start.
   const text = encodeURIComponent(`import ${JSON.stringify(file.href)};`);
   return new URL(`data:text/javascript,${text}`);
-}
-
-function errorOf(answer: Exclude<Answer, { readonly value: unknown }>): CatgaError {
-  if ("reason" in answer) return unavailable(answer.reason);
-  return new CatgaError(answer.code, answer.details as ErrorDetails[typeof answer.code]);
-}
-
-function unavailable(reason: string): CatgaError {
-  return new CatgaError("STORE_UNAVAILABLE", { store: "sqlite", reason });
 }
 
 /** @throws {CatgaError} STATE_TOO_LARGE, and then nothing of the batch is written */

@@ -26,6 +26,7 @@ const TRANSACTION_WRITES_MAX = 1_000;
 interface Job {
   readonly number: number;
   readonly writes: readonly StoreWrite[];
+  readonly nowMs: number;
 }
 
 /** The file while it is open, and what is under way. */
@@ -43,11 +44,13 @@ class Desk {
   /** Carries an order out, and answers it some time. */
   take({ number, work }: Order): void {
     if (work.kind === "write") {
-      this.#jobs.push({ number, writes: work.writes });
+      this.#jobs.push({ number, ...work });
       if (!this.#isWriting) this.#track(this.#writeAll());
     } else if (work.kind === "close") {
       const ended = Promise.all(this.#underWay);
       this.#track(answer(number, () => ended.then(() => this.#database.close())));
+    } else if (work.kind === "forget") {
+      this.#track(answer(number, () => patiently(() => this.#database.forget(work.nowMs))));
     } else {
       this.#track(answer(number, () => patiently(() => this.#database.read(work))));
     }
@@ -78,7 +81,7 @@ class Desk {
 
   async #writeTogether(group: readonly Job[]): Promise<void> {
     const carryOut = (): unknown[] =>
-      group.map(({ writes }) => writes.map((write) => this.#database.write(write)));
+      group.map(({ writes, nowMs }) => writes.map((each) => this.#database.write(each, nowMs)));
     try {
       const values = await patiently(() => this.#database.transaction(carryOut));
       say(group.map(({ number }, i) => ({ number, value: values[i] })));
