@@ -14,6 +14,7 @@ export type Executed = "no" | "maybe" | "yes";
 /** What each code carries: plain JSON, because it crosses the wire. */
 export interface ErrorDetails {
   ACTIVATION_FAILED: { entity: string; name: string; text: string };
+  BAD_LINE: { line: number; reason: string };
   BROKER_LACKS: { address: string; what: string };
   BROKER_READ_ONLY: { address: string };
   BROKER_REFUSED: { address: string; reason: string };
@@ -34,6 +35,7 @@ export interface ErrorDetails {
   NODE_AWAY: { node: string };
   NODE_ID_TAKEN: { node: string };
   NOT_FOUND: { path: string };
+  NOT_STORED: { entity: string; reason: string };
   OUTCOME_UNKNOWN: { entity: string; message: string; reason: string };
   OVERLOADED: { what: string; limit: number };
   PAYLOAD_NOT_ENCODABLE: { entity: string; message: string; path: string; found: string };
@@ -62,6 +64,7 @@ export type ErrorCode = keyof ErrorDetails;
 /** Every code and its text; `{name}` stands for the detail of that name. */
 const CODES: { readonly [C in ErrorCode]: string } = {
   ACTIVATION_FAILED: 'Cannot activate "{entity}": {name}: {text}',
+  BAD_LINE: "Cannot import line {line}: {reason}",
   BROKER_LACKS: "Cannot use the broker at {address}: {what}",
   BROKER_READ_ONLY: "Cannot use the broker at {address}: it is a replica; name the primary",
   BROKER_REFUSED: "Cannot log in to the broker at {address}: {reason}",
@@ -82,6 +85,7 @@ const CODES: { readonly [C in ErrorCode]: string } = {
   NODE_AWAY: 'Cannot reach node "{node}": it is away, and nobody else has its entities',
   NODE_ID_TAKEN: 'Cannot join as "{node}": a live node has this id',
   NOT_FOUND: 'Cannot find "{path}": there is no such route',
+  NOT_STORED: 'Cannot look up what is stored of "{entity}": {reason}',
   OUTCOME_UNKNOWN: 'Cannot finish "{message}" on "{entity}", or tell whether it ran: {reason}',
   OVERLOADED: "Cannot take more {what}: there are {limit}",
   PAYLOAD_NOT_ENCODABLE: 'Cannot send "{message}" to "{entity}": {path} is {found}',

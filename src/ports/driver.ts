@@ -20,7 +20,10 @@ export interface DriverContext {
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Logger;
-  /** To be told of whatever lets others read or forge what nodes say; more than once is fine. */
+  /**
+   * To be told of whatever lets others read or forge what nodes say, or a broker forget what it has
+   * acknowledged; more than once is fine.
+   */
   readonly unsafe: (what: string) => void;
 }
 

@@ -269,7 +269,7 @@ export class Activation extends WheelEntry implements TurnEntity {
     runHook(this, hook, (thrown) => {
       this.running = 0;
       // How it ended changes nothing.
-      const fields = { entity: this.host.keyOf(this.id), reason, ...thrown };
+      const fields = { entity: this.host.keyOf(this.id), reason, err: thrown?.error };
       if (thrown !== undefined) this.host.context.log.error(fields, "a deactivation hook failed");
       this.keeper?.touch();
       this.stored();
@@ -286,7 +286,7 @@ export class Activation extends WheelEntry implements TurnEntity {
   }
 
   #abandon(error: CatgaError): void {
-    this.host.context.log.error({ entity: this.host.keyOf(this.id), error }, error.message);
+    this.host.context.log.error({ entity: this.host.keyOf(this.id), err: error }, error.message);
     this.#openError = error;
     for (const work of this.#takeWaiting()) work.fail(error);
     this.#finish();

@@ -122,7 +122,7 @@ abstract class OwnMessage extends WheelEntry implements Work {
 
   fail(error: CatgaError): void {
     const { host, id } = this.luggage.entity;
-    const fields = { entity: host.keyOf(id), message: this.spec.type, error };
+    const fields = { entity: host.keyOf(id), message: this.spec.type, err: error };
     host.context.log.error(fields, "a message of an entity to itself failed");
   }
 }

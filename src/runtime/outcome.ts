@@ -27,7 +27,7 @@ export function failureOf({ host, id }: Resident, work: Work, error: unknown): C
     message: work.spec.type,
     ...describeError(error),
   };
-  host.context.log.error({ ...details, error }, "a handler failed");
+  host.context.log.error({ ...details, err: error }, "a handler failed");
   return new CatgaError("HANDLER_FAILED", details);
 }
 

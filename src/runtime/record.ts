@@ -35,8 +35,17 @@ const HEAD = new RegExp(`^${FORMAT} [0-9a-f]{${CHECKSUM_CHARS}} `);
 export function encodeRecord(kept: Kept, aheadMs: number): string {
   const { version, state, reminders } = kept;
   const answers = kept.answers.map((answer) => answerRow(answer, -aheadMs));
-  const json = JSON.stringify({ version, state: encodeState(state), answers, reminders });
+  return sealRecord(JSON.stringify({ version, state: encodeState(state), answers, reminders }));
+}
+
+/** The text of a record whose JSON is known. */
+export function sealRecord(json: string): string {
   return `${FORMAT} ${checksumOf(json)} ${json}`;
+}
+
+/** The JSON of a record that was decoded. */
+export function jsonOfRecord(text: string): string {
+  return text.slice(FORMAT.length + CHECKSUM_CHARS + 2);
 }
 
 /** @throws {CatgaError} STATE_CORRUPT when the text makes no sense. */
@@ -45,7 +54,7 @@ export function decodeRecord(text: string, entity: string, aheadMs: number): Kep
     throw new CatgaError("STATE_CORRUPT", { entity, reason });
   };
   const [head = corrupt("it is no record of catga")] = HEAD.exec(text) ?? [];
-  const json = text.slice(head.length);
+  const json = jsonOfRecord(text);
   if (!head.includes(checksumOf(json))) corrupt("its checksum does not match");
   const value = JSON.parse(json) as Kept & { readonly answers: readonly unknown[] };
   if (!hasShape(value, SHAPE) || !value.reminders.every(isReminder)) {

@@ -60,6 +60,7 @@ export class SimulatedStore {
     };
     const shelf = this.#shelf;
     return {
+      identity: STORE,
       bytesMax: BYTES_MAX,
       load: (key) => ask({ carryOut: () => shelf.load(key) }),
       write: async (writes) => {

@@ -88,10 +88,9 @@ export class FixedAuthority implements Authority, ConnectionOwner {
 
   /** A node writes of itself alone: everything else follows from the list. */
   async casMany(changes: readonly Change[]): Promise<CasResult[]> {
-    const { incarnation, nodeId } = this.#context;
-    const own = sessionKey(incarnation);
+    const own = sessionKey(this.#context.incarnation);
     return changes.map((change): CasResult => {
-      if (change.key !== own && change.key !== `i.${nodeId}` && change.key !== "meta") {
+      if (change.key !== own && change.key !== "meta") {
         return { ok: false, current: this.#ledger.get(change.key) };
       }
       const { result, changed } = this.#ledger.cas(change);
@@ -140,7 +139,7 @@ export class FixedAuthority implements Authority, ConnectionOwner {
   refused(node: string, error: CatgaError): void {
     if (this.#refusals.get(node) !== error.message) {
       this.#context.log.error(
-        { error, node },
+        { err: error, node },
         "a node of the list and this one do not go together",
       );
     }

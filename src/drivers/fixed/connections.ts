@@ -68,7 +68,7 @@ export class Connections implements Link {
     try {
       this.#door = await openDoor({ host, port }, this.#who, (incarnation, wire) => {
         this.#greet(incarnation, wire).catch((error: unknown) => {
-          this.#context.log.warn({ error, incarnation }, "a node was not let in");
+          this.#context.log.warn({ err: error, incarnation }, "a node was not let in");
         });
       });
     } catch (error) {

@@ -1,7 +1,7 @@
 /** The store in memory, for tests: it lives as long as its driver, whoever closes it. */
 import type { Clock } from "../../base/clock.ts";
 import { CatgaError } from "../../base/errors.ts";
-import { FRAME_BYTES_MAX } from "../../base/limits.ts";
+import { FRAME_BYTES_MAX, IDENTITY_CHARS } from "../../base/limits.ts";
 import type { Store, StoreDriver, StoreWrite } from "../../ports/store.ts";
 import { entityKey } from "../../protocol/ids.ts";
 import { Shelf } from "./shelf.ts";
@@ -9,24 +9,33 @@ import { Shelf } from "./shelf.ts";
 /** More than the state of an entity may have to travel to another node. */
 const BYTES_MAX = FRAME_BYTES_MAX;
 
+/** What nodes of one cluster have here. */
+interface Kept {
+  readonly shardCount: number;
+  readonly shelf: Shelf;
+  readonly identity: string;
+}
+
 /** A store for the nodes of this process that are given it; clusters of other names are others. */
 export function memoryStore(): StoreDriver {
-  const clusters = new Map<string, { readonly shardCount: number; readonly shelf: Shelf }>();
+  const clusters = new Map<string, Kept>();
   return {
     name: "memory",
-    async open({ cluster, shardCount, clock }) {
-      const kept = clusters.get(cluster) ?? { shardCount, shelf: new Shelf() };
+    async open({ cluster, shardCount, clock, random }) {
+      const made = { shardCount, shelf: new Shelf(), identity: random.text(IDENTITY_CHARS) };
+      const kept = clusters.get(cluster) ?? made;
+      if (kept.shardCount === 0) throw nothingIn("memory", cluster);
       if (kept.shardCount !== shardCount) {
         const details = { setting: "shardCount", ours: shardCount, theirs: kept.shardCount };
         throw new CatgaError("SETTINGS_DIFFER", details);
       }
       clusters.set(cluster, kept);
-      return storeOn(kept.shelf, clock);
+      return storeOn(kept, clock);
     },
   };
 }
 
-function storeOn(shelf: Shelf, clock: Clock): Store {
+function storeOn({ shelf, identity }: Kept, clock: Clock): Store {
   const underWay = new Set<Promise<unknown>>();
   let isClosed = false;
   /** Like a real one it answers later. */
@@ -41,6 +50,7 @@ function storeOn(shelf: Shelf, clock: Clock): Store {
     return run();
   };
   return {
+    identity,
     bytesMax: BYTES_MAX,
     load: (key) => ask(() => shelf.load(key)),
     async write(writes) {
@@ -54,6 +64,12 @@ function storeOn(shelf: Shelf, clock: Clock): Store {
       await Promise.all(underWay);
     },
   };
+}
+
+/** The error for whoever looks into a store that keeps nothing of `cluster`. */
+function nothingIn(store: string, cluster: string): CatgaError {
+  const reason = `it keeps nothing of cluster "${cluster}"`;
+  return new CatgaError("STORE_UNAVAILABLE", { store, reason });
 }
 
 /**

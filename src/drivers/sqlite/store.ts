@@ -21,6 +21,7 @@ interface Waiting {
 
 /** See the file's header. */
 export class ThreadStore implements Store {
+  identity = "";
   readonly bytesMax: number = BYTES_MAX;
   readonly #clock: Clock;
   /** In errors. */
@@ -58,7 +59,9 @@ export class ThreadStore implements Store {
   static async open(place: Place, clock: Clock): Promise<Store> {
     const store = new ThreadStore(place, clock);
     try {
-      await new Promise((resolve, reject) => store.#waiting.set(0, { resolve, reject }));
+      store.identity = await new Promise<string>((resolve, reject) => {
+        store.#waiting.set(0, { resolve, reject });
+      });
       return store;
     } catch (error) {
       await store.#thread.terminate();
