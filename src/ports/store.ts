@@ -115,7 +115,10 @@ export interface StoreContext {
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Logger;
-  /** As in `DriverContext`. */
+  /**
+   * To be told of whatever lets others read or forge what nodes say, or a broker forget what it has
+   * acknowledged; more than once is fine.
+   */
   readonly unsafe: (what: string) => void;
 }
 

@@ -6,8 +6,8 @@
  */
 import { CatgaError } from "../base/errors.ts";
 import { Shelf } from "../drivers/memory/shelf.ts";
-import { checkSizes } from "../drivers/memory/store.ts";
 import type { Store, StoredEntity, StoreWrite } from "../ports/store.ts";
+import { checkSizes } from "../protocol/state-size.ts";
 import type { Network, World } from "./world.ts";
 
 /** What requests to the store and its answers suffer: nothing arrives twice. */

@@ -80,6 +80,7 @@ function watched(driver: StoreDriver): StoreDriver {
     async open(context) {
       const store = await driver.open(context);
       return {
+        identity: store.identity,
         bytesMax: store.bytesMax,
         load: (key) => store.load(key),
         async write(writes): ReturnType<Store["write"]> {

@@ -22,6 +22,7 @@ import { checksum } from "../../base/hash.ts";
 import type { Random } from "../../base/random.ts";
 import type { StoredEntity, StoredRecord, StoreResult, StoreWrite } from "../../ports/store.ts";
 import { entityKey } from "../../protocol/ids.ts";
+import { checkSizes } from "../../protocol/state-size.ts";
 
 /** A record as a broker has it. */
 export interface BrokerRecord extends StoredRecord {
@@ -64,10 +65,10 @@ export function plansOf(
   { clock, random }: { readonly clock: Clock; readonly random: Random },
   bytesMax: number,
 ): Plan[] {
+  checkSizes(writes, bytesMax);
   const nowMs = Math.floor(clock.wallMs());
   const batch = random.text(20);
   return writes.map((write, i) => {
-    checkSize(write, bytesMax);
     const now = nowMs * VERSIONS_PER_MS + Math.floor(random.fraction() * VERSIONS_PER_MS);
     return { write, operation: `${batch}.${i}`, version: Math.max(now, write.expected + 1) };
   });
@@ -159,10 +160,4 @@ export function storedOf(found: BrokerRecord | undefined): StoredRecord | undefi
 
 function checksumOf(lines: readonly unknown[], hasData: boolean): string {
   return checksum(`${lines.join("\n")}${hasData}`).toString(16);
-}
-
-function checkSize({ entity: name, id, data = "" }: StoreWrite, bytesMax: number): void {
-  const bytes = data.length * 3 <= bytesMax ? 0 : new TextEncoder().encode(data).length;
-  const entity = entityKey(name, id);
-  if (bytes > bytesMax) throw new CatgaError("STATE_TOO_LARGE", { entity, bytes, bytesMax });
 }

@@ -2,8 +2,8 @@
 import type { Clock } from "../../base/clock.ts";
 import { CatgaError } from "../../base/errors.ts";
 import { FRAME_BYTES_MAX, IDENTITY_CHARS } from "../../base/limits.ts";
-import type { Store, StoreDriver, StoreWrite } from "../../ports/store.ts";
-import { entityKey } from "../../protocol/ids.ts";
+import type { Store, StoreDriver } from "../../ports/store.ts";
+import { checkSizes } from "../../protocol/state-size.ts";
 import { Shelf } from "./shelf.ts";
 
 /** More than the state of an entity may have to travel to another node. */
@@ -36,17 +36,15 @@ export function memoryStore(): StoreDriver {
 }
 
 function storeOn({ shelf, identity }: Kept, clock: Clock): Store {
-  const underWay = new Set<Promise<unknown>>();
   let isClosed = false;
+  /** In the order in which they were asked for. */
+  const turn = (): Promise<void> => new Promise((resolve) => clock.yield(resolve));
   /** Like a real one it answers later. */
   const ask = async <T>(run: () => T): Promise<T> => {
     if (isClosed) {
       throw new CatgaError("STORE_UNAVAILABLE", { store: "memory", reason: "it is closed" });
     }
-    const turn = new Promise<void>((resolve) => clock.yield(resolve));
-    underWay.add(turn);
-    await turn;
-    underWay.delete(turn);
+    await turn();
     return run();
   };
   return {
@@ -61,7 +59,7 @@ function storeOn({ shelf, identity }: Kept, clock: Clock): Store {
     page: (after) => ask(() => shelf.page(after)),
     async close() {
       isClosed = true;
-      await Promise.all(underWay);
+      await turn();
     },
   };
 }
@@ -70,17 +68,4 @@ function storeOn({ shelf, identity }: Kept, clock: Clock): Store {
 function nothingIn(store: string, cluster: string): CatgaError {
   const reason = `it keeps nothing of cluster "${cluster}"`;
   return new CatgaError("STORE_UNAVAILABLE", { store, reason });
-}
-
-/**
- * Refuses all of `writes` when the data of one has more than `bytesMax` bytes.
- *
- * @throws {CatgaError} STATE_TOO_LARGE
- */
-export function checkSizes(writes: readonly StoreWrite[], bytesMax: number): void {
-  for (const { entity: name, id, data = "" } of writes) {
-    const bytes = data.length * 3 <= bytesMax ? 0 : new TextEncoder().encode(data).length;
-    const entity = entityKey(name, id);
-    if (bytes > bytesMax) throw new CatgaError("STATE_TOO_LARGE", { entity, bytes, bytesMax });
-  }
 }
