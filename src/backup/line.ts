@@ -19,7 +19,7 @@ import { hasShape, isWhole } from "../base/shape.ts";
 import type { StoredEntity } from "../ports/store.ts";
 import { checkEntityId, checkName, entityKey } from "../protocol/ids.ts";
 import { decodeRecord, jsonOfRecord, sealRecord } from "../runtime/record.ts";
-import { firstMsOf } from "../runtime/reminder.ts";
+import { firstMsOf } from "../runtime/packet.ts";
 
 /** The first line. */
 export interface Header {

@@ -12,16 +12,19 @@ import { isThenable } from "../base/thenable.ts";
 import { WheelEntry } from "../base/timer-wheel.ts";
 import { KeyedWork } from "./dedup-window.ts";
 import type { PassivationReason } from "./definition.ts";
-import { Keeper, type KeptEntity } from "./keeper.ts";
+import { Keeper } from "./keeper.ts";
 import type { Loaded } from "./loader.ts";
-import type { OwnedShard, Resident } from "./owned-shard.ts";
-import { answer, failureOf, runActivated, runDeactivated } from "./outcome.ts";
+import { Luggage } from "./luggage.ts";
+import type { OwnedShard } from "./owned-shard.ts";
+import { answer, failureOf } from "./outcome.ts";
 import type { Packet } from "./packet.ts";
-import { Luggage, TurnContext, type TurnHome } from "./turn-context.ts";
+import { runHook, TurnContext, type TurnEntity, type TurnHome } from "./turn-context.ts";
 import type { Work } from "./work.ts";
 
 /** What an activation needs of the entity type around it. */
 export interface ActivationHost extends TurnHome {
+  /** The error of an entity that cannot come to life. */
+  stillborn(id: string, cause: unknown): CatgaError;
   /** The activation is over; messages that outlived it go where the entity is next. */
   forget(activation: Activation, reason: PassivationReason, waiting: readonly Work[]): void;
 }
@@ -32,7 +35,7 @@ type Origin = Pick<Packet, "state" | "stored"> & { readonly shard: OwnedShard };
 type Phase = "loading" | "opening" | "live" | "closing" | "closed";
 
 /** See the file's header. */
-export class Activation extends WheelEntry implements KeptEntity, Resident {
+export class Activation extends WheelEntry implements TurnEntity {
   readonly id: string;
   readonly host: ActivationHost;
   readonly shard: OwnedShard;
@@ -42,7 +45,6 @@ export class Activation extends WheelEntry implements KeptEntity, Resident {
   #phase: Phase = "live";
   #usedMs: number;
   #waiting: Denque<Work> | undefined;
-  #isQueued = false;
   #closing: PassivationReason | undefined;
   #isFrozen = false; // No turn starts: the shard may go to another node.
   #luggage: Luggage | undefined;
@@ -64,12 +66,8 @@ export class Activation extends WheelEntry implements KeptEntity, Resident {
     host.context.idleWheel.add(this, this.#usedMs + host.definition.idleMs);
   }
 
-  get signal(): AbortSignal {
-    return this.luggage.aborter.signal;
-  }
-
   get luggage(): Luggage {
-    return (this.#luggage ??= new Luggage());
+    return (this.#luggage ??= new Luggage(this));
   }
 
   get waitingCount(): number {
@@ -91,7 +89,7 @@ export class Activation extends WheelEntry implements KeptEntity, Resident {
     this.running = 0;
     this.state = state;
     for (const answer of answers) this.luggage.dedup.keep(answer);
-    for (const reminder of reminders) this.luggage.remindersOf(this).set(reminder);
+    for (const reminder of reminders) this.luggage.remind(reminder);
     const early = this.#takeWaiting();
     this.#phase = "live";
     this.#activate();
@@ -104,12 +102,16 @@ export class Activation extends WheelEntry implements KeptEntity, Resident {
   }
 
   #activate(): void {
-    if (this.host.definition.activated === undefined) return;
+    const { activated } = this.host.definition;
+    if (activated === undefined) return;
     this.#phase = "opening";
     this.running = -1;
-    runActivated(this, (error) => {
+    const { slices } = this.host.context;
+    // Reading what is stored may have taken the rest of the lease.
+    if (!slices.mayRelease()) return slices.later({ resume: () => this.#activate() });
+    runHook(this, activated, (thrown) => {
       this.running = 0;
-      if (error !== undefined) return this.#abandon(error);
+      if (thrown !== undefined) return this.#abandon(this.host.stillborn(this.id, thrown.error));
       this.#phase = "live";
       this.resume();
     });
@@ -127,7 +129,7 @@ export class Activation extends WheelEntry implements KeptEntity, Resident {
       return new CatgaError("MAILBOX_FULL", { entity: this.host.keyOf(this.id), capacity });
     }
     if (this.#phase !== "loading" && work.dedup !== undefined && work.spec.kind === "command") {
-      const admitted = this.luggage.admit(work, this);
+      const admitted = this.luggage.dedup.admit(work, this, this.keeper);
       if (admitted === undefined) return undefined;
       work = admitted;
     }
@@ -137,15 +139,15 @@ export class Activation extends WheelEntry implements KeptEntity, Resident {
     }
     this.#waiting ??= new Denque();
     this.#waiting.push(work);
-    if (this.running === 0) this.#wait();
+    if (this.running === 0) context.slices.later(this);
     return undefined;
   }
 
   /** Starts what waits, as far as it may start now. */
   resume(): void {
-    this.#isQueued = false;
+    const { slices } = this.host.context;
     for (let work; (work = this.#waiting?.peekAt(0)) !== undefined && this.#mayStart(work);) {
-      if (!this.host.context.slices.enter()) return this.#wait();
+      if (!slices.enter()) return slices.later(this);
       this.#waiting?.shift();
       this.#start(work);
     }
@@ -208,12 +210,6 @@ export class Activation extends WheelEntry implements KeptEntity, Resident {
     return work.spec.kind === "query" || this.running === 0;
   }
 
-  #wait(): void {
-    if (this.#isQueued) return;
-    this.#isQueued = true;
-    this.host.context.slices.later(this);
-  }
-
   /** The caller has entered the slice. */
   #start(work: Work): void {
     const { slices } = this.host.context;
@@ -266,11 +262,15 @@ export class Activation extends WheelEntry implements KeptEntity, Resident {
 
   #close(reason: PassivationReason): void {
     this.#phase = "closing";
-    const isMute = this.host.definition.deactivated === undefined;
-    if (isMute || this.keeper?.isOver === true) return this.#finish();
+    const { deactivated } = this.host.definition;
+    if (deactivated === undefined || this.keeper?.isOver === true) return this.#finish();
     this.running = -1;
-    runDeactivated(this, reason, () => {
+    const hook = (turn: TurnContext): unknown => deactivated(turn, reason);
+    runHook(this, hook, (thrown) => {
       this.running = 0;
+      // How it ended changes nothing.
+      const fields = { entity: this.host.keyOf(this.id), reason, err: thrown?.error };
+      if (thrown !== undefined) this.host.context.log.error(fields, "a deactivation hook failed");
       this.keeper?.touch();
       this.stored();
     });
@@ -280,7 +280,7 @@ export class Activation extends WheelEntry implements KeptEntity, Resident {
     this.#phase = "closed";
     this.running = 0;
     this.host.context.idleWheel.remove(this);
-    this.#luggage?.stop(this.host.context.wheel);
+    this.#luggage?.stop();
     // Messages that came while the hooks ran are for the entity, not for this activation.
     this.host.forget(this, this.#closing ?? "error", this.#takeWaiting());
   }

@@ -5,20 +5,10 @@
  */
 import { REMINDER_SCAN_MS } from "../base/limits.ts";
 import { WheelEntry } from "../base/timer-wheel.ts";
-import type { EntityHost } from "./local-delivery.ts";
-import type { NodeContext } from "./node-context.ts";
-import type { OwnedShard } from "./owned-shard.ts";
-import type { TurnEntity, TurnHome } from "./turn-context.ts";
+import type { EntityHome, OwnedShard, Resident } from "./owned-shard.ts";
+import type { EntityHost, Router } from "./router.ts";
 
-/** What surrounds it. */
-export interface AlarmHome {
-  readonly context: NodeContext;
-  readonly hosts: ReadonlyMap<string, EntityHost>;
-  /** The shard, if this node may serve it at this moment. */
-  serving(number: number): OwnedShard | undefined;
-}
-
-type Sleeping = Pick<TurnEntity, "id" | "shard"> & { readonly host: Pick<TurnHome, "definition"> };
+type Sleeping = Pick<Resident, "id" | "shard"> & { readonly host: Pick<EntityHome, "definition"> };
 
 /** Each is looked for twice before it is due. */
 const HORIZON_MS: number = 2 * REMINDER_SCAN_MS;
@@ -32,7 +22,7 @@ const LANES = 16;
 
 /** See the file's header. */
 export class Alarm {
-  readonly #home: AlarmHome;
+  readonly #router: Router;
   readonly #kept: readonly EntityHost[];
   readonly #sleepers = new Map<string, Sleeper>();
   readonly #looking = new Set<number>();
@@ -40,16 +30,16 @@ export class Alarm {
   /** The store could not be asked last time: the log knows. */
   #isAway = false;
 
-  constructor(home: AlarmHome) {
-    this.#home = home;
-    const all = [...home.hosts.values()];
+  constructor(router: Router) {
+    this.#router = router;
+    const all = [...router.hosts.values()];
     this.#kept = all.filter(({ definition }) => definition.persistence !== "none");
   }
 
   /** Looks at all shards, now and from time to time. */
   start(): void {
     if (this.#kept.length === 0) return;
-    this.#home.context.after(REMINDER_SCAN_MS, () => this.start());
+    this.#router.context.after(REMINDER_SCAN_MS, () => this.start());
     if (this.#isScanning) return;
     this.#isScanning = true;
     const ended = (): void => void (this.#isScanning = false);
@@ -63,23 +53,23 @@ export class Alarm {
 
   /** An entity that is not in memory has a reminder. */
   sleeps({ host: { definition }, id, shard }: Sleeping, dueMs: number): void {
-    const { clock, wheel } = this.#home.context;
+    const { clock, wheel } = this.#router.context;
     const leftMs = dueMs - clock.wallMs();
-    const host = this.#home.hosts.get(definition.name)!;
+    const host = this.#router.hosts.get(definition.name)!;
     const key = host.keyOf(id);
     const known = this.#sleepers.get(key);
     if (known !== undefined) wheel.remove(known);
     if (leftMs > HORIZON_MS) return;
     const sleeper = new Sleeper(() => {
       this.#sleepers.delete(key);
-      if (this.#home.serving(shard.number) === shard) host.activate(id, shard);
+      if (this.#router.exits.serving(shard.number) === shard) host.activate(id, shard);
     });
     this.#sleepers.set(key, sleeper);
     wheel.add(sleeper, wheel.nowMs + Math.max(0, leftMs));
   }
 
   async #scan(): Promise<void> {
-    const { shardCount } = this.#home.context.options;
+    const { shardCount } = this.#router.context.options;
     // One iterator for all lanes: each takes the next shard that nobody has taken.
     const numbers = new Array<undefined>(shardCount).keys();
     const lane = async (): Promise<void> => {
@@ -92,7 +82,7 @@ export class Alarm {
 
   /** A look that fails is repeated before the next one of all shards. */
   #look(number: number, ended = (): void => {}): void {
-    const { context } = this.#home;
+    const { context } = this.#router;
     const failed = (err: unknown): void => {
       ended();
       if (context.refusal !== undefined) return;
@@ -109,9 +99,9 @@ export class Alarm {
   }
 
   async #search(number: number): Promise<void> {
-    const { context } = this.#home;
+    const { context } = this.#router;
     this.#looking.add(number);
-    const shard = this.#home.serving(number);
+    const shard = this.#router.exits.serving(number);
     this.#looking.delete(number);
     if (shard === undefined || context.refusal !== undefined) return;
     for (const host of this.#kept) {

@@ -22,8 +22,6 @@ export interface ChannelOwner {
   deliverHere(call: RemoteCall, shard: number): void;
   /** How far this node's channel has come at the shard, which is here now. */
   counterHere(shard: number, channel: number): ChannelCounter | undefined;
-  /** Pumps the channel again when streams have room. */
-  waitForRoom(): void;
 }
 
 /** Where messages to a shard go, or which node has it and is away. */
@@ -103,8 +101,7 @@ export class Channel implements Lane {
   /** `peer` did not accept the message `item` names, nor what followed it up to the same frame. */
   redirected(item: RedirectNote, peer: Peer): void {
     if (item.channel !== this.number) return;
-    for (let i = 0; i < this.#numbered.length; i++) {
-      const message = this.#numbered.peekAt(i)!;
+    for (const message of this.#numbered.toArray()) {
       if (message.sequence < item.sequence || message.frame > item.frame) continue;
       if (message.sentTo !== peer) continue;
       message.sentTo = undefined;
@@ -130,7 +127,7 @@ export class Channel implements Lane {
       if (call === undefined) return;
       if (!call.isSettled) this.#number(call, peer, this.#owner.context.clock.nowMs());
     }
-    if (!peer.hasRoom) this.#owner.waitForRoom();
+    if (!peer.hasRoom) peer.waitForRoom(this);
   }
 
   #number(call: RemoteCall, peer: Peer, nowMs: number): void {
@@ -146,8 +143,7 @@ export class Channel implements Lane {
     this.#epoch = record.epoch;
     this.#isHeld = false;
     if (recovery === "renumber") return this.#renumber();
-    for (let i = 0; i < this.#numbered.length; i++) {
-      const message = this.#numbered.peekAt(i)!;
+    for (const message of this.#numbered.toArray()) {
       // The counters that tell are with the new owner, and may be lost with it.
       message.isInDoubt ||= message.sentTo !== undefined;
       message.sentTo = undefined;
@@ -170,8 +166,7 @@ export class Channel implements Lane {
 
   #resend(peer: Peer): void {
     this.#mustResend = false;
-    for (let i = 0; i < this.#numbered.length; i++) {
-      const message = this.#numbered.peekAt(i)!;
+    for (const message of this.#numbered.toArray()) {
       if (message.sentTo !== undefined || message.isAccepted) continue;
       this.#send(message, peer, this.#owner.context.clock.nowMs());
     }

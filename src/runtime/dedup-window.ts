@@ -13,27 +13,16 @@ import { DEDUP_CHARS_MAX, DEDUP_ENTRIES_MAX, DEDUP_MS } from "../base/limits.ts"
 import { charsMaxOfLastCopy, copyPlain } from "../base/plain.ts";
 import { isStale } from "../ownership/channel.ts";
 import type { MessageSpec } from "./definition.ts";
+import type { Resident } from "./owned-shard.ts";
+import type { KeptAnswer } from "./packet.ts";
 import type { Outcome, Work } from "./work.ts";
 
 /** Why nobody will ever know whether a command ran. */
 export const WINDOW_LOST = "the owner's node died, and with it the memory of what it ran";
 
-/** An answer that is kept: to which command, until when, which. */
-export interface KeptAnswer {
-  readonly name: string;
-  readonly untilMs: number;
-  readonly outcome: Outcome;
-}
-
-/** Where and when a command arrives. */
-export interface Arrival {
-  /** The entity, in errors. */
-  readonly entity: string;
-  readonly nowMs: number;
-  /** Since which epoch no memory of the shard was lost. */
-  readonly cleanSince: number;
-  /** Settles `work` when what was answered before is safe. */
-  readonly hold: (settle: () => void, work: Work) => void;
+/** What has an answer told when all that it rests on is stored. */
+interface Holder {
+  hold(settle: () => void, work: Work): void;
 }
 
 /** See the file's header. */
@@ -54,24 +43,27 @@ export class DedupWindow {
   }
 
   /** What is to be run for `work`; nothing for one that is answered otherwise. */
-  admit(work: Work, { entity, nowMs, cleanSince, hold }: Arrival): Work | undefined {
+  admit(work: Work, { host, id, shard }: Resident, keeper?: Holder): Work | undefined {
+    const { nowMs } = host.context.wheel;
     this.isEmpty(nowMs);
     const { type } = work.spec;
     const { key, since } = work.dedup!;
     const name = `${type} ${key}`;
     const answer = this.#answers.get(name);
     if (answer !== undefined) {
-      hold(() => settle(work, answer.outcome), work);
+      if (keeper === undefined) return settle(work, answer.outcome);
+      keeper.hold(() => settle(work, answer.outcome), work);
       return undefined;
     }
     const running = this.#running.get(name);
     if (running !== undefined) return running.join(work, nowMs);
-    if (since > 0 && isStale(since, cleanSince)) {
-      const details = { entity, message: type, reason: WINDOW_LOST };
+    // What is stored knows its answers, whoever has died.
+    if (keeper === undefined && since > 0 && isStale(since, shard.cleanSince)) {
+      const details = { entity: host.keyOf(id), message: type, reason: WINDOW_LOST };
       const error = new CatgaError("OUTCOME_UNKNOWN", details);
       return settle(work, { error });
     }
-    const what = `keyed commands of "${entity}"`;
+    const what = `keyed commands of "${host.keyOf(id)}"`;
     if (this.#answers.size >= DEDUP_ENTRIES_MAX) return refuse(work, what, DEDUP_ENTRIES_MAX);
     if (this.#chars >= DEDUP_CHARS_MAX) {
       return refuse(work, `characters of answers to ${what}`, DEDUP_CHARS_MAX);
@@ -109,7 +101,8 @@ export class KeyedWork implements Work {
   readonly deadlineMs: number;
   readonly dedup: undefined = undefined;
   readonly #settled: (outcome: Outcome | undefined) => void;
-  #works: Work[];
+  /** Those that came. */
+  works: Work[];
   #hasBegun = false;
   #isKept = false;
 
@@ -118,25 +111,20 @@ export class KeyedWork implements Work {
     this.spec = work.spec;
     this.message = work.message;
     this.deadlineMs = work.deadlineMs;
-    this.#works = [work];
+    this.works = [work];
     this.#settled = settled;
-  }
-
-  /** Those that came, for the way to another mailbox. */
-  get works(): readonly Work[] {
-    return this.#works;
   }
 
   /** Lets `work` wait for the same outcome. */
   join(work: Work, nowMs: number): undefined {
-    if (!this.#hasBegun || work.begin(nowMs)) this.#works.push(work);
+    if (!this.#hasBegun || work.begin(nowMs)) this.works.push(work);
   }
 
   begin(nowMs: number): boolean {
     this.#hasBegun = true;
-    this.#works = this.#works.filter((work) => work.begin(nowMs));
-    if (this.#works.length === 0) this.#settled(undefined);
-    return this.#works.length > 0;
+    this.works = this.works.filter((work) => work.begin(nowMs));
+    if (this.works.length === 0) this.#settled(undefined);
+    return this.works.length > 0;
   }
 
   /** Keeps the outcome before anybody is told: it is stored with what the command did. */
@@ -158,7 +146,7 @@ export class KeyedWork implements Work {
 
   #settle(outcome: Outcome): void {
     this.keep(outcome);
-    for (const work of this.#works) settle(work, outcome);
+    for (const work of this.works) settle(work, outcome);
   }
 }
 

@@ -18,18 +18,20 @@
 import { backoffMs } from "../base/backoff.ts";
 import { CatgaError, describeError, isCatgaError } from "../base/errors.ts";
 import { RETRY, WRITE_BEHIND_MS } from "../base/limits.ts";
-import { copyPlain } from "../base/plain.ts";
 import type { StoredRecord, StoreKey } from "../ports/store.ts";
 import type { MessageSpec } from "./definition.ts";
-import { answer } from "./outcome.ts";
 import { aheadMsOf, type Loaded, loadEntity } from "./loader.ts";
+import type { Luggage } from "./luggage.ts";
+import { answer, outcomeOf } from "./outcome.ts";
+import type { Resident } from "./owned-shard.ts";
 import { encodeRecord } from "./record.ts";
 import type { StoreWriter } from "./store-writer.ts";
-import { fenceOf, type TurnEntity } from "./turn-context.ts";
-import type { Outcome, Work } from "./work.ts";
+import type { Work } from "./work.ts";
 
 /** An entity that is kept. */
-export interface KeptEntity extends TurnEntity {
+export interface KeptEntity extends Resident {
+  readonly state: unknown;
+  readonly luggage: Luggage;
   /** Queries that run, or -1 while a command or a hook does: the state may be half of its work. */
   readonly running: number;
   /** A write is done: what waited for it goes on. */
@@ -175,7 +177,7 @@ export class Keeper {
     this.#held = [];
     try {
       const data = this.#isDeleting ? undefined : this.#encode();
-      const dueMs = this.#isDeleting ? undefined : this.#entity.luggage.reminders?.firstMs;
+      const dueMs = this.#isDeleting ? undefined : this.#entity.luggage.firstMs;
       this.#isDirty = false;
       this.#attempt = { data, dueMs, covers };
       this.#write(this.#attempt);
@@ -188,7 +190,7 @@ export class Keeper {
 
   /** Writes until the outcome is known. */
   #write(attempt: Attempt, tries = 0): void {
-    const fence = fenceOf(this.#entity);
+    const fence = this.#entity.shard.fence();
     const content = { expected: this.version, fence, data: attempt.data, dueMs: attempt.dueMs };
     this.#writer.write({ ...this.#key, ...content }).then(
       (result) => {
@@ -279,7 +281,7 @@ export class Keeper {
     const { host, state, luggage, id } = this.#entity;
     const entity = host.keyOf(id);
     const answers = luggage.dedup.answers(host.context.wheel.nowMs);
-    const reminders = luggage.reminders?.all ?? [];
+    const { reminders } = luggage;
     const { version } = host.definition;
     let text: string;
     try {
@@ -292,15 +294,5 @@ export class Keeper {
     const bytes = text.length * 3 <= bytesMax ? 0 : new TextEncoder().encode(text).length;
     if (bytes <= bytesMax) return text;
     throw new CatgaError("STATE_TOO_LARGE", { entity, bytes, bytesMax });
-  }
-}
-
-/** How a turn ended; its value is copied now, for the next turn may change it. */
-function outcomeOf(error: CatgaError | undefined, value: unknown): Outcome {
-  if (error !== undefined) return { error };
-  try {
-    return { value: copyPlain(value) };
-  } catch {
-    return { value }; // Whoever answers finds the same, and says so.
   }
 }

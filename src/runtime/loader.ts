@@ -8,11 +8,10 @@
 import { CatgaError, describeError } from "../base/errors.ts";
 import { isThenable } from "../base/thenable.ts";
 import type { StoreKey } from "../ports/store.ts";
-import type { KeptAnswer } from "./dedup-window.ts";
+import type { Resident } from "./owned-shard.ts";
+import { firstMsOf, type KeptAnswer, type Reminder } from "./packet.ts";
 import { decodeRecord } from "./record.ts";
-import { firstMsOf, type Reminder } from "./reminder.ts";
 import type { StoreWriter } from "./store-writer.ts";
-import { fenceOf, type TurnEntity } from "./turn-context.ts";
 
 /** An entity as it was loaded. */
 export interface Loaded {
@@ -26,13 +25,13 @@ export interface Loaded {
 }
 
 /** What the wall clock is ahead of the one of deadlines. */
-export function aheadMsOf({ host: { context } }: TurnEntity): number {
+export function aheadMsOf({ host: { context } }: Resident): number {
   return context.clock.wallMs() - context.wheel.nowMs;
 }
 
 /** See the file's header. Rejects with a {@link CatgaError} only. */
 export async function loadEntity(
-  entity: TurnEntity,
+  entity: Resident,
   writer: StoreWriter,
   key: StoreKey,
 ): Promise<Loaded> {
@@ -40,12 +39,12 @@ export async function loadEntity(
   for (;;) {
     const record = await writer.store.load(key);
     const { version = 0, data } = record ?? {};
-    const fence = fenceOf(entity);
+    const fence = shard.fence();
     if (record !== undefined && record.fence > fence) {
       throw new CatgaError("UNAVAILABLE", { reason: "a later owner has stored the entity" });
     }
     const kept = { ...decode(entity, data), isGone: data === undefined };
-    const since = fenceOf(entity, shard.cleanSince);
+    const since = shard.fence(shard.cleanSince);
     const isClean = record === undefined ? shard.cleanSince === 1 : record.fence >= since;
     if (isClean) return { ...kept, stored: version };
     const stamp = { expected: version, fence, data, dueMs: firstMsOf(kept.reminders) };
@@ -55,7 +54,7 @@ export async function loadEntity(
   }
 }
 
-function decode(entity: TurnEntity, data: string | undefined): Omit<Loaded, "stored" | "isGone"> {
+function decode(entity: Resident, data: string | undefined): Omit<Loaded, "stored" | "isGone"> {
   const { host, id } = entity;
   const name = host.keyOf(id);
   const { version: ours, migrate, state } = host.definition;

@@ -12,19 +12,18 @@ import { type Entry, isEntry } from "../protocol/ledger.ts";
 import type { Note } from "../protocol/note.ts";
 import { shardKey, type ShardRecord } from "../protocol/records.ts";
 import { Channel, type ChannelOwner, type Route } from "./channel.ts";
-import type { LocalDelivery } from "./local-delivery.ts";
 import type { NodeContext } from "./node-context.ts";
 import { Peer, type PeerOwner } from "./peer.ts";
 import { outcomeUnknown } from "./call.ts";
 import type { RemoteCall } from "./remote-call.ts";
+import type { Router } from "./router.ts";
 import type { Shards } from "./shards.ts";
-import type { Work } from "./work.ts";
 
 /** What lies behind the streams. */
 export interface MeshParts {
   readonly link: Link;
   readonly shards: Shards;
-  readonly local: LocalDelivery;
+  readonly router: Router;
   /** Takes in a record that another node knows. */
   readonly learn: (entry: Entry) => void;
 }
@@ -35,11 +34,9 @@ export class Mesh implements LinkListener, PeerOwner, ChannelOwner {
   readonly parts: MeshParts;
   readonly #peers = new Map<string, Peer>();
   readonly #channels = new Map<string, (Channel | undefined)[]>();
-  /** Some channel waits until a stream has room. */
-  #isStarved = false;
-  /** Some channel waits until the lease holds again. */
-  #isSuspended = false;
-  #burst: (() => void)[] = [];
+  /** What waits for the lease of this node goes on with it, like the turns that wait for it. */
+  readonly #withLease = { resume: (): void => this.pumpAll() };
+  #burst = new Set<Peer>();
 
   constructor(context: NodeContext, parts: MeshParts) {
     this.context = context;
@@ -56,13 +53,6 @@ export class Mesh implements LinkListener, PeerOwner, ChannelOwner {
       this.parts.shards.leaveBy(channel);
     }
     return channel;
-  }
-
-  /** Sends messages of this node anew, ahead of what was sent since. */
-  sendAgain(entity: string, id: string, works: readonly Work[]): void {
-    const { view, calls } = this.context;
-    const departing = works.flatMap((work) => work.depart?.(calls) ?? []);
-    this.channel(view.groupOf(entity)!, this.context.shardOf(entity, id)).putBack(departing);
   }
 
   /** The stream to a node. */
@@ -146,29 +136,20 @@ export class Mesh implements LinkListener, PeerOwner, ChannelOwner {
     this.parts.link.send({ incarnation, address }, frame);
   }
 
-  atEndOfBurst(run: () => void): void {
-    this.#burst.push(run);
-    if (this.#burst.length === 1) this.context.clock.yield(() => this.#endBurst());
-  }
-
-  waitForRoom(): void {
-    this.#isStarved = true;
-  }
-
-  roomAgain(): void {
-    if (!this.#isStarved) return;
-    this.#isStarved = false;
-    this.pumpAll();
+  flushSoon(peer: Peer): void {
+    if (this.#burst.size === 0) this.context.clock.yield(() => this.#endBurst());
+    this.#burst.add(peer);
   }
 
   route(group: string, shard: number): Route | undefined {
-    const { view, self } = this.context;
+    const { view, self, slices } = this.context;
     const record = view.shard(group, shard)?.record;
     const owner = record?.owner ?? "";
     if (record === undefined) return undefined;
     if (owner === self) {
       if (this.parts.shards.serving(shard) !== undefined) return { to: "here", record };
-      this.#resumeWithLease();
+      const { nowMs, leaseUntilMs } = slices;
+      if (nowMs >= leaseUntilMs) slices.later(this.#withLease);
       return undefined;
     }
     const session = view.sessions.get(owner)?.record;
@@ -177,30 +158,17 @@ export class Mesh implements LinkListener, PeerOwner, ChannelOwner {
   }
 
   deliverHere(call: RemoteCall, shard: number): void {
-    this.parts.local.comeHome(call, this.parts.shards.at(shard));
+    this.parts.router.comeHome(call, this.parts.shards.at(shard));
   }
 
   counterHere(shard: number, channel: number): ChannelCounter | undefined {
     return this.parts.shards.at(shard).counter(this.context.self, channel);
   }
 
-  /** What waits for the lease of this node goes on with it, like the turns that wait for it. */
-  #resumeWithLease(): void {
-    const { slices } = this.context;
-    if (this.#isSuspended || slices.nowMs < slices.leaseUntilMs) return;
-    this.#isSuspended = true;
-    const resume = (): void => {
-      this.#isSuspended = false;
-      this.pumpAll();
-    };
-    slices.later({ resume });
-  }
-
   /** Brings a message to its entity, or tells its sender what this node knows of the shard. */
   #receive(peer: Peer, item: MessageItem, frame: number): void {
     const { shard, channel, sequence, entity } = item;
-    const { local, shards } = this.parts;
-    if (local.receive(peer, item, shards.serving(shard))) return;
+    if (this.parts.router.receive(peer, item)) return;
     const { view } = this.context;
     const group = view.groupOf(entity) ?? entity;
     const entry = view.entry(shardKey(group, shard));
@@ -239,7 +207,7 @@ export class Mesh implements LinkListener, PeerOwner, ChannelOwner {
 
   #endBurst(): void {
     const burst = this.#burst;
-    this.#burst = [];
-    for (const run of burst) run();
+    this.#burst = new Set();
+    for (const peer of burst) peer.flush();
   }
 }

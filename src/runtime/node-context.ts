@@ -75,7 +75,8 @@ export class NodeContext {
   /** Why no call is taken, once the node stops. */
   refusal: CatgaError | undefined;
   readonly #timers = new Set<() => void>();
-  #isClosed = false;
+  /** True from {@link close} on. */
+  isClosed = false;
   #operations = 0;
   readonly #placements = new Map<string, Placement>();
 
@@ -105,7 +106,7 @@ export class NodeContext {
   /** Calls `run` after `delayMs`, unless the node has closed by then. */
   after(delayMs: number, run: () => void): () => void {
     // What was under way when the node closed may still come to an end, and want more time.
-    if (this.#isClosed) return () => {};
+    if (this.isClosed) return () => {};
     const cancel = this.clock.after(delayMs, () => {
       this.#timers.delete(cancel);
       run();
@@ -119,7 +120,7 @@ export class NodeContext {
    * hung in the wheel of calls is returned.
    */
   close(): WheelEntry[] {
-    this.#isClosed = true;
+    this.isClosed = true;
     for (const cancel of this.#timers) cancel();
     this.idleWheel.stop();
     return this.wheel.stop();

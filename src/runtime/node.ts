@@ -13,7 +13,6 @@ import { incarnationOf } from "../protocol/ids.ts";
 import type { Entry } from "../protocol/ledger.ts";
 import { sessionKey, type SessionRecord } from "../protocol/records.ts";
 import { Alarm } from "./alarm.ts";
-import { LocalDelivery } from "./local-delivery.ts";
 import { Membership } from "./membership.ts";
 import { Mesh } from "./mesh.ts";
 import { tell } from "./events.ts";
@@ -47,7 +46,6 @@ export class Node implements AuthorityListener {
   readonly #writer: RecordWriter;
   readonly #membership: Membership;
   readonly shards: Shards;
-  readonly #local: LocalDelivery;
   readonly #mesh: Mesh;
   readonly #alarm: Alarm;
   #isSettling = false;
@@ -63,26 +61,22 @@ export class Node implements AuthorityListener {
     const learn = (entry: Entry): void => this.#learn(entry);
     this.#writer = new RecordWriter(context, ports.authority, learn);
     this.#membership = new Membership(context, this.#writer, () => this.#fence("dead"));
-    this.#local = new LocalDelivery(context, {
+    this.router = new Router(context, {
       refTo: (request) => refTo(this.router, request),
-      sendAgain: (...works) => this.#mesh.sendAgain(...works),
+      channel: (group, shard) => this.#mesh.channel(group, shard),
+      serving: (shard) => this.shards.serving(shard),
       peerOf: (incarnation) => this.#mesh.peer(incarnation),
+      opened: (shard) => this.#alarm.opened(shard),
       sleeps: (entity, dueMs) => this.#alarm.sleeps(entity, dueMs),
     });
     this.shards = new Shards(context, {
       writer: this.#writer,
-      local: this.#local,
+      router: this.router,
       isFixed: ports.isFixed === true,
-      opened: (shard) => this.#alarm.opened(shard),
-      send: (to, note, chars) => {
-        if (context.view.isAlive(to)) this.#mesh.peer(to).outbox(chars).notes.push(note);
-      },
     });
-    const { shards } = this;
-    this.#mesh = new Mesh(context, { link: ports.link, shards, local: this.#local, learn });
-    const { hosts } = this.#local;
-    this.#alarm = new Alarm({ context, hosts, serving: (number) => shards.serving(number) });
-    this.router = new Router(this.#mesh);
+    const { shards, router } = this;
+    this.#mesh = new Mesh(context, { link: ports.link, shards, router, learn });
+    this.#alarm = new Alarm(router);
   }
 
   /**
@@ -167,7 +161,7 @@ export class Node implements AuthorityListener {
     // The rest is for telling the others that this node is done with its turns, one way or another.
     const leaveMs = deadlineMs - Math.min(deadlineMs / 10, DEATH_NOTE_MS);
     const endMs = clock.nowMs() + leaveMs;
-    this.context.after(leaveMs / 2, () => this.#local.hurry(leaveMs / 2));
+    this.context.after(leaveMs / 2, () => this.router.hurry(leaveMs / 2));
     if (!(await this.#within(leaveMs, this.#leave(endMs)))) {
       log.warn({ node: options.nodeId, deadlineMs }, "stopped before everything had ended");
       this.context.refusal ??= this.#stoppedError();
@@ -203,7 +197,6 @@ export class Node implements AuthorityListener {
     const refusal = (this.context.refusal ??= this.#stoppedError());
     const reason = "this node stopped before the answer came";
     this.#abandon();
-    this.#writer.close();
     // All calls that wait for an answer hang there, those of this process too.
     for (const entry of this.context.close()) {
       if (!(entry instanceof Call)) continue;
@@ -221,7 +214,7 @@ export class Node implements AuthorityListener {
   #abandon(): void {
     this.#membership.stop();
     this.#mesh.close();
-    for (const host of this.#local.hosts.values()) host.abandon();
+    for (const host of this.router.hosts.values()) host.abandon();
   }
 
   #stoppedError(): CatgaError {

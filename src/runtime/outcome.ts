@@ -1,14 +1,13 @@
-/** How turns and hooks of an entity end: answers that are copied, errors that are told. */
+/** How turns of an entity end: answers that are copied, errors that are told. */
 import { CatgaError, describeError } from "../base/errors.ts";
-import { isThenable } from "../base/thenable.ts";
 import { copyPlain } from "../base/plain.ts";
 import { replyError } from "./call.ts";
-import { type PassivationReason, Refused } from "./definition.ts";
-import { TurnContext, type TurnEntity } from "./turn-context.ts";
-import type { Work } from "./work.ts";
+import { Refused } from "./definition.ts";
+import type { Resident } from "./owned-shard.ts";
+import type { Outcome, Work } from "./work.ts";
 
 /** Answers `work` with a copy of `value`, or says why there is none. */
-export function answer({ host, id }: TurnEntity, work: Work, value: unknown): void {
+export function answer({ host, id }: Resident, work: Work, value: unknown): void {
   if (work.oneWay) return work.succeed(undefined);
   let copy: unknown;
   try {
@@ -21,7 +20,7 @@ export function answer({ host, id }: TurnEntity, work: Work, value: unknown): vo
 }
 
 /** What the caller of a handler that threw is told; the log hears all of it. */
-export function failureOf({ host, id }: TurnEntity, work: Work, error: unknown): CatgaError {
+export function failureOf({ host, id }: Resident, work: Work, error: unknown): CatgaError {
   if (error instanceof Refused) return error.error;
   const details = {
     entity: host.keyOf(id),
@@ -32,44 +31,12 @@ export function failureOf({ host, id }: TurnEntity, work: Work, error: unknown):
   return new CatgaError("HANDLER_FAILED", details);
 }
 
-/** Runs the activation hook; `ended` hears why the entity cannot come to life, if so. */
-export function runActivated(entity: TurnEntity, ended: (error?: CatgaError) => void): void {
-  const { definition } = entity.host;
-  const { slices } = entity.host.context;
-  // Reading what is stored may have taken the rest of the lease.
-  if (!slices.mayRelease()) return slices.later({ resume: () => runActivated(entity, ended) });
-  const context = new TurnContext(entity, Number.POSITIVE_INFINITY);
-  const failed = (error: unknown): void => {
-    const details = { entity: entity.host.keyOf(entity.id), ...describeError(error) };
-    ended(new CatgaError("ACTIVATION_FAILED", details, { cause: error }));
-  };
-  runHook(() => definition.activated?.(context), ended, failed);
-}
-
-/** Runs the deactivation hook; how it ended changes nothing. */
-export function runDeactivated(
-  entity: TurnEntity,
-  reason: PassivationReason,
-  ended: () => void,
-): void {
-  const { definition, context } = entity.host;
-  const turn = new TurnContext(entity, Number.POSITIVE_INFINITY);
-  const failed = (error: unknown): void => {
-    const fields = { entity: entity.host.keyOf(entity.id), reason, err: error };
-    context.log.error(fields, "a deactivation hook failed");
-    ended();
-  };
-  runHook(() => definition.deactivated?.(turn, reason), ended, failed);
-}
-
-/** Runs a hook of user code, which may return a promise. */
-function runHook(hook: () => unknown, ended: () => void, failed: (error: unknown) => void): void {
-  let result: unknown;
+/** How a turn ended; its value is copied now, for the next turn may change it. */
+export function outcomeOf(error: CatgaError | undefined, value: unknown): Outcome {
+  if (error !== undefined) return { error };
   try {
-    result = hook();
-  } catch (error) {
-    return failed(error);
+    return { value: copyPlain(value) };
+  } catch {
+    return { value }; // Whoever answers finds the same, and says so.
   }
-  if (isThenable(result)) result.then(() => ended(), failed);
-  else ended();
 }

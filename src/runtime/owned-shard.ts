@@ -13,15 +13,30 @@ import type { ChannelCounter } from "../ownership/channel.ts";
 import { NO_SHARD, type ShardEvent, type ShardState } from "../ownership/shard.ts";
 import { entityKey } from "../protocol/ids.ts";
 import type { CounterRow, HandoffNote, Row } from "../protocol/note.ts";
+import type { ShardRecord } from "../protocol/records.ts";
 import type { Channel } from "./channel.ts";
-import type { PassivationReason } from "./definition.ts";
+import type { EntityDefinition, PassivationReason } from "./definition.ts";
 import type { NodeContext } from "./node-context.ts";
 import { chunksOf, type Packet, rowsOf } from "./packet.ts";
+import type { Work } from "./work.ts";
 
-/** Something of a shard that is in memory. */
+/** What surrounds an entity. */
+export interface EntityHome {
+  readonly context: NodeContext;
+  readonly definition: EntityDefinition;
+  /** The entity in errors and logs: `account/42`. */
+  keyOf(id: string): string;
+}
+
+/** An entity in memory, as its shard and its parts know it. */
 export interface Resident {
+  readonly id: string;
+  readonly host: EntityHome;
+  readonly shard: OwnedShard;
   /** True when no turn of it runs. */
   readonly isQuiet: boolean;
+  /** Takes a message in; or says why there is no room for it. */
+  post(work: Work): CatgaError | undefined;
   /** Starts no turn until it is thawed. */
   freeze(): void;
   thaw(): void;
@@ -40,12 +55,14 @@ export interface ShardHome {
   send(to: string, note: HandoffNote, chars?: number): void;
   /** Lets the entities in `shard.packets` go on here, and takes messages for the shard. */
   accept(shard: OwnedShard): void;
+  /** Nothing of a shard is in memory any more. */
+  checkReleased(): void;
 }
 
 /** What a donor sent, until the record says that this node owns the shard. */
 interface Staged {
   readonly counters: readonly CounterRow[];
-  readonly packets: Packet[];
+  readonly packets: readonly Packet[];
 }
 
 const NOTHING: Staged = { counters: [], packets: [] };
@@ -61,14 +78,14 @@ export class OwnedShard {
   /** This node's own channel to the shard, if it ever sent to it while it lived elsewhere. */
   outbound: Channel | undefined;
   readonly activations: Set<Resident> = new Set();
-  /** True while activations end so that they can travel. */
-  isPacking = false;
   /** Entities that have ended here to travel, and have not arrived yet. */
   packets: Packet[] = [];
   /** Not handed over before this time of the clock. */
   staysUntilMs = 0;
   readonly #home: ShardHome;
-  #awaited: { readonly what: "quiet" | "empty"; readonly run: () => void }[] = [];
+  /** Before the shard can travel its turns have to end, then its activations. */
+  #awaits: "turns" | "ends" | undefined;
+  #cancelBusy = (): void => {};
   #counters = new Map<string, ChannelCounter>();
   #staged = NOTHING;
   #arriving: { readonly handoff: string; readonly rows: Row[] } | undefined;
@@ -76,6 +93,11 @@ export class OwnedShard {
   constructor(number: number, home: ShardHome) {
     this.number = number;
     this.#home = home;
+  }
+
+  /** True while activations end so that they can travel. */
+  get isPacking(): boolean {
+    return this.#awaits === "ends";
   }
 
   /** The counter of `sender`'s channel, or `undefined` for one that was replaced. */
@@ -89,36 +111,34 @@ export class OwnedShard {
     return counter;
   }
 
+  /** The fence of an ownership of the shard: fixed-width text, generation then epoch. */
+  fence(epoch: number = this.epoch): string {
+    const { generation } = this.#home.context;
+    return [generation, epoch].map((n) => `${n}`.padStart(16, "0")).join(".");
+  }
+
   /** Forgets a sender whose session is over: its frames are refused from now on. */
   forgetSender(sender: string): void {
     this.#counters.delete(sender);
   }
 
-  /** Calls `run` when no turn of the shard runs, or nothing of it is in memory: now or later. */
-  when(what: "quiet" | "empty", run: () => void): void {
-    this.#awaited.push({ what, run });
-    this.changed();
-  }
-
-  /** A turn or an activation has ended: what waits for that may have come about. */
+  /** A turn or an activation has ended: what waits for that goes on. */
   changed(): void {
-    const met = this.#awaited.filter(({ what }) => this.#is(what));
-    if (met.length === 0) return;
-    this.#awaited = this.#awaited.filter((each) => !met.includes(each));
-    for (const { run } of met) run();
+    if (this.#awaits === "turns" && this.#isQuiet()) this.#pack();
+    if (this.activations.size > 0) return;
+    if (this.isPacking) this.#packed();
+    this.#home.checkReleased();
   }
 
   /** Makes the shard ready to travel; answers with `drained` or `busy`. */
   seal(): void {
     if (this.isPacking) return;
     this.accepting = false;
-    const { context } = this.#home;
-    const cancel = context.after(SEAL_BUDGET_MS, () => this.#happened({ kind: "busy" }));
+    this.#awaits = "turns";
+    const busy = (): void => this.#happened({ kind: "busy" });
+    this.#cancelBusy = this.#home.context.after(SEAL_BUDGET_MS, busy);
     for (const activation of this.activations) activation.freeze();
-    this.when("quiet", () => {
-      cancel();
-      this.#pack();
-    });
+    this.changed();
   }
 
   /** Serves the shard, with the entities that came or stayed. */
@@ -165,17 +185,19 @@ export class OwnedShard {
     this.#arriving = undefined;
   }
 
-  /** Starts from what was staged, or from nothing. */
-  adopt(from: "staged" | "nothing"): void {
-    const { counters, packets } = from === "staged" ? this.#staged : NOTHING;
+  /** This node owns the shard, and starts from what was staged for its handoff, or from nothing. */
+  open({ epoch, cleanSince }: ShardRecord, handoff: string | undefined): void {
+    this.epoch = epoch;
+    this.cleanSince = cleanSince;
+    const { counters, packets } = handoff === undefined ? NOTHING : this.#staged;
     this.#counters = new Map();
     for (const [sender, channel, last] of counters) this.#counters.set(sender, { channel, last });
-    this.packets = packets;
+    this.packets = [...packets];
     this.stage();
+    this.resume();
   }
 
-  #is(what: "quiet" | "empty"): boolean {
-    if (this.activations.size === 0 || what === "empty") return this.activations.size === 0;
+  #isQuiet(): boolean {
     for (const activation of this.activations) if (!activation.isQuiet) return false;
     return true;
   }
@@ -185,22 +207,25 @@ export class OwnedShard {
   }
 
   #thaw(): void {
-    this.#awaited = this.#awaited.filter(({ what }) => what !== "quiet");
+    if (this.#awaits === "turns") this.#awaits = undefined;
     for (const activation of this.activations) activation.thaw();
   }
 
   /** No turn runs: the entities end, and what they are is kept for the way. */
   #pack(): void {
-    this.isPacking = true;
-    for (const activation of this.activations) activation.passivate("moved");
-    this.when("empty", () => {
-      this.isPacking = false;
-      const { kind } = this.state;
-      const handoff = this.#home.context.nextOperation();
-      if (kind === "sealing") this.#happened({ kind: "drained", handoff });
-      else if (kind === "active") this.resume();
-      else this.packets = [];
-    });
+    this.#cancelBusy();
+    this.#awaits = "ends";
+    // Of the last one's end the shard may come back to life, with others.
+    for (const each of Array.from(this.activations)) each.passivate("moved");
+  }
+
+  #packed(): void {
+    this.#awaits = undefined;
+    const { kind } = this.state;
+    const handoff = this.#home.context.nextOperation();
+    if (kind === "sealing") this.#happened({ kind: "drained", handoff });
+    else if (kind === "active") this.resume();
+    else this.packets = [];
   }
 
   #rows(): Row[] | undefined {

@@ -19,8 +19,6 @@ import { CatgaError, describeError, isErrorCode } from "../base/errors.ts";
 import { STATE_CHARS_MAX, STATE_DEPTH_MAX, TRANSFER_CHARS_MAX } from "../base/limits.ts";
 import { hasShape, isWhole } from "../base/shape.ts";
 import type { Row } from "../protocol/note.ts";
-import type { KeptAnswer } from "./dedup-window.ts";
-import { isReminder, type Reminder } from "./reminder.ts";
 import type { Outcome, Work } from "./work.ts";
 
 /** See the file's header. */
@@ -31,11 +29,11 @@ export interface Packet {
   readonly state: { readonly value: unknown } | undefined;
   /** The versions of its record and of its state's shape; nothing where nothing is stored. */
   readonly stored?: readonly [record: number, shape: number] | undefined;
-  readonly works: readonly Work[];
-  readonly timers: readonly TimerRow[];
+  readonly works: Work[];
+  readonly timers: TimerRow[];
   /** Of commands with a key. */
-  readonly answers: readonly KeptAnswer[];
-  readonly reminders?: readonly Reminder[];
+  readonly answers: KeptAnswer[];
+  readonly reminders: Reminder[];
 }
 
 /** A timer of an entity: when it is due, by this node's clock, and what it sends. */
@@ -44,6 +42,23 @@ export interface TimerRow {
   readonly message: unknown;
 }
 
+/** An answer that is kept: to which command, until when, which. */
+export interface KeptAnswer {
+  readonly name: string;
+  readonly untilMs: number;
+  readonly outcome: Outcome;
+}
+
+/** A message that an entity has itself reminded of: when by the wall clock, how often, what. */
+export interface Reminder {
+  readonly name: string;
+  readonly dueMs: number;
+  /** 0 for once. */
+  readonly everyMs: number;
+  readonly message: unknown;
+}
+
+const REMINDER = { name: "string", dueMs: "number", everyMs: "number", message: "object" } as const;
 const ESCAPED = 6;
 /** An object in another one takes so many characters at least: `,[1]`. */
 const LEVEL_CHARS_MIN = 4;
@@ -79,7 +94,7 @@ export function rowsOf(packet: Packet, nowMs: number): Row[] | string {
     ...works.flatMap((work) => (work.row === undefined ? [] : [work.row(nowMs)])),
     ...timers.map(({ dueMs, message }) => ["timer", Math.max(0, dueMs - nowMs), message] as const),
     ...answers.map((answer) => answerRow(answer, nowMs)),
-    ...(packet.reminders ?? []).map((each) => ["reminder", each] as const),
+    ...packet.reminders.map((each) => ["reminder", each] as const),
   ];
 }
 
@@ -124,12 +139,7 @@ export function packetsOf(
   nowMs: number,
   readMessage: (row: Row, entity: string, id: string) => Work | undefined,
 ): Packet[] | undefined {
-  const packets: (Packet & {
-    works: Work[];
-    timers: TimerRow[];
-    answers: KeptAnswer[];
-    reminders: Reminder[];
-  })[] = [];
+  const packets: Packet[] = [];
   for (const row of rows) {
     const [kind, first, second, third, ...versions] = row;
     const last = packets.at(-1);
@@ -156,6 +166,16 @@ export function packetsOf(
     }
   }
   return packets;
+}
+
+/** True for one that makes sense. */
+export function isReminder(value: unknown): value is Reminder {
+  return hasShape(value, REMINDER);
+}
+
+/** When the first of `all` is due. */
+export function firstMsOf(all: readonly Reminder[]): number | undefined {
+  return all.length === 0 ? undefined : Math.min(...all.map(({ dueMs }) => dueMs));
 }
 
 /** An answer as a row; `nowMs` is the time that its end is counted from. */

@@ -23,13 +23,11 @@ import type { RemoteCall } from "./remote-call.ts";
 /** What surrounds a stream. */
 export interface PeerOwner {
   readonly context: NodeContext;
-  /** Calls `run` at the end of the current burst of work. */
-  atEndOfBurst(run: () => void): void;
+  /** Flushes `peer` at the end of the current burst of work. */
+  flushSoon(peer: Peer): void;
   sendFrame(to: string, frame: Uint8Array): void;
   /** Deals with the items of a frame; `false` when one makes no sense. */
   receiveItems(peer: Peer, frame: Frame): boolean;
-  /** There is room in the window again. */
-  roomAgain(): void;
 }
 
 interface SentFrame {
@@ -53,7 +51,8 @@ export class Peer extends WheelEntry {
   /** Frames that came before one that is missing. */
   readonly #early = new Map<number, Frame>();
   #owesAcknowledgement = false;
-  #isFlushing = false;
+  /** Channels that wait for room. */
+  readonly #starved = new Set<{ pump(): void }>();
   #retransmitMs = RETRANSMIT_MS;
   #isClosed = false;
 
@@ -66,6 +65,11 @@ export class Peer extends WheelEntry {
   /** False while the other side has not acknowledged as much as may be under way. */
   get hasRoom(): boolean {
     return this.#unacknowledgedChars < PEER_WINDOW_BYTES;
+  }
+
+  /** Pumps `channel` when there is room again. */
+  waitForRoom(channel: { pump(): void }): void {
+    this.#starved.add(channel);
   }
 
   /** True when everything that was sent has been dealt with by the other side. */
@@ -83,9 +87,9 @@ export class Peer extends WheelEntry {
 
   /** What leaves at the end of the burst; items may be added at once, not later. */
   outbox(charsMax = 0): Batch {
-    if (this.#batch.isFull) this.#flush();
+    if (this.#batch.isFull) this.flush();
     this.#batch.charsMax += charsMax;
-    this.#flushSoon();
+    this.#owner.flushSoon(this);
     return this.#batch;
   }
 
@@ -100,7 +104,7 @@ export class Peer extends WheelEntry {
     }
     // One that was sent again is acknowledged again.
     this.#owesAcknowledgement = true;
-    this.#flushSoon();
+    this.#owner.flushSoon(this);
     if (number > this.#processed && number <= this.#processed + EARLY_FRAMES_MAX) {
       this.#early.set(number, frame);
     }
@@ -115,9 +119,7 @@ export class Peer extends WheelEntry {
 
   /** Sends everything again that was not acknowledged: the connection is new. */
   resend(): void {
-    for (let i = 0; i < this.#unacknowledged.length; i++) {
-      this.#send(this.#unacknowledged.peekAt(i)!);
-    }
+    for (const sent of this.#unacknowledged.toArray()) this.#send(sent);
   }
 
   /** An acknowledgement is overdue. */
@@ -135,16 +137,8 @@ export class Peer extends WheelEntry {
     this.#unacknowledged.clear();
   }
 
-  #flushSoon(): void {
-    if (this.#isFlushing) return;
-    this.#isFlushing = true;
-    this.#owner.atEndOfBurst(() => {
-      this.#isFlushing = false;
-      this.#flush();
-    });
-  }
-
-  #flush(): void {
+  /** The burst has ended: what waits leaves. */
+  flush(): void {
     if (this.#isClosed) return;
     const { leaseHolds, slices } = this.#owner.context;
     if (this.#batch.isEmpty) {
@@ -154,7 +148,7 @@ export class Peer extends WheelEntry {
       return;
     }
     // What turns sent and answered leaves under a valid lease.
-    if (!leaseHolds) return slices.later({ resume: () => this.#flush() });
+    if (!leaseHolds) return slices.later({ resume: () => this.flush() });
     const items = this.#batch.encode();
     const number = this.#nextFrame++;
     const sent = { number, acknowledged: this.#processed, items, messages: this.#messages };
@@ -191,6 +185,8 @@ export class Peer extends WheelEntry {
     this.#retransmitMs = RETRANSMIT_MS;
     this.#owner.context.wheel.remove(this);
     if (waiting.length > 0) this.#watch();
-    this.#owner.roomAgain();
+    const starved = [...this.#starved];
+    this.#starved.clear();
+    for (const channel of starved) channel.pump();
   }
 }

@@ -22,7 +22,6 @@ export class RecordWriter {
   readonly #authority: Authority;
   readonly #learn: (entry: Entry) => void;
   readonly #pending: Pending[] = [];
-  #isClosed = false;
 
   /** `learn` hears the outcome of every write before the one who asked. */
   constructor(context: NodeContext, authority: Authority, learn: (entry: Entry) => void) {
@@ -46,13 +45,8 @@ export class RecordWriter {
     return new Promise((resolve) => this.write(write, resolve));
   }
 
-  /** Asks for nothing any more. */
-  close(): void {
-    this.#isClosed = true;
-  }
-
   #attempt(batch: readonly Pending[]): void {
-    if (this.#isClosed || batch.length === 0) return;
+    if (this.#context.isClosed || batch.length === 0) return;
     this.#authority.casMany(batch.map(({ change }) => change)).then(
       (results) => this.#settle(batch, results),
       () => {

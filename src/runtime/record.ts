@@ -7,9 +7,15 @@
 import { CatgaError } from "../base/errors.ts";
 import { checksum } from "../base/hash.ts";
 import { hasShape } from "../base/shape.ts";
-import type { KeptAnswer } from "./dedup-window.ts";
-import { isReminder, type Reminder } from "./reminder.ts";
-import { answerOf, answerRow, decodeState, encodeState } from "./packet.ts";
+import {
+  answerOf,
+  answerRow,
+  decodeState,
+  encodeState,
+  isReminder,
+  type KeptAnswer,
+  type Reminder,
+} from "./packet.ts";
 
 /** See the file's header. */
 export interface Kept {

@@ -1,46 +1,165 @@
 /**
- * Brings a message to its entity: here by one look-up, elsewhere by a channel. This is the hot
- * path.
+ * The entities of this node, and how messages come to them: from its own callers, from other nodes,
+ * with entities that move here. What is for an entity elsewhere leaves by a channel.
  *
- * A local message takes the short way only when the shard accepts and nothing that this node sent
- * before is still on its way to the shard: so the order of one sender's messages holds when the
- * shard comes home while some of them travel.
+ * A local message takes the short way, one look-up, only when the shard accepts and nothing that
+ * this node sent before is still on its way to the shard: so the order of one sender's messages
+ * holds when the shard comes home while some of them travel. This is the hot path.
  */
-import { CatgaError } from "../base/errors.ts";
-import type { Activation } from "./activation.ts";
+import { CatgaError, describeError } from "../base/errors.ts";
+import { isWhole } from "../base/shape.ts";
+import { admit, isStale } from "../ownership/channel.ts";
+import { type MessageItem, readDedup } from "../protocol/frame.ts";
+import { entityKey } from "../protocol/ids.ts";
+import type { Row } from "../protocol/note.ts";
+import { Activation, type ActivationHost } from "./activation.ts";
 import { copyPayload, type Sending, type Subject, unknownMessage } from "./call.ts";
-import type { MessageKind } from "./definition.ts";
-import type { EntityHost } from "./local-delivery.ts";
-import type { Mesh } from "./mesh.ts";
+import type { EntityDefinition, MessageKind, PassivationReason } from "./definition.ts";
 import type { NodeContext } from "./node-context.ts";
 import type { OwnedShard } from "./owned-shard.ts";
-import { RemoteCall } from "./remote-call.ts";
-import { LocalCall, LocalTell } from "./work.ts";
+import { type Packet, packetsOf } from "./packet.ts";
+import type { Peer } from "./peer.ts";
+import type { RemoteCall } from "./remote-call.ts";
+import type { Exits } from "./turn-context.ts";
+import { answerFailure, callAway, InboundWork, LocalCall, LocalTell } from "./work.ts";
+import { typeOf, type Work } from "./work.ts";
 
 const ACCEPTED: Promise<unknown> = Promise.resolve();
+
+/** One entity type at this node: its activations, and what they need of the house. */
+export class EntityHost implements ActivationHost {
+  readonly definition: EntityDefinition;
+  readonly activations: Map<string, Activation> = new Map();
+  readonly context: NodeContext;
+  readonly exits: Exits;
+
+  constructor(definition: EntityDefinition, context: NodeContext, exits: Exits) {
+    this.definition = definition;
+    this.context = context;
+    this.exits = exits;
+  }
+
+  /** The entity in errors and logs: `account/42`. */
+  keyOf(id: string): string {
+    return entityKey(this.definition.name, id);
+  }
+
+  /**
+   * The activation of `id`, made if there is none. The caller has checked that this node owns
+   * `shard`. With `state` it goes on where it ended elsewhere.
+   *
+   * @throws {CatgaError} ACTIVATION_FAILED when the state factory throws.
+   */
+  activate(id: string, shard: OwnedShard, origin: Partial<Packet> = {}): Activation {
+    let activation = this.activations.get(id);
+    if (activation !== undefined) return activation;
+    try {
+      const { state, stored } = origin;
+      activation = new Activation(id, this, { shard, state, stored });
+    } catch (error) {
+      throw this.stillborn(id, error);
+    }
+    this.activations.set(id, activation);
+    shard.activations.add(activation);
+    this.context.events.emit("entity-activated", { name: this.definition.name, id });
+    activation.open();
+    return activation;
+  }
+
+  stillborn(id: string, cause: unknown): CatgaError {
+    const details = { entity: this.keyOf(id), ...describeError(cause) };
+    return new CatgaError("ACTIVATION_FAILED", details, { cause });
+  }
+
+  forget(activation: Activation, reason: PassivationReason, waiting: readonly Work[]): void {
+    const { name } = this.definition;
+    const { id, shard } = activation;
+    const travelling = shard.isPacking ? waiting.filter((work) => !("depart" in work)) : [];
+    if (shard.isPacking) shard.packets.push(this.#pack(activation, reason, travelling));
+    const dueMs = activation.luggage.firstMs;
+    if (dueMs !== undefined && reason === "idle") this.exits.sleeps(activation, dueMs);
+    this.context.events.emit("entity-passivated", { name, id, reason });
+    if (this.activations.get(id) === activation) this.activations.delete(id);
+    shard.activations.delete(activation);
+    const staying = waiting.filter((work) => !travelling.includes(work));
+    this.#redeliver(id, shard, staying);
+    // Last, for the shard may come back to life here: what waited stands before what came since.
+    shard.changed();
+  }
+
+  #pack(activation: Activation, reason: PassivationReason, works: Work[]): Packet {
+    const { id, state: value, keeper, luggage } = activation;
+    const { name: entity, version } = this.definition;
+    const packet = { entity, id, works, timers: [], answers: [], reminders: [] };
+    if (reason !== "moved") return { ...packet, state: undefined };
+    const stored = keeper && ([keeper.version, version] as const);
+    const { timers, dedup, reminders } = luggage;
+    const answers = dedup.answers(this.context.wheel.nowMs);
+    return { ...packet, state: { value }, stored, timers: [...timers], answers, reminders };
+  }
+
+  /** Brings messages that outlived their activation to whoever owns the entity now, or soon. */
+  #redeliver(id: string, shard: OwnedShard, works: readonly Work[]): void {
+    if (shard.accepting) {
+      for (const work of works) this.deliver(id, shard, work);
+      return;
+    }
+    // The others came from nodes that will learn that this one has lost the shard.
+    const own = works.flatMap((work) => work.depart?.(this.context.calls) ?? []);
+    if (own.length === 0) return;
+    const group = this.context.view.groupOf(this.definition.name)!;
+    this.exits.channel(group, shard.number).putBack(own);
+  }
+
+  /** Brings `work` to its mailbox, or fails it. */
+  deliver(id: string, shard: OwnedShard, work: Work): void {
+    try {
+      const refusal = this.activate(id, shard).post(work);
+      if (refusal !== undefined) work.fail(refusal);
+    } catch (error) {
+      if (!(error instanceof CatgaError)) throw error;
+      work.fail(error);
+    }
+  }
+
+  /** Tells turns that run to give up; returns their entities. */
+  abortRunning(): string[] {
+    const running = [...this.activations.values()].filter(({ isQuiet }) => !isQuiet);
+    for (const activation of running) activation.abort();
+    return running.map(({ id }) => this.keyOf(id));
+  }
+
+  /** The node closes: nothing here is waited for any more. */
+  abandon(): void {
+    for (const activation of this.activations.values()) activation.abort();
+  }
+}
 
 /** See the file's header. */
 export class Router {
   readonly context: NodeContext;
-  readonly #mesh: Mesh;
+  readonly hosts: ReadonlyMap<string, EntityHost>;
+  readonly exits: Exits;
 
-  constructor(mesh: Mesh) {
-    this.context = mesh.context;
-    this.#mesh = mesh;
+  constructor(context: NodeContext, exits: Exits) {
+    this.context = context;
+    this.exits = exits;
+    const { entities } = context.options;
+    this.hosts = new Map(entities.map((each) => [each.name, new EntityHost(each, context, exits)]));
   }
 
   /** Sends; resolves to the answer, or for a one-way message to nothing once it is accepted. */
   send(sending: Sending): Promise<unknown> {
     const { refusal } = this.context;
     if (refusal !== undefined) return Promise.reject(refusal);
-    const host = this.#mesh.parts.local.hosts.get(sending.entity);
     try {
-      const activation = host?.activations.get(sending.id);
-      if (host === undefined) return this.#sendAway(sending);
-      if (activation !== undefined && isOpen(activation.shard)) {
-        return this.#sendHere(host, activation, sending);
+      const host = this.hosts.get(sending.entity);
+      let activation = host?.activations.get(sending.id);
+      if (activation === undefined || !isOpen(activation.shard)) {
+        activation = host && this.#activate(host, sending);
+        if (activation === undefined) return this.#sendAway(sending);
       }
-      return this.#sendSomewhere(host, sending);
+      return this.#sendHere(activation, sending);
     } catch (error) {
       if (error instanceof CatgaError) return Promise.reject(error);
       throw error;
@@ -49,20 +168,18 @@ export class Router {
 
   /** What the message does, if this node hosts its entity type. */
   kindOf({ entity, type }: Subject): MessageKind | undefined {
-    return this.#mesh.parts.local.hosts.get(entity)?.definition.messages.get(type)?.kind;
+    return this.hosts.get(entity)?.definition.messages.get(type)?.kind;
   }
 
-  /** To an entity type of this node, wherever the entity itself lives. */
-  #sendSomewhere(host: EntityHost, sending: Sending): Promise<unknown> {
-    const number = this.context.shardOf(sending.entity, sending.id);
-    const shard = this.#mesh.parts.shards.serving(number);
-    if (!host.definition.messages.has(sending.type)) throw unknownMessage(sending);
-    if (shard === undefined || !isOpen(shard)) return this.#sendAway(sending);
-    return this.#sendHere(host, host.activate(sending.id, shard), sending);
+  /** The entity, if its shard is served here and the message may take the short way. */
+  #activate(host: EntityHost, { entity, id, type }: Sending): Activation | undefined {
+    const shard = this.exits.serving(this.context.shardOf(entity, id));
+    if (!host.definition.messages.has(type)) throw unknownMessage({ entity, type });
+    return shard !== undefined && isOpen(shard) ? host.activate(id, shard) : undefined;
   }
 
-  #sendHere(host: EntityHost, activation: Activation, sending: Sending): Promise<unknown> {
-    const spec = host.definition.messages.get(sending.type);
+  #sendHere(activation: Activation, sending: Sending): Promise<unknown> {
+    const spec = activation.host.definition.messages.get(sending.type);
     if (spec === undefined) throw unknownMessage(sending);
     const message = copyPayload(sending, sending.message);
     if (sending.oneWay) {
@@ -81,14 +198,100 @@ export class Router {
 
   /** To whoever owns the shard, now or soon. */
   #sendAway(sending: Sending): Promise<unknown> {
-    const { entity, signal } = sending;
+    const { entity, id, message } = sending;
     const group = this.context.view.groupOf(entity);
     if (group === undefined) throw new CatgaError("UNKNOWN_ENTITY", { entity });
-    const shard = this.context.shardOf(entity, sending.id);
-    const call = new RemoteCall(sending, copyPayload(sending, sending.message), this.context.calls);
-    if (signal !== undefined) call.cancelWith(signal);
-    this.#mesh.channel(group, shard).push(call);
+    const channel = this.exits.channel(group, this.context.shardOf(entity, id));
+    const call = callAway(sending, message, this.context.calls);
+    channel.push(call);
     return call.promise();
+  }
+
+  /** Turns that have run for `sinceMs` keep this node from leaving: they are told to give up. */
+  hurry(sinceMs: number): void {
+    for (const host of this.hosts.values()) {
+      for (const entity of host.abortRunning()) {
+        const what = `a turn of ${entity}, which keeps this node from leaving`;
+        this.context.events.emit("stuck", { what, sinceMs });
+      }
+    }
+  }
+
+  /**
+   * Takes in a message of another node, if its shard is served here and it is the next one of its
+   * channel; `false` when it belongs elsewhere, or comes too early. What is refused for good is
+   * answered and consumes its number.
+   */
+  receive(peer: Peer, item: MessageItem): boolean {
+    const shard = this.exits.serving(item.shard);
+    const host = this.hosts.get(item.entity);
+    if (host === undefined || shard === undefined) return false;
+    if (isStale(item.epoch, shard.cleanSince)) return false;
+    const counter = shard.counter(peer.incarnation, item.channel);
+    const admission = counter === undefined ? "duplicate" : admit(counter.last, item.sequence);
+    if (counter === undefined || admission !== "accept") return admission === "duplicate";
+    counter.last = item.sequence;
+    const type = typeOf(item.message);
+    const spec = host.definition.messages.get(type);
+    if (spec === undefined) {
+      answerFailure(peer, item.call, unknownMessage({ entity: item.entity, type }));
+    } else {
+      const { nowMs } = this.context.slices;
+      host.deliver(item.id, shard, new InboundWork(peer, item, { spec, nowMs }));
+    }
+    return true;
+  }
+
+  /** A message that waited to leave this node, and whose shard has come here. */
+  comeHome(call: RemoteCall, shard: OwnedShard): void {
+    const { entity, id, type } = call.subject;
+    const host = this.hosts.get(entity)!;
+    // What its entity does not know was refused before it could leave.
+    const spec = (call.spec = host.definition.messages.get(type)!);
+    if (!call.oneWay) return host.deliver(id, shard, call);
+    const { message } = call;
+    host.deliver(id, shard, new LocalTell(call.subject, { spec, message }, this.context.log));
+    call.succeed(undefined);
+  }
+
+  /** Entities of a transfer, checked: `undefined` for rows that make no sense. */
+  unpack(rows: readonly Row[]): Packet[] | undefined {
+    const { nowMs } = this.context.wheel;
+    const packets = packetsOf(rows, nowMs, (row, entity, id) => {
+      const [, sender, call, leftMs, message, key] = row;
+      const spec = this.hosts.get(entity)?.definition.messages.get(typeOf(message));
+      if (typeof sender !== "string" || !isWhole(call) || typeof leftMs !== "number")
+        return undefined;
+      const dedup = readDedup(key);
+      if (spec === undefined || dedup === "malformed") return undefined;
+      const item = { call, leftMs, entity, id, message, dedup };
+      return new InboundWork(this.exits.peerOf(sender), item, { spec, nowMs });
+    });
+    return packets?.every(({ entity }) => this.hosts.has(entity)) ? packets : undefined;
+  }
+
+  /**
+   * Lets entities of `shard` go on here, with what they brought. All of them are there before the
+   * first message runs: it may be for another of them.
+   */
+  settle(shard: OwnedShard): void {
+    const { packets } = shard;
+    shard.packets = [];
+    for (const packet of packets) {
+      const { entity, id, timers, answers } = packet;
+      if (packet.state === undefined) continue;
+      const host = this.hosts.get(entity)!;
+      // What other code has written is read from the store, which knows how.
+      const isOurs = packet.stored === undefined || packet.stored[1] === host.definition.version;
+      const activation = host.activate(id, shard, isOurs ? packet : {});
+      for (const answer of answers) activation.luggage.dedup.keep(answer);
+      for (const timer of timers) activation.luggage.start(timer);
+      if (!isOurs) continue;
+      for (const each of packet.reminders) activation.luggage.remind(each);
+    }
+    for (const { entity, id, works } of packets) {
+      for (const work of works) this.hosts.get(entity)!.deliver(id, shard, work);
+    }
   }
 }
 

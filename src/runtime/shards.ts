@@ -4,31 +4,26 @@ import { HANDOFFS_MAX, HANDOFFS_MIN, SEAL_RETRY_MS } from "../base/limits.ts";
 import { createRing } from "../base/ring.ts";
 import { type MembershipChange, type Plan, planChange } from "../ownership/plan.ts";
 import { type ShardEffect, type ShardEvent, stepShard } from "../ownership/shard.ts";
-import type { Versioned } from "../ownership/view.ts";
 import type { AnswerNote, HandoffNote, TransferNote } from "../protocol/note.ts";
 import { shardKey, type ShardRecord } from "../protocol/records.ts";
 import type { Channel } from "./channel.ts";
-import type { LocalDelivery } from "./local-delivery.ts";
 import type { NodeContext } from "./node-context.ts";
 import { OwnedShard, type ShardHome } from "./owned-shard.ts";
 import { hasStateCodec, loadStateCodec } from "./packet.ts";
 import type { RecordWriter } from "./record-writer.ts";
+import type { Router } from "./router.ts";
 
 /** What the shards of a node are connected with. */
 export interface ShardParts {
   readonly writer: RecordWriter;
-  readonly local: LocalDelivery;
+  readonly router: Router;
   /** True where nobody is ever an heir. */
   readonly isFixed: boolean;
-  readonly send: ShardHome["send"];
-  /** A shard is served from now on. */
-  readonly opened: (shard: OwnedShard) => void;
 }
 
 /** See the file's header. */
 export class Shards implements ShardHome {
   readonly context: NodeContext;
-  readonly send: ShardParts["send"];
   readonly #parts: ShardParts;
   group = "";
   isLeaving = false;
@@ -48,7 +43,6 @@ export class Shards implements ShardHome {
   constructor(context: NodeContext, parts: ShardParts) {
     this.context = context;
     this.#parts = parts;
-    this.send = parts.send;
   }
 
   /** Begins to serve shards of `group`; before that this node has none. */
@@ -82,7 +76,7 @@ export class Shards implements ShardHome {
     this.rebalance();
     return new Promise((resolve) => {
       this.#released = resolve;
-      this.#checkReleased();
+      this.checkReleased();
     });
   }
 
@@ -120,7 +114,7 @@ export class Shards implements ShardHome {
       const isTouched = this.#shards[number] !== undefined;
       if (isTouched || this.#concerns(number)) this.#look(this.at(number));
     }
-    this.#checkReleased();
+    this.checkReleased();
   }
 
   /** The record of a shard changed. */
@@ -144,10 +138,15 @@ export class Shards implements ShardHome {
     this.happened(shard, { kind: isLate ? "refused" : kind, handoff });
   }
 
+  send(to: string, note: HandoffNote, chars?: number): void {
+    if (!this.context.view.isAlive(to)) return;
+    this.#parts.router.exits.peerOf(to).outbox(chars).notes.push(note);
+  }
+
   accept(shard: OwnedShard): void {
-    this.#parts.local.settle(shard);
+    this.#parts.router.settle(shard);
     shard.accepting = true;
-    this.#parts.opened(shard);
+    this.#parts.router.exits.opened(shard);
     shard.outbound?.pump();
     if (this.isLeaving && this.#heirs === 0) this.#drain(shard);
   }
@@ -156,7 +155,7 @@ export class Shards implements ShardHome {
     const { handoff, epoch, counters, isLast } = transfer;
     const rows = shard.arrive(handoff, transfer.rows);
     if (!isLast) return;
-    const packets = hasStateCodec() ? this.#parts.local.unpack(rows) : undefined;
+    const packets = hasStateCodec() ? this.#parts.router.unpack(rows) : undefined;
     if (packets === undefined || this.isLeaving || !this.context.leaseHolds) {
       return this.#answer(from, shard, { kind: "refused", handoff });
     }
@@ -217,17 +216,18 @@ export class Shards implements ShardHome {
     this.#underway += Number(isMoving(shard)) - Number(wasMoving);
     for (const effect of effects) this.#act(shard, effect, from);
     if (wasMoving && !isMoving(shard)) this.#moveNext();
-    if (wasHeld && shard.state.kind === "none") this.#checkReleased();
+    if (wasHeld && shard.state.kind === "none") this.checkReleased();
   }
 
   /** Nobody is left to take the shard: its entities end here. */
   #drain(shard: OwnedShard): void {
     shard.accepting = false;
     for (const activation of shard.activations) activation.passivate("shutdown");
-    shard.when("empty", () => this.#checkReleased());
+    shard.changed();
   }
 
-  #checkReleased(): void {
+  /** Nobody waits for {@link release} any more, once nothing is held. */
+  checkReleased(): void {
     if (this.#released === undefined) return;
     const isHeld = ({ state, activations }: OwnedShard): boolean =>
       this.#heirs > 0 ? state.kind !== "none" : activations.size > 0;
@@ -248,7 +248,9 @@ export class Shards implements ShardHome {
       case "abort":
         return this.#answer(effect.to, shard, { kind: "aborted", handoff: effect.handoff });
       case "open":
-        return this.#open(shard, effect.owned, effect.handoff);
+        shard.open(effect.owned.record, effect.handoff);
+        if (this.#targetOf(shard.number) !== this.context.self) this.#lookAllLater(0);
+        return;
       case "close":
         return shard.close();
       case "confirmed":
@@ -270,14 +272,6 @@ export class Shards implements ShardHome {
       // What stands there instead came in before, and may be the claim of a node that is dead.
       this.#look(shard);
     });
-  }
-
-  #open(shard: OwnedShard, owned: Versioned<ShardRecord>, handoff: string | undefined): void {
-    shard.epoch = owned.record.epoch;
-    shard.cleanSince = owned.record.cleanSince;
-    shard.adopt(handoff === undefined ? "nothing" : "staged");
-    shard.resume();
-    if (this.#targetOf(shard.number) !== this.context.self) this.#lookAllLater(0);
   }
 
   #answer(to: string, shard: OwnedShard, answer: Pick<AnswerNote, "kind" | "handoff">): void {

@@ -9,7 +9,7 @@ import { NESTED_TURNS_MAX, SLICE_MS } from "../base/limits.ts";
 /** See the file's header. One for each node. */
 export class Slices {
   readonly #clock: Clock;
-  #waiting: { resume(): void }[] = [];
+  #waiting = new Set<{ resume(): void }>();
   #open = false;
   #endMs = 0;
   #depth = 0;
@@ -72,9 +72,9 @@ export class Slices {
     return this.#pause;
   }
 
-  /** Calls `waiting.resume()` in the next slice. */
+  /** Calls `waiting.resume()` in the next slice, once however often it was asked for. */
   later(waiting: { resume(): void }): void {
-    this.#waiting.push(waiting);
+    this.#waiting.add(waiting);
     if (!this.#open && this.nowMs < this.leaseUntilMs) this.#begin();
   }
 
@@ -87,7 +87,7 @@ export class Slices {
 
   /** The lease holds again: what waited may run. */
   resume(): void {
-    if (!this.#open && this.#waiting.length > 0) this.#begin();
+    if (!this.#open && this.#waiting.size > 0) this.#begin();
   }
 
   #begin(): void {
@@ -104,8 +104,8 @@ export class Slices {
     const waiting = this.#waiting;
     this.nowMs = this.#clock.nowMs();
     this.#lagMs = Math.max(this.#lagMs, this.nowMs - (this.#endMs - SLICE_MS));
-    if (waiting.length === 0 || this.nowMs >= this.leaseUntilMs) return;
-    this.#waiting = [];
+    if (waiting.size === 0 || this.nowMs >= this.leaseUntilMs) return;
+    this.#waiting = new Set();
     for (const each of waiting) each.resume();
   }
 }

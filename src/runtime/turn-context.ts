@@ -2,48 +2,25 @@
  * What a handler is given: its entity's state and the world, for the length of one turn. One object
  * a turn; everything behind it is looked up when it is asked for.
  */
-import { copyPayload, unknownMessage } from "./call.ts";
-import { type Logger, withFields } from "../base/logger.ts";
 import { type Duration, durationMs } from "../base/duration.ts";
-import type { CatgaError } from "../base/errors.ts";
-import type { Row } from "../protocol/note.ts";
-import { type TimerWheel, WheelEntry } from "../base/timer-wheel.ts";
-import { DedupWindow } from "./dedup-window.ts";
-import type { EntityDefinition, MessageSpec, PassivationReason } from "./definition.ts";
-import type { NodeContext } from "./node-context.ts";
-import type { OwnedShard } from "./owned-shard.ts";
-import type { TimerRow } from "./packet.ts";
-import { Reminders } from "./reminders.ts";
+import { type Logger, withFields } from "../base/logger.ts";
+import { isThenable } from "../base/thenable.ts";
+import { copyPayload, unknownMessage } from "./call.ts";
+import type { Channel } from "./channel.ts";
+import type { Keeper, KeptEntity } from "./keeper.ts";
+import type { EntityHome, OwnedShard, Resident } from "./owned-shard.ts";
 import type { Peer } from "./peer.ts";
-import { typeOf, type Work } from "./work.ts";
 
 /** The entity whose turn it is. */
-export interface TurnEntity {
-  readonly id: string;
+export interface TurnEntity extends KeptEntity {
   readonly host: TurnHome;
   state: unknown;
-  readonly signal: AbortSignal;
-  readonly shard: OwnedShard;
-  post(work: Work): CatgaError | undefined;
-  passivate(reason: PassivationReason): void;
-  readonly luggage: Luggage;
   /** What stores it, if anything does. */
-  readonly keeper: TurnKeeper | undefined;
-}
-
-/** What stores an entity, as its turns know it. */
-export interface TurnKeeper {
-  save(): Promise<void>;
-  delete(): Promise<void>;
-  /** Calls `settle` when all that was done until now is stored; or `work` fails. */
-  hold(settle: () => void, work: Work): void;
+  readonly keeper: Keeper | undefined;
 }
 
 /** What surrounds it. */
-export interface TurnHome {
-  readonly context: NodeContext;
-  readonly definition: EntityDefinition;
-  keyOf(id: string): string;
+export interface TurnHome extends EntityHome {
   readonly exits: Exits;
 }
 
@@ -51,10 +28,14 @@ export interface TurnHome {
 export interface Exits {
   /** A reference for use inside a turn; its calls end with the turn's deadline. */
   refTo(request: RefRequest): unknown;
-  /** Sends messages of this node anew, ahead of what was sent since. */
-  sendAgain(entity: string, id: string, works: readonly Work[]): void;
+  /** The way to a shard of another node. */
+  channel(group: string, shard: number): Channel;
+  /** A shard of this node, if it may serve it at this moment. */
+  serving(shard: number): OwnedShard | undefined;
+  /** A shard is served from now on. */
+  opened(shard: OwnedShard): void;
   /** An entity with a reminder leaves memory. */
-  sleeps(entity: TurnEntity, dueMs: number): void;
+  sleeps(entity: Resident, dueMs: number): void;
   /** The way back to the sender of a message. */
   peerOf(incarnation: string): Peer;
 }
@@ -95,12 +76,12 @@ export class TurnContext {
   }
 
   get signal(): AbortSignal {
-    return this.#entity.signal;
+    return this.#entity.luggage.signal;
   }
 
   /** Fixed-width text, generation then epoch, that rises with every ownership of the shard. */
   get fence(): string {
-    return fenceOf(this.#entity);
+    return this.#entity.shard.fence();
   }
 
   get log(): Logger {
@@ -135,8 +116,7 @@ export class TurnContext {
   remind(name: string, when: When, message: { readonly type: string }): Promise<void> {
     const keeper = this.#keeper("remind");
     const { host, luggage } = this.#entity;
-    const subject = { entity: host.definition.name, id: this.id, type: message.type };
-    if (!host.definition.messages.has(message.type)) throw unknownMessage(subject);
+    const copy = this.#copy(message);
     if ((when.every === undefined) === (when.in === undefined)) {
       throw new TypeError(`Cannot remind "${host.keyOf(this.id)}": write "in" or "every"`);
     }
@@ -148,41 +128,55 @@ export class TurnContext {
       );
     }
     const dueMs = host.context.clock.wallMs() + leftMs;
-    luggage
-      .remindersOf(this.#entity)
-      .set({ name, dueMs, everyMs, message: copyPayload(subject, message) });
+    luggage.remind({ name, dueMs, everyMs, message: copy });
     return keeper.save();
   }
 
   /** There is no reminder of that name any more. */
   forget(name: string): Promise<void> {
     const keeper = this.#keeper("forget");
-    this.#entity.luggage.reminders?.delete(name);
+    this.#entity.luggage.forget(name);
     return keeper.save();
   }
 
-  #keeper(what: string): TurnKeeper {
+  /** Sends `message` to this entity after `delay`, as long as it stays in memory. */
+  after(delay: Duration, message: { readonly type: string }): () => void {
+    const { host, luggage } = this.#entity;
+    const dueMs = host.context.wheel.nowMs + durationMs(delay, "delay");
+    const timer = luggage.start({ message: this.#copy(message), dueMs });
+    return () => timer?.cancel();
+  }
+
+  #keeper(what: string): Keeper {
     const { keeper, host } = this.#entity;
     if (keeper !== undefined) return keeper;
     throw new TypeError(`Cannot ${what} "${host.keyOf(this.id)}": it has no persistence`);
   }
 
-  /** Sends `message` to this entity after `delay`, as long as it stays in memory. */
-  after(delay: Duration, message: { readonly type: string }): () => void {
-    const delayMs = durationMs(delay, "delay");
-    const { definition, context } = this.#entity.host;
-    const subject = { entity: definition.name, id: this.id, type: message.type };
-    const copy = copyPayload(subject, message);
-    const dueMs = context.wheel.nowMs + delayMs;
-    const timer = startTimer(this.#entity, { message: copy, dueMs });
-    if (timer === undefined) throw unknownMessage(subject);
-    return () => timer.cancel();
+  /** A copy of a message of this entity to itself. */
+  #copy(message: { readonly type: string }): unknown {
+    const { name, messages } = this.#entity.host.definition;
+    const subject = { entity: name, id: this.id, type: message.type };
+    if (!messages.has(message.type)) throw unknownMessage(subject);
+    return copyPayload(subject, message);
   }
 }
 
-/** The fence of an ownership: generation, then epoch. */
-export function fenceOf({ host, shard }: TurnEntity, epoch: number = shard.epoch): string {
-  return [host.context.generation, epoch].map((n) => `${n}`.padStart(16, "0")).join(".");
+/** Runs a hook of an entity, which may return a promise; `ended` hears what it threw. */
+export function runHook(
+  entity: TurnEntity,
+  hook: (context: TurnContext) => unknown,
+  ended: (thrown?: { readonly error: unknown }) => void,
+): void {
+  const failed = (error: unknown): void => ended({ error });
+  let result: unknown;
+  try {
+    result = hook(new TurnContext(entity, Number.POSITIVE_INFINITY));
+  } catch (error) {
+    return failed(error);
+  }
+  if (isThenable(result)) result.then(() => ended(), failed);
+  else ended();
 }
 
 /** When a reminder comes: once, or again and again. */
@@ -193,106 +187,3 @@ interface When {
 
 /** What comes more often belongs into a timer. */
 const EVERY_MS_MIN = 1_000;
-
-/** What an entity has beside its state, and brings to another node; most never have any. */
-export class Luggage {
-  readonly timers: Set<EntityTimer> = new Set();
-  reminders: Reminders | undefined;
-  #aborter: AbortController | undefined;
-  /** What commands with a key were answered. */
-  readonly dedup: DedupWindow = new DedupWindow();
-
-  /** The reminders, made if there are none. */
-  remindersOf(entity: TurnEntity): Reminders {
-    return (this.reminders ??= new Reminders(entity));
-  }
-
-  /** Aborts when the activation ends. */
-  get aborter(): AbortController {
-    return (this.#aborter ??= new AbortController());
-  }
-
-  /** Tells handlers that run to give up, if any of them listens. */
-  abort(): void {
-    this.#aborter?.abort();
-  }
-
-  /** The activation is over: nothing comes of itself any more. */
-  stop(wheel: TimerWheel): void {
-    for (const timer of this.timers) wheel.remove(timer);
-    this.reminders?.stop();
-    this.abort();
-  }
-
-  /** What is to be run for a command with a key; nothing for one that is answered otherwise. */
-  admit(work: Work, { host, id, shard, keeper }: TurnEntity): Work | undefined {
-    const hold = (settle: () => void, held: Work): void =>
-      keeper === undefined ? settle() : keeper.hold(settle, held);
-    const { nowMs } = host.context.wheel;
-    // What is stored knows its answers, whoever has died.
-    const cleanSince = keeper === undefined ? shard.cleanSince : 0;
-    return this.dedup.admit(work, { entity: host.keyOf(id), nowMs, cleanSince, hold });
-  }
-
-  /** True when the entity may leave memory for want of use. */
-  isEmpty(nowMs: number): boolean {
-    return this.timers.size === 0 && this.dedup.isEmpty(nowMs);
-  }
-}
-
-/** Starts a timer of `entity`, unless it has no such message. */
-export function startTimer(entity: TurnEntity, row: TimerRow): EntityTimer | undefined {
-  const { definition, context } = entity.host;
-  const spec = definition.messages.get(typeOf(row.message));
-  if (spec === undefined) return undefined;
-  const timer = new EntityTimer(entity, spec, row);
-  entity.luggage.timers.add(timer);
-  context.wheel.add(timer, row.dueMs);
-  return timer;
-}
-
-/** A message an entity sends to itself later; it dies with the activation. */
-export class EntityTimer extends WheelEntry implements Work, TimerRow {
-  readonly oneWay: boolean = true;
-  readonly spec: MessageSpec;
-  readonly message: unknown;
-  readonly dueMs: number;
-  readonly deadlineMs: number = Number.POSITIVE_INFINITY;
-  readonly dedup: undefined = undefined;
-  readonly #entity: TurnEntity;
-  #isCancelled = false;
-
-  constructor(entity: TurnEntity, spec: MessageSpec, { message, dueMs }: TimerRow) {
-    super();
-    this.#entity = entity;
-    this.spec = spec;
-    this.message = message;
-    this.dueMs = dueMs;
-  }
-
-  row(): Row {
-    return ["timer", 0, this.message];
-  }
-
-  override expire(): void {
-    this.#entity.luggage.timers.delete(this);
-    const refusal = this.#entity.post(this);
-    if (refusal !== undefined) this.fail(refusal);
-  }
-
-  cancel(): void {
-    this.#isCancelled = true;
-    this.#entity.host.context.wheel.remove(this);
-    this.#entity.luggage.timers.delete(this);
-  }
-
-  begin(): boolean {
-    return !this.#isCancelled;
-  }
-
-  succeed(): void {}
-
-  fail(error: CatgaError): void {
-    this.#entity.host.context.log.error({ err: error }, "a timer's message failed");
-  }
-}

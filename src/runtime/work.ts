@@ -81,7 +81,7 @@ export class LocalCall extends Call implements Work {
   /** Whoever waits here waits for the call that leaves; nothing leaves if nobody waits any more. */
   depart(calls: Calls): RemoteCall | undefined {
     if (this.isSettled) return undefined;
-    const call = departing({ ...this.subject, boundMs: this.deadlineMs }, this.message, calls);
+    const call = callAway({ ...this.subject, boundMs: this.deadlineMs }, this.message, calls);
     this.succeed(call.promise());
     return call;
   }
@@ -126,7 +126,7 @@ export class LocalTell implements Work {
   }
 
   depart(calls: Calls): RemoteCall {
-    const call = departing(this.#sending, this.message, calls);
+    const call = callAway(this.#sending, this.message, calls);
     call.promise().catch((error: CatgaError) => this.fail(error));
     return call;
   }
@@ -194,8 +194,9 @@ export function answerFailure(peer: Peer, call: number, { code, details }: Catga
   peer.outbox(FAILURE_CHARS_MAX).notes.push({ kind: "failure", call, code, details });
 }
 
-function departing(sending: Sending, message: unknown, calls: Calls): RemoteCall {
-  // Copied once more: the call has to know how long its message is.
+/** A call for an entity elsewhere. */
+export function callAway(sending: Sending, message: unknown, calls: Calls): RemoteCall {
+  // Also of what is a copy: the call has to know how long its message is.
   const call = new RemoteCall(sending, copyPayload(sending, message), calls);
   if (sending.signal !== undefined) call.cancelWith(sending.signal);
   return call;

@@ -10,17 +10,7 @@ import { type CasResult, type Change, type Entry, Ledger } from "../protocol/led
 import { TrafficMeter } from "./traffic.ts";
 import type { SessionRecord } from "../protocol/records.ts";
 import { SimulatedStore, STORE } from "./store.ts";
-import type { World } from "./world.ts";
-
-/** What the network does to frames; chances from 0 to 1, delays in milliseconds. */
-export interface Network {
-  /** @default 0 */
-  readonly drop?: number;
-  /** @default 0 */
-  readonly duplicate?: number;
-  /** Shortest and longest. @default [0.1, 1] */
-  readonly delay?: readonly [min: number, max: number];
-}
+import type { Network, World } from "./world.ts";
 
 /** How a node's name stands in cuts of the network: the authority is a place of its own. */
 export const AUTHORITY = "authority";
@@ -66,15 +56,15 @@ export class Simulation implements Driver {
     this.store = new SimulatedStore(world, (node) => this.#isCut(node, STORE));
   }
 
-  /** Cuts the way between two places, both directions, or opens it again. */
-  cut(one: string, other: string, isCut: boolean): void {
-    for (const pair of [`${one}|${other}`, `${other}|${one}`]) {
-      if (isCut) this.#cuts.add(pair);
-      else this.#cuts.delete(pair);
-    }
-    for (const seat of this.#seats.values()) {
-      if (!isCut && seat.missed && !this.#isCut(seat.name, AUTHORITY)) this.#resync(seat);
-    }
+  /** Cuts the way between two places, both directions. */
+  cut(one: string, other: string): void {
+    this.#cuts.add(`${one}|${other}`).add(`${other}|${one}`);
+  }
+
+  /** Opens everything that was cut. */
+  heal(): void {
+    this.#cuts.clear();
+    for (const seat of this.#seats.values()) if (seat.missed) this.#resync(seat);
   }
 
   /** The record of `key`. */
@@ -114,7 +104,7 @@ export class Simulation implements Driver {
       authority: {
         open: (listener) =>
           new Promise((resolve) => {
-            world.schedule(name, this.#delay(this.authority), () => {
+            world.schedule(name, this.#world.delay(this.authority), () => {
               this.#whenOpen(name, () => {
                 const generation = this.#generation;
                 const seat = { name, generation, listener, news: [], missed: false };
@@ -148,9 +138,9 @@ export class Simulation implements Driver {
     const [here, there] = [nodeOf(from), nodeOf(to)];
     this.meter.sent(frame);
     if (this.#isCut(here, there) || frame.length > FRAME_BYTES_MAX) return;
-    for (let copies = this.#copies(this.network); copies > 0; copies--) {
+    for (let copies = this.#world.copies(this.network); copies > 0; copies--) {
       const bytes = frame.slice();
-      const delayMs = this.#world.aheadMs(here) + this.#delay(this.network);
+      const delayMs = this.#world.aheadMs(here) + this.#world.delay(this.network);
       this.#world.carry({ to: there, kind: "frame", delayMs }, () => {
         this.#listeners.get(to)?.received(from, bytes);
       });
@@ -173,14 +163,14 @@ export class Simulation implements Driver {
       const lost = new Error("Cannot tell what became of it: the authority did not answer");
       world.schedule(name, aheadMs + REPLY_TIMEOUT_MS, () => reject(lost));
       if (this.#isCut(name, AUTHORITY)) return;
-      for (let copies = this.#copies(this.authority); copies > 0; copies--) {
-        const delayMs = aheadMs + this.#delay(this.authority);
+      for (let copies = this.#world.copies(this.authority); copies > 0; copies--) {
+        const delayMs = aheadMs + this.#world.delay(this.authority);
         world.carry({ to: AUTHORITY, kind: "request", delayMs }, () => {
           if (generation !== this.#generation || world.nowMs < this.#closedUntilMs) return;
           const { results, changed } = this.#ledger.casMany(changes);
           this.#announce(changed);
-          if (this.#isCut(name, AUTHORITY) || this.#copies(this.authority) === 0) return;
-          const delayMs = this.#delay(this.authority);
+          if (this.#isCut(name, AUTHORITY) || this.#world.copies(this.authority) === 0) return;
+          const delayMs = this.#world.delay(this.authority);
           world.carry({ to: name, kind: "answer", delayMs }, () => resolve(results));
         });
       }
@@ -213,7 +203,7 @@ export class Simulation implements Driver {
     this.#tell(seat, resync, delayMs);
   }
 
-  #tell(seat: Seat, run: () => void, delayMs = this.#delay(this.authority)): void {
+  #tell(seat: Seat, run: () => void, delayMs = this.#world.delay(this.authority)): void {
     seat.news.push(run);
     this.#world.carry({ to: seat.name, kind: "news", delayMs }, () => seat.news.shift()?.());
   }
@@ -227,15 +217,6 @@ export class Simulation implements Driver {
 
   #isCut(one: string, other: string): boolean {
     return this.#cuts.has(`${one}|${other}`);
-  }
-
-  #copies({ drop = 0, duplicate = 0 }: Network): number {
-    if (this.#world.fraction() < drop) return 0;
-    return this.#world.fraction() < duplicate ? 2 : 1;
-  }
-
-  #delay({ delay = [0.1, 1] }: Network): number {
-    return delay[0] + this.#world.fraction() * (delay[1] - delay[0]);
   }
 }
 

@@ -8,15 +8,10 @@ import { CatgaError } from "../base/errors.ts";
 import { Shelf } from "../drivers/memory/shelf.ts";
 import type { Store, StoredEntity, StoreWrite } from "../ports/store.ts";
 import { checkSizes } from "../protocol/state-size.ts";
-import type { World } from "./world.ts";
+import type { Network, World } from "./world.ts";
 
-/** What requests to the store and its answers suffer; as in `Network`. */
-export interface StoreNetwork {
-  /** @default 0 */
-  readonly drop?: number;
-  /** Shortest and longest, each way. @default [0.1, 1] */
-  readonly delay?: readonly [min: number, max: number];
-}
+/** What requests to the store and its answers suffer: nothing arrives twice. */
+export type StoreNetwork = Omit<Network, "duplicate">;
 
 /** How the store stands in cuts of the network. */
 export const STORE = "store";
@@ -98,12 +93,12 @@ export class SimulatedStore {
       const stopWaiting = world.schedule(node, aheadMs + ANSWER_TIMEOUT_MS, late);
       if (this.#isCutOff(node)) return;
       const isLost = this.#isLost();
-      const delayMs = aheadMs + this.#delay();
+      const delayMs = aheadMs + world.delay(this.network);
       world.carry({ to: STORE, kind: "request", delayMs }, () => {
         if (isLost) return breakOff?.();
         const result = carryOut();
         if (this.#isCutOff(node) || this.#isLost()) return;
-        world.carry({ to: node, kind: "answer", delayMs: this.#delay() }, () => {
+        world.carry({ to: node, kind: "answer", delayMs: world.delay(this.network) }, () => {
           stopWaiting();
           resolve(result);
         });
@@ -113,11 +108,6 @@ export class SimulatedStore {
 
   #isLost(): boolean {
     return this.#world.fraction() < (this.network.drop ?? 0);
-  }
-
-  #delay(): number {
-    const [min, max] = this.network.delay ?? [0.1, 1];
-    return min + this.#world.fraction() * (max - min);
   }
 }
 

@@ -8,10 +8,10 @@ import type { ClusterOptions } from "../api/options.ts";
 import { type Duration, durationMs } from "../base/duration.ts";
 import { loadStateCodec } from "../runtime/packet.ts";
 import type { StoredEntity } from "../ports/store.ts";
-import { AUTHORITY, type Backup, type Network, Simulation } from "./driver.ts";
-import { STORE, type StoreNetwork } from "./store.ts";
+import { AUTHORITY, type Backup, Simulation } from "./driver.ts";
+import type { StoreNetwork } from "./store.ts";
 import type { Traffic } from "./traffic.ts";
-import { type ClockSkew, World } from "./world.ts";
+import { type ClockSkew, type Network, World } from "./world.ts";
 
 /** What a node of a test may be given. */
 export interface TestNodeOptions<E extends readonly AnyEntity[]> extends Pick<
@@ -86,7 +86,7 @@ export class TestCluster<E extends readonly AnyEntity[]> implements AsyncDisposa
 
   /** What all nodes have sent and asked so far: the cost of something is a difference of two. */
   get traffic(): Traffic {
-    return this.#simulation.meter.traffic;
+    return Object.assign({}, this.#simulation.meter);
   }
 
   /** The cluster as node `name` sees it. @throws {RangeError} when there is no such node. */
@@ -152,21 +152,21 @@ export class TestCluster<E extends readonly AnyEntity[]> implements AsyncDisposa
    * "store" stands for the store: who is cut off from it cannot tell what became of its writes.
    */
   partition(...groups: readonly (readonly string[])[]): void {
-    this.#cutBetween(groups, true);
+    for (const [index, group] of groups.entries()) {
+      for (const other of groups.slice(index + 1).flat()) {
+        for (const one of group) this.#simulation.cut(one, other);
+      }
+    }
   }
 
   /** Cuts nodes off the authority: they can neither renew their sessions nor hear any news. */
   isolate(...names: readonly string[]): void {
-    for (const name of names) this.#simulation.cut(name, AUTHORITY, true);
+    for (const name of names) this.#simulation.cut(name, AUTHORITY);
   }
 
   /** Opens everything that was cut. */
   heal(): void {
-    const places = [...this.#nodes.keys(), AUTHORITY, STORE];
-    this.#cutBetween(
-      places.map((place) => [place]),
-      false,
-    );
+    this.#simulation.heal();
   }
 
   /** What frames suffer from now on. */
@@ -241,13 +241,5 @@ export class TestCluster<E extends readonly AnyEntity[]> implements AsyncDisposa
     const node = this.#nodes.get(name);
     if (node === undefined) throw new RangeError(`Cannot use node "${name}": there is none`);
     return node;
-  }
-
-  #cutBetween(groups: readonly (readonly string[])[], isCut: boolean): void {
-    for (const [index, group] of groups.entries()) {
-      for (const other of groups.slice(index + 1).flat()) {
-        for (const one of group) this.#simulation.cut(one, other, isCut);
-      }
-    }
   }
 }

@@ -23,50 +23,41 @@ export interface Traffic {
   readonly snapshotRecords: number;
 }
 
-type Counts = { -readonly [K in keyof Traffic]: number };
-
 /** Counts; see the file's header. */
-export class TrafficMeter {
-  readonly #counts: Counts = {
-    frames: 0,
-    frameBytes: 0,
-    renewals: 0,
-    compareAndSets: 0,
-    requests: 0,
-    news: 0,
-    renewalNews: 0,
-    snapshotRecords: 0,
-  };
-
-  /** The counts so far. */
-  get traffic(): Traffic {
-    return { ...this.#counts };
-  }
+export class TrafficMeter implements Traffic {
+  frames = 0;
+  frameBytes = 0;
+  renewals = 0;
+  compareAndSets = 0;
+  requests = 0;
+  news = 0;
+  renewalNews = 0;
+  snapshotRecords = 0;
 
   /** A frame leaves a node. */
   sent(frame: Uint8Array): void {
-    this.#counts.frames++;
-    this.#counts.frameBytes += frame.length;
+    this.frames++;
+    this.frameBytes += frame.length;
   }
 
   /** A request leaves a node. */
   asked(changes: readonly Change[]): void {
     const others = changes.filter((change) => !isRenewal(change)).length;
-    this.#counts.renewals += changes.length - others;
-    this.#counts.compareAndSets += others;
-    if (others > 0) this.#counts.requests++;
+    this.renewals += changes.length - others;
+    this.compareAndSets += others;
+    if (others > 0) this.requests++;
   }
 
   /** News arrive at a node. */
   heard(entries: readonly Entry[]): void {
     const others = entries.filter((entry) => !isRenewal(entry)).length;
-    this.#counts.news += others;
-    this.#counts.renewalNews += entries.length - others;
+    this.news += others;
+    this.renewalNews += entries.length - others;
   }
 
   /** A node is given a snapshot. */
   given(entries: readonly Entry[]): void {
-    this.#counts.snapshotRecords += entries.length;
+    this.snapshotRecords += entries.length;
   }
 }
 

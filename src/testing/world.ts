@@ -17,6 +17,16 @@ export interface ClockSkew {
   readonly offsetMs?: number;
 }
 
+/** What the network does to frames; chances from 0 to 1, delays in milliseconds. */
+export interface Network {
+  /** @default 0 */
+  readonly drop?: number;
+  /** @default 0 */
+  readonly duplicate?: number;
+  /** Shortest and longest. @default [0.1, 1] */
+  readonly delay?: readonly [min: number, max: number];
+}
+
 /** What travels between nodes and the authority, or happens by itself at one of them. */
 export type EventKind = "frame" | "request" | "answer" | "news" | "timer";
 
@@ -94,6 +104,17 @@ export class World implements Random {
     return () => {
       event.run = undefined;
     };
+  }
+
+  /** How often something arrives. */
+  copies({ drop = 0, duplicate = 0 }: Network): number {
+    if (this.fraction() < drop) return 0;
+    return this.fraction() < duplicate ? 2 : 1;
+  }
+
+  /** How long it takes. */
+  delay({ delay: [min, max] = [0.1, 1] }: Network): number {
+    return min + this.fraction() * (max - min);
   }
 
   /** The clock of `node`. */

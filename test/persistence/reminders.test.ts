@@ -9,6 +9,7 @@ const Clock = defineEntity("clock", {
     set: command<{ name: string; in?: string; every?: string }>(),
     forget: command<{ name: string }>(),
     rest: command(),
+    nap: command<{ forMs: number }>(),
     ring: command<{ name: string }>(),
     rung: query<void, readonly string[]>(),
   },
@@ -22,10 +23,17 @@ const Clock = defineEntity("clock", {
     },
     forget: (ctx, { name }) => ctx.forget(name),
     rest: (ctx) => ctx.passivate(),
+    nap: (ctx, { forMs }) => {
+      ctx.passivate();
+      return naps.shift()!(ctx.node, forMs);
+    },
     ring: ({ state }, { name }) => void state.push(name),
     rung: ({ state }) => state,
   },
 });
+
+/** How the next nap goes. */
+const naps: ((node: string, forMs: number) => Promise<void>)[] = [];
 
 type Clocks = TestCluster<readonly [typeof Clock]>;
 
@@ -92,6 +100,16 @@ describe("a reminder", () => {
     await cluster.advance("5h");
     expect(await rung(cluster, "c")).toHaveLength(5);
   }, 60_000);
+
+  test("comes once when it finds its entity about to leave memory", async () => {
+    await using cluster = await start();
+    await set(cluster, "n", { name: "tick", in: "1s" });
+    naps.push((node, forMs) => cluster.sleep(node, forMs));
+    // It is due while a turn runs, and waits for the next activation.
+    await cluster.run(cluster.node("n1").entity(Clock, "n").send({ type: "nap", forMs: 5_000 }));
+    await cluster.advance("1m");
+    expect(await rung(cluster, "n")).toEqual(["tick"]);
+  });
 
   test("that could not come has its missed ticks as one", async () => {
     await using cluster = await start();

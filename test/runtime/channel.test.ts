@@ -20,7 +20,6 @@ function channelTo(peer: object) {
     route: () => state.route,
     deliverHere: (call) => void ran.push(call.sequence),
     counterHere: () => counter,
-    waitForRoom: () => {},
   });
   const subject = { entity: "e", id: "1", type: "add", message: {}, oneWay: false };
   const sending = {

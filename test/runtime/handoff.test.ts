@@ -236,6 +236,37 @@ describe("an entity that moves", () => {
     expect(errors).toEqual(IDS.map(() => "an entity is lost: its state cannot travel"));
   });
 
+  test("has its messages in their order when it cannot travel after all", async () => {
+    const ran = new Map<string, number[]>(IDS.map((id) => [id, []]));
+    const Slow = defineEntity("slow", {
+      messages: { work: command<{ n: number }>() },
+      // A function cannot travel.
+      state: () => ({ odd: () => 1 }),
+      handlers: {
+        async work(ctx, { n }) {
+          ran.get(ctx.id)!.push(n);
+          await cluster.sleep(ctx.node, 30);
+        },
+      },
+    });
+    const options = { nodes: 1, shardCount: 256, entities: [Slow] } as const;
+    await using cluster: TestCluster<readonly [typeof Slow]> = await TestCluster.start(options);
+    const sent: Promise<void>[] = [];
+    const send = async (n: number): Promise<void> => {
+      for (const id of IDS) {
+        const message = { type: "work", n } as const;
+        sent.push(cluster.node("n1").entity(Slow, id).send(message, { timeout: "1h" }));
+        await cluster.advance(1);
+      }
+    };
+    for (let n = 0; n < 5; n++) await send(n);
+    // It wants all shards, at whatever point of a turn they are.
+    await cluster.join("n2", { weight: 100 });
+    for (let n = 5; n < 25; n++) await send(n);
+    await cluster.run(Promise.all(sent));
+    for (const each of ran.values()) expect(each).toEqual(each.toSorted((a, b) => a - b));
+  });
+
   test("goes with a node that leaves", async () => {
     await using cluster = await start();
     const first = cluster.node("n1");

@@ -139,9 +139,9 @@ export const MUTATIONS: readonly Mutation[] = [
     to: "return [next, event === undefined ? [effect] : effects];",
     also: [
       {
-        file: "runtime/shards.ts",
-        from: 'shard.adopt(handoff === undefined ? "nothing" : "staged");',
-        to: 'shard.adopt("staged");',
+        file: "runtime/owned-shard.ts",
+        from: "handoff === undefined ? NOTHING : this.#staged;",
+        to: "handoff === undefined && NOTHING === undefined ? NOTHING : this.#staged;",
       },
     ],
     kind: "chaos",
@@ -210,7 +210,7 @@ export const MUTATIONS: readonly Mutation[] = [
     also: [
       {
         file: "runtime/peer.ts",
-        from: "if (!leaseHolds) return slices.later({ resume: () => this.#flush() });",
+        from: "if (!leaseHolds) return slices.later({ resume: () => this.flush() });",
         to: "if (!leaseHolds && slices.turns < 0) return;",
       },
     ],
@@ -235,7 +235,7 @@ export const MUTATIONS: readonly Mutation[] = [
   },
   {
     rule: "M2 a message from before a claim is refused",
-    file: "runtime/local-delivery.ts",
+    file: "runtime/router.ts",
     from: "if (isStale(item.epoch, shard.cleanSince)) return false;",
     to: "if (isStale(0, 0)) return false;",
     kind: "late message",
@@ -276,7 +276,7 @@ export const MUTATIONS: readonly Mutation[] = [
   },
   {
     rule: "messages that wait travel with their entity",
-    file: "runtime/local-delivery.ts",
+    file: "runtime/router.ts",
     from: "for (const work of works) this.hosts",
     to: "for (const work of works.slice(1)) this.hosts",
     kind: "planned",

@@ -151,14 +151,14 @@ describe("a simulated store", () => {
     const [early, late] = [someKey(), someKey()];
     const outcomes = [outcomeOf(first.write([put(early)]))];
     await world.advance(5);
-    simulation.cut("n1", "store", true);
+    simulation.cut("n1", "store");
     outcomes.push(outcomeOf(first.write([put(late)])));
     const codes = await world.until(Promise.all(outcomes), 2_000);
     expect(codes).toEqual(["STORE_UNAVAILABLE", "STORE_UNAVAILABLE"]);
     expect(simulation.store.stored(early.entity, early.id)?.version).toBe(1);
     expect(simulation.store.stored(late.entity, late.id)).toBeUndefined();
     expect(await world.until(outcomeOf(second.write([put(late)])), 30)).toBe("carried out");
-    simulation.cut("n1", "store", false);
+    simulation.heal();
     expect((await world.until(first.load(late), 30))?.version).toBe(1);
   });
 
