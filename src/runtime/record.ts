@@ -1,8 +1,8 @@
 /**
- * What is stored of an entity, as one text: `1 <checksum> <JSON>`. The JSON holds the version of
- * the schema, the state as devalue writes it, the answers to commands with a key, until when by the
- * wall clock, and the reminders. The checksum is of the JSON: a record that was cut or damaged is
- * not believed.
+ * What is stored of an entity, as one text: `1 <checksum> <JSON>`, a line break, and the state as
+ * devalue writes it. The JSON holds the version of the schema, the answers to commands with a key,
+ * until when by the wall clock, and the reminders. The checksum is of all that follows it: a record
+ * that was cut or damaged is not believed.
  */
 import { CatgaError } from "../base/errors.ts";
 import { checksum } from "../base/hash.ts";
@@ -21,7 +21,7 @@ export interface Kept {
 }
 
 const FORMAT = "1";
-const SHAPE = { version: "whole", state: "string", answers: "list", reminders: "list" } as const;
+const SHAPE = { version: "whole", answers: "list", reminders: "list" } as const;
 const CHECKSUM_CHARS = 8;
 const HEAD = new RegExp(`^${FORMAT} [0-9a-f]{${CHECKSUM_CHARS}} `);
 
@@ -29,8 +29,9 @@ const HEAD = new RegExp(`^${FORMAT} [0-9a-f]{${CHECKSUM_CHARS}} `);
 export function encodeRecord(kept: Kept, aheadMs: number): string {
   const { version, state, reminders } = kept;
   const answers = kept.answers.map((answer) => answerRow(answer, -aheadMs));
-  const json = JSON.stringify({ version, state: encodeState(state), answers, reminders });
-  return `${FORMAT} ${checksumOf(json)} ${json}`;
+  // The state is not a part of the JSON, in which all its quotes would be escaped.
+  const text = `${JSON.stringify({ version, answers, reminders })}\n${encodeState(state)}`;
+  return `${FORMAT} ${checksumOf(text)} ${text}`;
 }
 
 /** @throws {CatgaError} STATE_CORRUPT when the text makes no sense. */
@@ -39,13 +40,15 @@ export function decodeRecord(text: string, entity: string, aheadMs: number): Kep
     throw new CatgaError("STATE_CORRUPT", { entity, reason });
   };
   const [head = corrupt("it is no record of catga")] = HEAD.exec(text) ?? [];
-  const json = text.slice(head.length);
-  if (!head.includes(checksumOf(json))) corrupt("its checksum does not match");
-  const value = JSON.parse(json) as Kept & { readonly answers: readonly unknown[] };
+  const rest = text.slice(head.length);
+  if (!head.includes(checksumOf(rest))) corrupt("its checksum does not match");
+  const end = rest.indexOf("\n");
+  if (end === -1) corrupt("it lacks what a record has");
+  const value = JSON.parse(rest.slice(0, end)) as Kept & { readonly answers: readonly unknown[] };
   if (!hasShape(value, SHAPE) || !value.reminders.every(isReminder)) {
     corrupt("it lacks what a record has");
   }
-  const decoded = decodeState(value.state);
+  const decoded = decodeState(rest.slice(end + 1));
   const answers = value.answers.map((row) => answerOf(row as never, -aheadMs));
   if (decoded === "malformed" || decoded === undefined || !answers.every(isAnswer)) {
     return corrupt("it lacks what a record has");
@@ -54,8 +57,8 @@ export function decodeRecord(text: string, entity: string, aheadMs: number): Kep
   return { version, state: decoded.value, answers, reminders };
 }
 
-function checksumOf(json: string): string {
-  return checksum(json).toString(16).padStart(CHECKSUM_CHARS, "0");
+function checksumOf(text: string): string {
+  return checksum(text).toString(16).padStart(CHECKSUM_CHARS, "0");
 }
 
 function isAnswer(answer: KeptAnswer | undefined): answer is KeptAnswer {
