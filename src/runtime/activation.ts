@@ -10,7 +10,7 @@ import Denque from "denque";
 import { CatgaError } from "../base/errors.ts";
 import { isThenable } from "../base/thenable.ts";
 import { WheelEntry } from "../base/timer-wheel.ts";
-import { KeyedWork } from "./dedup-window.ts";
+import { DedupWindow, KeyedWork } from "./dedup-window.ts";
 import type { PassivationReason } from "./definition.ts";
 import { Keeper, type KeptEntity } from "./keeper.ts";
 import type { Loaded } from "./loader.ts";
@@ -90,7 +90,7 @@ export class Activation extends WheelEntry implements KeptEntity, Resident {
   #loaded({ state, answers, reminders }: Loaded): void {
     this.running = 0;
     this.state = state;
-    for (const answer of answers) this.luggage.dedup.keep(answer);
+    for (const answer of answers) (this.luggage.dedup ??= new DedupWindow()).keep(answer);
     for (const reminder of reminders) this.luggage.remindersOf(this).set(reminder);
     const early = this.#takeWaiting();
     this.#phase = "live";

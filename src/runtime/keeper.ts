@@ -189,8 +189,8 @@ export class Keeper {
   /** Writes until the outcome is known. */
   #write(attempt: Attempt, tries = 0): void {
     const fence = fenceOf(this.#entity);
-    const content = { expected: this.version, fence, data: attempt.data, dueMs: attempt.dueMs };
-    this.#writer.write({ ...this.#key, ...content }).then(
+    const { data, dueMs } = attempt;
+    this.#writer.write({ ...this.#key, expected: this.version, fence, data, dueMs }).then(
       (result) => {
         if (result.ok) this.#done(attempt, result.version);
         else this.#look(attempt, result.current, fence);
@@ -278,7 +278,7 @@ export class Keeper {
   #encode(): string {
     const { host, state, luggage, id } = this.#entity;
     const entity = host.keyOf(id);
-    const answers = luggage.dedup.answers(host.context.wheel.nowMs);
+    const answers = luggage.dedup?.answers(host.context.wheel.nowMs) ?? [];
     const reminders = luggage.reminders?.all ?? [];
     const { version } = host.definition;
     let text: string;

@@ -10,6 +10,7 @@ import { entityKey } from "../protocol/ids.ts";
 import type { Row } from "../protocol/note.ts";
 import { Activation, type ActivationHost } from "./activation.ts";
 import { unknownMessage } from "./call.ts";
+import { DedupWindow } from "./dedup-window.ts";
 import type { EntityDefinition, PassivationReason } from "./definition.ts";
 import type { NodeContext } from "./node-context.ts";
 import type { OwnedShard } from "./owned-shard.ts";
@@ -81,8 +82,8 @@ export class EntityHost implements ActivationHost {
     if (reason !== "moved") return { entity, id, state: undefined, works, timers: [], answers: [] };
     const { timers, dedup, reminders } = activation.luggage;
     const stored = keeper && ([keeper.version, version] as const);
-    const answers = dedup.answers(this.context.wheel.nowMs);
-    const luggage = { timers: [...timers], answers, reminders: reminders?.all ?? [] };
+    const answers = dedup?.answers(this.context.wheel.nowMs) ?? [];
+    const luggage = { timers: [...(timers ?? [])], answers, reminders: reminders?.all ?? [] };
     return { entity, id, state: { value }, stored, works, ...luggage };
   }
 
@@ -210,11 +211,11 @@ export class LocalDelivery {
       // What other code has written is read from the store, which knows how.
       const isOurs = packet.stored === undefined || packet.stored[1] === host.definition.version;
       const activation = host.activate(id, shard, isOurs ? packet : {});
-      for (const answer of answers) activation.luggage.dedup.keep(answer);
+      const { luggage } = activation;
+      for (const answer of answers) (luggage.dedup ??= new DedupWindow()).keep(answer);
       for (const timer of timers) startTimer(activation, timer);
       if (!isOurs) continue;
-      for (const each of packet.reminders ?? [])
-        activation.luggage.remindersOf(activation).set(each);
+      for (const each of packet.reminders ?? []) luggage.remindersOf(activation).set(each);
     }
     for (const { entity, id, works } of packets) {
       for (const work of works) this.hosts.get(entity)!.deliver(id, shard, work);

@@ -196,11 +196,11 @@ const EVERY_MS_MIN = 1_000;
 
 /** What an entity has beside its state, and brings to another node; most never have any. */
 export class Luggage {
-  readonly timers: Set<EntityTimer> = new Set();
+  timers: Set<EntityTimer> | undefined;
   reminders: Reminders | undefined;
-  #aborter: AbortController | undefined;
   /** What commands with a key were answered. */
-  readonly dedup: DedupWindow = new DedupWindow();
+  dedup: DedupWindow | undefined;
+  #aborter: AbortController | undefined;
 
   /** The reminders, made if there are none. */
   remindersOf(entity: TurnEntity): Reminders {
@@ -219,7 +219,7 @@ export class Luggage {
 
   /** The activation is over: nothing comes of itself any more. */
   stop(wheel: TimerWheel): void {
-    for (const timer of this.timers) wheel.remove(timer);
+    for (const timer of this.timers ?? []) wheel.remove(timer);
     this.reminders?.stop();
     this.abort();
   }
@@ -228,15 +228,15 @@ export class Luggage {
   admit(work: Work, { host, id, shard, keeper }: TurnEntity): Work | undefined {
     const hold = (settle: () => void, held: Work): void =>
       keeper === undefined ? settle() : keeper.hold(settle, held);
-    const { nowMs } = host.context.wheel;
     // What is stored knows its answers, whoever has died.
     const cleanSince = keeper === undefined ? shard.cleanSince : 0;
-    return this.dedup.admit(work, { entity: host.keyOf(id), nowMs, cleanSince, hold });
+    const arrival = { entity: host.keyOf(id), nowMs: host.context.wheel.nowMs, cleanSince, hold };
+    return (this.dedup ??= new DedupWindow()).admit(work, arrival);
   }
 
   /** True when the entity may leave memory for want of use. */
   isEmpty(nowMs: number): boolean {
-    return this.timers.size === 0 && this.dedup.isEmpty(nowMs);
+    return !this.timers?.size && this.dedup?.isEmpty(nowMs) !== false;
   }
 }
 
@@ -246,7 +246,7 @@ export function startTimer(entity: TurnEntity, row: TimerRow): EntityTimer | und
   const spec = definition.messages.get(typeOf(row.message));
   if (spec === undefined) return undefined;
   const timer = new EntityTimer(entity, spec, row);
-  entity.luggage.timers.add(timer);
+  (entity.luggage.timers ??= new Set()).add(timer);
   context.wheel.add(timer, row.dueMs);
   return timer;
 }
@@ -275,7 +275,7 @@ export class EntityTimer extends WheelEntry implements Work, TimerRow {
   }
 
   override expire(): void {
-    this.#entity.luggage.timers.delete(this);
+    this.#entity.luggage.timers?.delete(this);
     const refusal = this.#entity.post(this);
     if (refusal !== undefined) this.fail(refusal);
   }
@@ -283,7 +283,7 @@ export class EntityTimer extends WheelEntry implements Work, TimerRow {
   cancel(): void {
     this.#isCancelled = true;
     this.#entity.host.context.wheel.remove(this);
-    this.#entity.luggage.timers.delete(this);
+    this.#entity.luggage.timers?.delete(this);
   }
 
   begin(): boolean {
