@@ -27,7 +27,7 @@ const IDS = ["a b", "{x}", "}:{", "*", "Zürich 東京", "%0A", "a:b", "$(id)"];
 const RIGHTS =
   "+ping +info +eval +xread +publish +subscribe " +
   "+hget +hset +hdel +hgetall +hincrby +del +xadd +zadd +zrem +zrangebyscore " +
-  "+hsetnx +hscan";
+  "+hsetnx +hscan +evalsha";
 
 describe("options of Redis that cannot be meant are refused", () => {
   test.each<[string | RedisOptions]>([
