@@ -6,6 +6,7 @@ export function idleStore(): StoreDriver {
   return {
     name: "idle",
     open: async () => ({
+      identity: "idle",
       bytesMax: Number.MAX_SAFE_INTEGER,
       load: async () => undefined,
       write: async (writes) => writes.map(({ expected }) => ({ ok: true, version: expected + 1 })),

@@ -8,9 +8,10 @@ import type { MembershipChange, Plan } from "../ownership/plan.ts";
 import { type ClusterEvents, Events } from "../runtime/events.ts";
 import { Seat } from "../runtime/seat.ts";
 import { type NodeInfo, nodesOf, type Ownership, ownerOf } from "../runtime/survey.ts";
+import { type Stored, storedAt } from "../runtime/stored.ts";
 import type { RefRequest } from "../runtime/turn-context.ts";
 import type { Ref } from "./context.ts";
-import type { AnyEntity, Entity } from "./entity.ts";
+import { type AnyEntity, definitionOf, type Entity } from "./entity.ts";
 import { type ClusterOptions, type Given, settingsOf, withEnvironment } from "./options.ts";
 import type { TransportUrl } from "./options.ts";
 import { EntityRef, type RefTarget } from "./ref.ts";
@@ -27,6 +28,12 @@ export interface ClusterOf<E extends AnyEntity> extends AsyncDisposable {
     target: T,
     id: string,
   ): Ref<T extends AnyEntity ? T["messages"] : Extract<E, { readonly name: T }>["messages"]>;
+  /**
+   * What the store of this node has of an entity, or `undefined`; the entity is not woken, and what
+   * it has not written yet does not show. A record that cannot be read rejects with STATE_CORRUPT,
+   * and NOT_STORED says that there is no store to look into.
+   */
+  stored(target: E["name"] | AnyEntity, id: string): Promise<Stored | undefined>;
   /** The nodes that live, sorted by id. */
   readonly nodes: readonly NodeInfo[];
   /** Who owns an entity as far as this node knows; `undefined` while nobody does. */
@@ -94,6 +101,11 @@ export async function startNode(
   return {
     nodeId: settings.nodeId,
     entity: (target, id) => new EntityRef(seat, { target, id, boundMs }) as never,
+    stored: async (target, id) => {
+      const [entity, given] =
+        typeof target === "string" ? [target] : [target.name, definitionOf(target)];
+      return storedAt(seat.node.context, { entity, id }, given);
+    },
     get nodes() {
       return nodesOf(seat.node.context);
     },

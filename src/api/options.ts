@@ -80,7 +80,7 @@ export interface ClusterOptions<E extends readonly AnyEntity[]> {
     | "normal"
     | "relaxed"
     | { readonly every: Duration; readonly timeout: Duration };
-  /** Shaped like pino. @default silence */
+  /** Shaped like pino: what was thrown is in the field `err`. @default silence */
   readonly log?: Logger;
   /** Entity types this node hosts; without any it only calls. */
   readonly entities?: E;
@@ -171,14 +171,18 @@ const IN_A_FILE: StoreDriver = {
   open: async (context) => (await import("../drivers/sqlite/index.ts")).sqlite().open(context),
 };
 
+/** The driver of a store as a value. @throws {TypeError} for anything else */
+export function storeDriverOf(store: StateStore): StoreDriver {
+  if (typeof (store as Partial<StoreDriver>).open === "function") return store as StoreDriver;
+  const written = typeof store === "string" ? store : store.name;
+  throw new TypeError(`Cannot use store "${written}": write sqlite(…), nats(…) or redis(…)`);
+}
+
 /** A transport may be a store, too; what was named as one has to be. */
 function storeOf(named: StateStore | undefined, driver: Driver): StoreDriver | undefined {
-  const store = named ?? driver;
-  if (typeof (store as Partial<StoreDriver>).open === "function") return store as StoreDriver;
-  if (named !== undefined) {
-    const written = typeof named === "string" ? named : named.name;
-    throw new TypeError(`Cannot use store "${written}": write sqlite(…), nats(…) or redis(…)`);
-  }
+  if (named !== undefined) return storeDriverOf(named);
+  if (typeof (driver as Partial<StoreDriver>).open === "function")
+    return driver as Driver & StoreDriver;
   return driver.name === "embedded" || driver.name === "fixed" ? IN_A_FILE : undefined;
 }
 
@@ -254,7 +258,8 @@ function definitionsOf(entities: readonly AnyEntity[]): EntityDefinition[] {
   });
 }
 
-function shardCountOf(count: number): number {
+/** @throws {RangeError} for a number of shards that makes no sense */
+export function shardCountOf(count: number): number {
   if (Number.isSafeInteger(count) && count >= 1 && count <= SHARD_COUNT_MAX) return count;
   throw new RangeError(`Cannot use shardCount ${count}: write 1 to ${SHARD_COUNT_MAX}, whole`);
 }

@@ -11,63 +11,43 @@ import { ERROR_TEXT_CHARS_MAX } from "./limits.ts";
 /** Did the handler run? It decides whether a caller may try again. */
 export type Executed = "no" | "maybe" | "yes";
 
-/** What each code carries: plain JSON, because it crosses the wire. */
-export interface ErrorDetails {
-  ACTIVATION_FAILED: { entity: string; name: string; text: string };
-  BROKER_LACKS: { address: string; what: string };
-  BROKER_READ_ONLY: { address: string };
-  BROKER_REFUSED: { address: string; reason: string };
-  BROKER_TOO_OLD: { broker: string; purpose: string; minimum: string };
-  BROKER_UNREACHABLE: { address: string; reason: string };
+/** Every code a {@link CatgaError} can carry. */
+export type ErrorCode = keyof typeof CODES;
+
+/** What each code carries, by the names in its text: plain JSON, because it crosses the wire. */
+export type ErrorDetails = {
+  [C in ErrorCode]: C extends keyof OtherDetails ? OtherDetails[C] : Named<(typeof CODES)[C]>;
+};
+
+/** Details that the text does not show, or that are of several types. */
+interface OtherDetails {
   CALL_TIMEOUT: { entity: string; message: string; timeoutMs: number; executed: Executed };
   CANCELLED: { entity: string; message: string; executed: Executed };
-  CLUSTER_MISMATCH: { ours: string; theirs: string; address: string };
-  CLUSTER_STOPPED: { node: string };
-  ENTITY_SETS_DIFFER: { ours: string; theirs: string };
-  HANDLER_FAILED: { entity: string; message: string; name: string; text: string };
-  INVALID_ID: { reason: string };
-  INVALID_PAYLOAD: { entity: string; message: string; issues: string };
-  INVALID_REPLY: { entity: string; message: string; issues: string };
-  MAILBOX_FULL: { entity: string; capacity: number };
-  MALFORMED: { what: string; reason: string };
-  MISSING_PACKAGE: { package: string; purpose: string };
-  NODE_AWAY: { node: string };
-  NODE_ID_TAKEN: { node: string };
-  NOT_FOUND: { path: string };
-  OUTCOME_UNKNOWN: { entity: string; message: string; reason: string };
-  OVERLOADED: { what: string; limit: number };
-  PAYLOAD_NOT_ENCODABLE: { entity: string; message: string; path: string; found: string };
-  PORT_TAKEN: { address: string; reason: string };
-  PROTOCOL_MISMATCH: { ours: number; theirs: number; address: string };
-  REPLY_NOT_ENCODABLE: { entity: string; message: string; path: string; found: string };
-  REPLY_TOO_LARGE: { entity: string; message: string; bytes: number; bytesMax: number };
-  RUNTIME_TOO_OLD: { runtime: string; version: string; minimum: string };
   SETTINGS_DIFFER: { setting: string; ours: number | string; theirs: number | string };
-  STATE_CORRUPT: { entity: string; reason: string };
-  STATE_NOT_ENCODABLE: { entity: string; reason: string };
-  STATE_TOO_LARGE: { entity: string; bytes: number; bytesMax: number };
-  STATE_TOO_NEW: { entity: string; ours: number; theirs: number };
-  STORE_UNAVAILABLE: { store: string; reason: string };
-  TOO_LARGE: { what: string; bytes: number; bytesMax: number };
-  UNAVAILABLE: { reason: string };
-  UNKNOWN_ENTITY: { entity: string };
-  UNKNOWN_MESSAGE: { entity: string; message: string };
-  UNSAFE_SECRET: { path: string; reason: string };
-  WRONG_SECRET: { address: string };
 }
 
-/** Every code a {@link CatgaError} can carry. */
-export type ErrorCode = keyof ErrorDetails;
+type Named<Text> = {
+  [N in Names<Text> as N extends `${infer Name}#` ? Name : N]: N extends `${string}#`
+    ? number
+    : string;
+};
+type Names<Text> = Text extends `${string}{${infer Name}}${infer Rest}`
+  ? Name | Names<Rest>
+  : never;
 
-/** Every code and its text; `{name}` stands for the detail of that name. */
-const CODES: { readonly [C in ErrorCode]: string } = {
+/**
+ * Every code and its text. `{name}` stands for the detail of that name: a text, or a number where
+ * that is marked, as in `{bytes#}`.
+ */
+const CODES = {
   ACTIVATION_FAILED: 'Cannot activate "{entity}": {name}: {text}',
+  BAD_LINE: "Cannot import line {line#}: {reason}",
   BROKER_LACKS: "Cannot use the broker at {address}: {what}",
   BROKER_READ_ONLY: "Cannot use the broker at {address}: it is a replica; name the primary",
   BROKER_REFUSED: "Cannot log in to the broker at {address}: {reason}",
   BROKER_TOO_OLD: "Cannot {purpose} with {broker}: needs {minimum}",
   BROKER_UNREACHABLE: "Cannot reach the broker at {address}: {reason}",
-  CALL_TIMEOUT: 'Cannot finish "{message}" on "{entity}": no answer within {timeoutMs} ms',
+  CALL_TIMEOUT: 'Cannot finish "{message}" on "{entity}": no answer within {timeoutMs#} ms',
   CANCELLED: 'Cannot finish "{message}" on "{entity}": the caller\'s signal aborted',
   CLUSTER_MISMATCH: 'Cannot join cluster "{ours}" at {address}: cluster "{theirs}" answers there',
   CLUSTER_STOPPED: 'Cannot use the cluster on node "{node}": it has stopped',
@@ -76,33 +56,34 @@ const CODES: { readonly [C in ErrorCode]: string } = {
   INVALID_ID: "Cannot address the entity: its id {reason}",
   INVALID_PAYLOAD: 'Cannot send "{message}" to "{entity}": {issues}',
   INVALID_REPLY: 'Cannot answer "{message}" of "{entity}": {issues}',
-  MAILBOX_FULL: 'Cannot accept a message for "{entity}": {capacity} are waiting',
+  MAILBOX_FULL: 'Cannot accept a message for "{entity}": {capacity#} are waiting',
   MALFORMED: "Cannot read the {what}: {reason}",
   MISSING_PACKAGE: 'Cannot {purpose}: run "npm install {package}"',
   NODE_AWAY: 'Cannot reach node "{node}": it is away, and nobody else has its entities',
   NODE_ID_TAKEN: 'Cannot join as "{node}": a live node has this id',
   NOT_FOUND: 'Cannot find "{path}": there is no such route',
+  NOT_STORED: 'Cannot look up what is stored of "{entity}": {reason}',
   OUTCOME_UNKNOWN: 'Cannot finish "{message}" on "{entity}", or tell whether it ran: {reason}',
-  OVERLOADED: "Cannot take more {what}: there are {limit}",
+  OVERLOADED: "Cannot take more {what}: there are {limit#}",
   PAYLOAD_NOT_ENCODABLE: 'Cannot send "{message}" to "{entity}": {path} is {found}',
   PORT_TAKEN: "Cannot use {address}: {reason}",
-  PROTOCOL_MISMATCH: "Cannot talk to {address}: it speaks protocol {theirs}, this node {ours}",
+  PROTOCOL_MISMATCH: "Cannot talk to {address}: it speaks protocol {theirs#}, this node {ours#}",
   REPLY_NOT_ENCODABLE: 'Cannot answer "{message}" of "{entity}": {path} is {found}',
-  REPLY_TOO_LARGE: 'Cannot answer "{message}" of "{entity}": {bytes} bytes, at most {bytesMax}',
+  REPLY_TOO_LARGE: 'Cannot answer "{message}" of "{entity}": {bytes#} bytes, at most {bytesMax#}',
   RUNTIME_TOO_OLD: "Cannot run on {runtime} {version}: needs {minimum}",
   SETTINGS_DIFFER: "Cannot join with {setting} {ours}: it is {theirs} here",
   STATE_CORRUPT: 'Cannot read the stored state of "{entity}": {reason}',
   STATE_NOT_ENCODABLE: 'Cannot store the state of "{entity}": {reason}',
-  STATE_TOO_LARGE: 'Cannot store the state of "{entity}": {bytes} bytes, at most {bytesMax}',
-  STATE_TOO_NEW: 'Cannot read "{entity}": its state has version {theirs}, this node knows {ours}',
+  STATE_TOO_LARGE: 'Cannot store the state of "{entity}": {bytes#} bytes, at most {bytesMax#}',
+  STATE_TOO_NEW: 'Cannot read "{entity}": its state has version {theirs#}, this node knows {ours#}',
   STORE_UNAVAILABLE: "Cannot use the store {store}: {reason}",
-  TOO_LARGE: "Cannot send the {what}: {bytes} bytes, at most {bytesMax}",
+  TOO_LARGE: "Cannot send the {what}: {bytes#} bytes, at most {bytesMax#}",
   UNAVAILABLE: "Cannot reach the owner: {reason}",
   UNKNOWN_ENTITY: 'Cannot address "{entity}": no node hosts such entities',
   UNKNOWN_MESSAGE: 'Cannot send "{message}" to "{entity}": it has no such message',
   UNSAFE_SECRET: 'Cannot trust the secret file "{path}": {reason}',
   WRONG_SECRET: "Cannot talk to {address}: the two sides have different secrets",
-};
+} as const;
 
 /** Whether the handler ran. Of other codes the details say so, or it did not. */
 const EXECUTED: { readonly [C in ErrorCode]?: Executed } = {
@@ -129,7 +110,7 @@ export class CatgaError<C extends ErrorCode = ErrorCode> extends Error {
   constructor(code: C, details: ErrorDetails[C], options?: { readonly cause?: unknown }) {
     const named = details as Readonly<Record<string, unknown>>;
     const fill = (_: string, name: string): string => String(named[name]);
-    super(CODES[code].replaceAll(/\{(\w+)\}/g, fill), options);
+    super(CODES[code].replaceAll(/\{(\w+)#?\}/g, fill), options);
     this.name = "CatgaError";
     this.code = code;
     this.details = details;

@@ -85,6 +85,8 @@ export const WRITE_BEHIND_MS = 1_000;
 /** How often a node looks into the store whose reminders are due soon. */
 export const REMINDER_SCAN_MS = 30_000;
 
+/** Of a store's identity: nobody makes a second one with the same. */
+export const IDENTITY_CHARS = 16;
 /** Stores remember for so long that an entity was deleted: longer than anybody writes late. */
 export const DELETED_MS: number = 7 * 86_400_000;
 /** How often each node of a store that has to look for them has it forget what is older. */

@@ -1,4 +1,4 @@
-/** What the house logs to: shaped like pino. The library itself never prints. */
+/** What the house logs to: shaped like pino, errors in `err`. The library itself never prints. */
 export interface Logger {
   debug(fields: object, message: string): void;
   info(fields: object, message: string): void;

@@ -12,7 +12,8 @@ export interface Runtime {
   readonly version: string;
 }
 
-const NODE_MINIMUM = [20, 19] as const;
+const NAMES = { node: "Node.js", bun: "Bun", deno: "Deno" };
+const MINIMA = { node: "20.19" };
 
 /**
  * Reads the runtime off `versions`; Bun and Deno name themselves beside the Node.js they imitate.
@@ -23,13 +24,14 @@ export function runtimeOf(versions: Versions = process.versions): Runtime {
   return { name: "node", version: versions["node"] ?? "0.0.0" };
 }
 
-/** @throws {CatgaError} RUNTIME_TOO_OLD on Node.js below 20.19. */
-export function checkRuntime(runtime: Runtime = runtimeOf()): void {
-  if (runtime.name !== "node") return;
-  const [major = 0, minor = 0] = runtime.version.split(".").map(Number);
-  if (major > NODE_MINIMUM[0] || (major === NODE_MINIMUM[0] && minor >= NODE_MINIMUM[1])) return;
-  const details = { runtime: "Node.js", version: runtime.version, minimum: NODE_MINIMUM.join(".") };
-  throw new CatgaError("RUNTIME_TOO_OLD", details);
+/** @throws {CatgaError} RUNTIME_TOO_OLD below the version that `minima` has for the runtime. */
+export function checkRuntime(
+  { name, version }: Runtime = runtimeOf(),
+  minima: { readonly [N in Runtime["name"]]?: string } = MINIMA,
+): void {
+  const minimum = minima[name] ?? "0";
+  if (version.localeCompare(minimum, "en", { numeric: true }) >= 0) return;
+  throw new CatgaError("RUNTIME_TOO_OLD", { runtime: NAMES[name], version, minimum });
 }
 
 /** What this process uses: CPU seconds since its start, resident bytes. */

@@ -33,6 +33,7 @@ const INTERNAL: Face = [500, "Internal error"];
 
 const FACES = {
   ACTIVATION_FAILED: [500, "Activation failed"],
+  BAD_LINE: INTERNAL,
   BROKER_LACKS: INTERNAL,
   BROKER_READ_ONLY: INTERNAL,
   BROKER_REFUSED: INTERNAL,
@@ -54,6 +55,7 @@ const FACES = {
   NODE_AWAY: [503, "Node away"],
   NODE_ID_TAKEN: INTERNAL,
   NOT_FOUND: [404, "Not found"],
+  NOT_STORED: INTERNAL,
   OUTCOME_UNKNOWN: [504, "Outcome unknown"],
   OVERLOADED: [429, "Overloaded"],
   PAYLOAD_NOT_ENCODABLE: [400, "Payload not encodable"],
@@ -156,5 +158,5 @@ function hidden(c: Context): string {
 
 function logFailure(error: Error, c: Context, log: Logger | undefined): void {
   const { method, path } = c.req;
-  log?.error({ requestId: c.get("requestId"), method, path, error }, "a request failed");
+  log?.error({ requestId: c.get("requestId"), method, path, err: error }, "a request failed");
 }

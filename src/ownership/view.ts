@@ -7,7 +7,12 @@
  */
 import { WATCH_ALL_MAX, WATCHED_NODES } from "../base/limits.ts";
 import type { Entry } from "../protocol/ledger.ts";
-import type { GroupsRecord, IdRecord, SessionRecord, ShardRecord } from "../protocol/records.ts";
+import type {
+  GroupsRecord,
+  LeaderRecord,
+  SessionRecord,
+  ShardRecord,
+} from "../protocol/records.ts";
 
 /** A record with its revision; revision 0 is the shard as its group's genesis record has it. */
 export interface Versioned<R> {
@@ -46,12 +51,19 @@ const GENESIS = -1;
 export class View {
   readonly #entries = new Map<string, Entry>();
   readonly #sessions = new Map<string, Versioned<SessionRecord>>();
+  /** Those of {@link #sessions} that may act: what is asked often must not cost more with time. */
+  readonly #living = new Map<string, Versioned<SessionRecord>>();
   readonly #groups = new Map<string, Map<number, Versioned<ShardRecord>>>();
   readonly #groupOfEntity = new Map<string, string>();
 
   /** All sessions, by incarnation; dead ones too. */
   get sessions(): ReadonlyMap<string, Versioned<SessionRecord>> {
     return this.#sessions;
+  }
+
+  /** Sessions of nodes that may act: up or leaving. */
+  get living(): ReadonlyMap<string, Versioned<SessionRecord>> {
+    return this.#living;
   }
 
   /** The newest record of `key` this node has seen. */
@@ -72,8 +84,7 @@ export class View {
 
   /** True for a node that may act: up or leaving. */
   isAlive(incarnation: string): boolean {
-    const state = this.#sessions.get(incarnation)?.record.state;
-    return state === "up" || state === "leaving";
+    return this.#living.has(incarnation);
   }
 
   /**
@@ -87,7 +98,7 @@ export class View {
 
   /** All live nodes but `self`; of many those that follow it in the circle of their names. */
   watchedBy(self: string): string[] {
-    const alive = [...this.#sessions.keys()].filter((each) => this.isAlive(each)).sort();
+    const alive = [...this.#living.keys()].sort();
     const at = alive.indexOf(self);
     const others = [...alive.slice(at + 1), ...alive.slice(0, Math.max(0, at))];
     return alive.length <= WATCH_ALL_MAX ? others : others.slice(0, WATCHED_NODES);
@@ -95,18 +106,35 @@ export class View {
 
   /** True when a live node hosts `group`. */
   isHosted(group: string): boolean {
-    return [...this.#sessions].some(
-      ([incarnation, { record }]) => record.group === group && this.isAlive(incarnation),
-    );
+    return [...this.#living.values()].some(({ record }) => record.group === group);
+  }
+
+  /**
+   * Nodes that live and have this node id, or keep the entities of this group elsewhere. Of those
+   * that join at the same time as a session of revision `before`, the later one will see that one.
+   */
+  rivals(
+    { node, group, store }: Pick<SessionRecord, "node" | "group" | "store">,
+    before: number = Number.POSITIVE_INFINITY,
+  ): Map<string, SessionRecord> {
+    const rivals = new Map<string, SessionRecord>();
+    for (const [incarnation, { revision, record }] of this.#living) {
+      // Whoever renews, or leaves, has joined before.
+      const isOlder = revision < before || record.heartbeat > 0 || record.state !== "up";
+      const isElsewhere = (record.store ?? store) !== store && record.group === group;
+      const isRival = record.node === node || (isElsewhere && store !== undefined);
+      if (isOlder && isRival) rivals.set(incarnation, record);
+    }
+    return rivals;
   }
 
   /** Sessions that may be given shards of `group`, by node id. */
   targets(group: string): Target[] {
     const targets = new Map<string, Target>();
-    for (const [incarnation, { record }] of this.#sessions) {
+    for (const [incarnation, { record }] of this.#living) {
       const { node: name, weight } = record;
       if (record.state !== "up" || record.group !== group) continue;
-      // Of two starts under one id the later one stays; incarnations sort by time.
+      // Of two starts under one id the first is over, or one leaves soon; they sort by time.
       if (incarnation < (targets.get(name)?.incarnation ?? "")) continue;
       targets.set(name, { incarnation, name, weight });
     }
@@ -122,7 +150,11 @@ export class View {
     switch (key.slice(0, 2)) {
       case "n.": {
         const before = this.#sessions.get(name)?.record.state;
-        this.#sessions.set(name, { revision, record: value as SessionRecord });
+        const session = { revision, record: value as SessionRecord };
+        this.#sessions.set(name, session);
+        const { state } = session.record;
+        if (state === "up" || state === "leaving") this.#living.set(name, session);
+        else this.#living.delete(name);
         return { kind: "session", incarnation: name, before };
       }
       case "s.": {
@@ -137,7 +169,7 @@ export class View {
         this.#own(name, GENESIS, { revision: 0, record: value as ShardRecord });
         return { kind: "genesis", group: name };
       case "le":
-        return { kind: "leader", incarnation: (value as IdRecord).incarnation };
+        return { kind: "leader", incarnation: (value as LeaderRecord).incarnation };
       case "gr":
         this.#groupOfEntity.clear();
         for (const [group, entities] of Object.entries((value as GroupsRecord).groups)) {

@@ -1,27 +1,17 @@
 /** A driver: one implementation of the ports, chosen by a URL or made by hand. */
-import type { Clock } from "../base/clock.ts";
-import type { Logger } from "../base/logger.ts";
-import type { Random } from "../base/random.ts";
 import type { Authority } from "./authority.ts";
 import type { Link } from "./link.ts";
-import type { Store } from "./store.ts";
+import type { Store, StoreContext } from "./store.ts";
 
 /** What a driver is told about the node it serves. */
-export interface DriverContext {
-  readonly cluster: string;
+export interface DriverContext extends StoreContext {
   readonly nodeId: string;
   readonly incarnation: string;
   readonly secret: string | undefined;
-  readonly shardCount: number;
   /** The entity types of the node, sorted. */
   readonly entities: readonly string[];
   /** How long a session lives without a renewal. */
   readonly leaseMs: number;
-  readonly clock: Clock;
-  readonly random: Random;
-  readonly log: Logger;
-  /** To be told of whatever lets others read or forge what nodes say; more than once is fine. */
-  readonly unsafe: (what: string) => void;
 }
 
 /** The ports of one node, not opened yet. */

@@ -61,18 +61,23 @@ export interface StoredEntity extends StoreKey, StoredRecord {
 export interface StorePage {
   readonly found: readonly StoredEntity[];
   readonly next: string | undefined;
+  /** On the first one: how many there are, deleted ones as well. */
+  readonly total?: number;
 }
 
 /**
  * See the file's header. No method blocks the event loop while it waits for others. A rejection is
  * a {@link CatgaError}: STORE_UNAVAILABLE when the store is away, full, locked for too long or
- * cannot be read; of a write it means *unknown*.
+ * cannot be read, STATE_CORRUPT when somebody else has written a record; of a write both mean
+ * *unknown*.
  *
  * Of an entity that was deleted long ago nothing is left, a while after somebody has written or has
  * asked who is {@link Store.due}, which nodes do all the time. Its versions may begin anew then:
  * whoever remembers one of them has a fence that is lower, or asks for itself what stands there.
  */
 export interface Store {
+  /** A random text that this store, and no other, remembers since somebody first opened it. */
+  readonly identity: string;
   /** `data` may have so many bytes of UTF-8. */
   readonly bytesMax: number;
   /**
@@ -89,7 +94,11 @@ export interface Store {
    * most `limit`. It may name some that have none any more; it leaves none out.
    */
   due(where: Omit<StoreKey, "id">, untilMs: number, limit: number): Promise<DueEntity[]>;
-  /** A part of all entities, from the beginning or after what `next` said; deleted ones as well. */
+  /**
+   * A part of all entities, from the beginning or after what `next` said; deleted ones as well.
+   * While others write, what was there all the time is on one page at least, and may be on several:
+   * the last one is the newest. A record that the store itself cannot read is data as it stands.
+   */
   page(after?: string): Promise<StorePage>;
   /** Waits for what is under way and closes. Twice is fine. */
   close(): Promise<void>;
@@ -98,12 +107,18 @@ export interface Store {
 /** What a store is told about the node it serves. */
 export interface StoreContext {
   readonly cluster: string;
-  /** The store remembers it: with another one no reminder would be found again. */
+  /**
+   * The store remembers it: with another one no reminder would be found again. 0 asks for it:
+   * SETTINGS_DIFFER says what it is, or STORE_UNAVAILABLE that there is none, and none is made.
+   */
   readonly shardCount: number;
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Logger;
-  /** As in `DriverContext`. */
+  /**
+   * To be told of whatever lets others read or forge what nodes say, or a broker forget what it has
+   * acknowledged; more than once is fine.
+   */
   readonly unsafe: (what: string) => void;
 }
 

@@ -42,8 +42,8 @@ export interface Dedup {
   readonly since: number;
 }
 
-/** What a frame says before its items. */
-export interface FrameHead {
+/** A frame taken apart; its items are for {@link readItems}. */
+export interface Frame {
   readonly generation: number;
   /** From 1 in each stream; a frame without items only acknowledges, behind the frame it names. */
   readonly number: number;
@@ -51,10 +51,6 @@ export interface FrameHead {
   readonly acknowledged: number;
   /** Which incarnation the frame is meant for. */
   readonly to: string;
-}
-
-/** A frame taken apart; its items are for {@link readItems}. */
-export interface Frame extends FrameHead {
   readonly items: readonly unknown[];
 }
 
@@ -112,7 +108,7 @@ export class Batch {
 }
 
 /** A frame of `items`, the text of a {@link Batch}; the empty text for none. */
-export function encodeFrame(head: FrameHead, items: string): Uint8Array {
+export function encodeFrame(head: Omit<Frame, "items">, items: string): Uint8Array {
   const { generation, number, acknowledged, to } = head;
   return encoder.encode(`[${generation},${number},${acknowledged},"${to}",${items || "[]"}]`);
 }

@@ -5,8 +5,7 @@
  * |---|---|---|
  * | `meta` | {@link MetaRecord} | the first node |
  * | `groups` | {@link GroupsRecord} | a node that joins with a new set of entity types |
- * | `i.<node id>` | {@link IdRecord} | the node that takes the id |
- * | `leader` | {@link IdRecord} | whoever finds that there is none |
+ * | `leader` | {@link LeaderRecord} | whoever finds that there is none |
  * | `n.<incarnation>` | {@link SessionRecord} | the node itself; whoever finds it dead |
  * | `g.<group>` | {@link ShardRecord} | a group's first node: owns what has no record |
  * | `s.<group>.<shard>` | {@link ShardRecord} | the owner (handoff), or who claims it |
@@ -24,8 +23,8 @@ export interface GroupsRecord {
   readonly groups: Readonly<Record<string, readonly string[]>>;
 }
 
-/** Which incarnation holds a node id. */
-export interface IdRecord {
+/** Which incarnation leads. */
+export interface LeaderRecord {
   readonly incarnation: string;
 }
 
@@ -50,6 +49,8 @@ export interface SessionRecord {
   readonly address: string;
   /** The group of entity types the node hosts, or null for a node that only calls. */
   readonly group: string | null;
+  /** Where the node keeps entities; nothing when it does not, or of a node that is older. */
+  readonly store?: string;
   readonly weight: number;
   /** How long the session lives without a renewal. */
   readonly leaseMs: number;
@@ -70,7 +71,12 @@ export interface ShardRecord {
 }
 
 /** Any of the records. */
-export type AuthorityRecord = MetaRecord | GroupsRecord | IdRecord | SessionRecord | ShardRecord;
+export type AuthorityRecord =
+  | MetaRecord
+  | GroupsRecord
+  | LeaderRecord
+  | SessionRecord
+  | ShardRecord;
 
 /** The key of a node's registration. */
 export function sessionKey(incarnation: string): string {
@@ -100,7 +106,6 @@ const SHAPES: Readonly<Record<string, Shape>> = {
   },
   "g.": SHARD,
   "s.": SHARD,
-  "i.": { incarnation: "string" },
   le: { incarnation: "string" },
   gr: { groups: "object" },
 };
@@ -110,6 +115,8 @@ const SHAPES: Readonly<Record<string, Shape>> = {
  */
 export function isRecord(key: string, value: unknown): value is AuthorityRecord {
   if (!hasShape(value, SHAPES[key.slice(0, 2)] ?? {})) return false;
+  const { store = "" } = value as { readonly store?: unknown };
+  if (typeof store !== "string") return false;
   const groups = key.startsWith("gr") ? Object.values((value as GroupsRecord).groups) : [];
   return groups.every(
     (names: unknown) => Array.isArray(names) && names.every((name) => typeof name === "string"),

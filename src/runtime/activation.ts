@@ -286,7 +286,7 @@ export class Activation extends WheelEntry implements KeptEntity, Resident {
   }
 
   #abandon(error: CatgaError): void {
-    this.host.context.log.error({ entity: this.host.keyOf(this.id), error }, error.message);
+    this.host.context.log.error({ entity: this.host.keyOf(this.id), err: error }, error.message);
     this.#openError = error;
     for (const work of this.#takeWaiting()) work.fail(error);
     this.#finish();

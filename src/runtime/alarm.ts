@@ -93,11 +93,11 @@ export class Alarm {
   /** A look that fails is repeated before the next one of all shards. */
   #look(number: number, ended = (): void => {}): void {
     const { context } = this.#home;
-    const failed = (error: unknown): void => {
+    const failed = (err: unknown): void => {
       ended();
       if (context.refusal !== undefined) return;
       const text = "reminders cannot be looked for, tried again";
-      if (!this.#isAway) context.log.warn({ error, shard: number }, text);
+      if (!this.#isAway) context.log.warn({ err, shard: number }, text);
       this.#isAway = true;
       context.after(FAILED_MS, () => this.#look(number));
     };

@@ -26,8 +26,9 @@ export interface ClusterEvents {
   /** Something that should have ended has not. */
   stuck: { readonly what: string; readonly sinceMs: number };
   /**
-   * Others may read or forge what nodes say, and what to do about it. That shows while a node
-   * joins, so each text is told once to every listener, whenever it comes.
+   * Others may read or forge what nodes say, or a broker may forget what it has acknowledged, and
+   * what to do about it. That shows while a node joins, so each text is told once to every
+   * listener, whenever it comes.
    */
   unsafe: { readonly what: string };
 }
@@ -84,7 +85,7 @@ export class Events {
     try {
       run(event as never);
     } catch (error) {
-      this.#log.error({ error, type }, "a listener to cluster events failed");
+      this.#log.error({ err: error, type }, "a listener to cluster events failed");
     }
   }
 }

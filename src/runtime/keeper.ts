@@ -16,7 +16,7 @@
  * before.
  */
 import { backoffMs } from "../base/backoff.ts";
-import { CatgaError, describeError } from "../base/errors.ts";
+import { CatgaError, describeError, isCatgaError } from "../base/errors.ts";
 import { RETRY, WRITE_BEHIND_MS } from "../base/limits.ts";
 import { copyPlain } from "../base/plain.ts";
 import type { StoredRecord, StoreKey } from "../ports/store.ts";
@@ -215,13 +215,13 @@ export class Keeper {
     const { host, id } = this.#entity;
     const { context } = host;
     const { error, fence, tries } = failed;
-    if (context.refusal !== undefined) return this.#end();
+    // What somebody else has put there stays, for whoever can tell what it is.
+    const isForeign = isCatgaError(error, "STATE_CORRUPT");
+    if (isForeign || context.refusal !== undefined) return this.#end();
     this.isStuck = true;
     if (tries === 0) {
-      context.log.warn(
-        { error, entity: host.keyOf(id) },
-        "an entity cannot be stored, this is tried again",
-      );
+      const fields = { err: error, entity: host.keyOf(id) };
+      context.log.warn(fields, "an entity cannot be stored, this is tried again");
     }
     context.after(backoffMs(tries, RETRY, context.options.random), () => {
       this.#writer.store.load(this.#key).then(
@@ -264,7 +264,7 @@ export class Keeper {
     this.#held = [];
     const { log } = this.#entity.host.context;
     const entity = this.#entity.host.keyOf(this.#key.id);
-    log.warn({ entity, error }, "an entity ends without what it had not stored");
+    log.warn({ entity, err: error }, "an entity ends without what it had not stored");
     for (const { fail } of unheard) fail(error ?? this.#unknown("its last turn"));
     this.#entity.discard();
   }

@@ -8,11 +8,12 @@
 import { CatgaError } from "../base/errors.ts";
 import { silenceMsMax, UNANSWERED_MS, VIRTUAL_NODES } from "../base/limits.ts";
 import { runtimeOf } from "../base/runtime.ts";
+import { groupOf } from "../ownership/group.ts";
 import { grantedLease, type Lease, type LeaseEvent, stepLease } from "../ownership/lease.ts";
 import type { CasResult, Entry } from "../protocol/ledger.ts";
 import {
   type GroupsRecord,
-  type IdRecord,
+  type LeaderRecord,
   type MetaRecord,
   sessionKey,
   type SessionRecord,
@@ -21,6 +22,9 @@ import {
 import { createLoadMeter } from "./load-meter.ts";
 import type { NodeContext } from "./node-context.ts";
 import type { RecordWriter } from "./record-writer.ts";
+
+/** What nobody else may claim, or claim otherwise. */
+type Claim = "node" | "group" | "store";
 
 /** See the file's header. */
 export class Membership {
@@ -39,6 +43,9 @@ export class Membership {
   /** When the renewal was sent that is not answered yet. */
   #askedMs = Number.POSITIVE_INFINITY;
   #isElecting = false;
+  /** The feed has told of this node's session, and so of all that was written before it. */
+  listed: () => void = () => {};
+  readonly #isListed = new Promise<void>((resolve) => (this.listed = resolve));
   #lastWrite: Promise<void> = Promise.resolve();
 
   /** `fenced` hears that the session is over: others may own everything by then. */
@@ -50,22 +57,28 @@ export class Membership {
   }
 
   /**
-   * Joins as a node that is reached at `address`; resolves to the group of its entities.
+   * Joins as a node that is reached at `address` and keeps its entities in `store`, if it keeps
+   * any; resolves to their group.
    *
    * @throws {CatgaError} SETTINGS_DIFFER, NODE_ID_TAKEN, ENTITY_SETS_DIFFER
    */
-  async join(address: string): Promise<string | undefined> {
-    const { shardCount, nodeId, entities } = this.#context.options;
+  async join(address: string, store?: string): Promise<string | undefined> {
+    const { shardCount, nodeId, entities, former } = this.#context.options;
+    former.add(this.#context.self);
     await this.#agreeOnSettings({ shardCount, virtualNodes: VIRTUAL_NODES });
-    await this.#takeId(nodeId);
+    // Before anybody counts on it: it may come again and again.
+    await this.#agreeWithOthers({ node: nodeId, group: null });
     const names = entities.map(({ name }) => name).sort();
     const group = names.length === 0 ? undefined : await this.#joinGroup(names);
-    await this.#register(address, group ?? null);
-    // Two nodes may take an id at the same moment: the record names the one that keeps it.
-    const holder = this.#context.view.entry(`i.${nodeId}`)?.value as IdRecord;
-    if (holder.incarnation !== this.#context.self) {
+    const own = { node: nodeId, group: group ?? null, ...(store !== undefined && { store }) };
+    await this.#agreeWithOthers(own);
+    await this.#register({ ...own, address });
+    try {
+      await this.#isListed;
+      await this.#agreeWithOthers(own, this.#revision);
+    } catch (error) {
       await this.leave("left");
-      throw new CatgaError("NODE_ID_TAKEN", { node: nodeId });
+      throw error;
     }
     if (group !== undefined) {
       const all = { owner: this.#context.self, epoch: 1, cleanSince: 1, handoff: null };
@@ -77,7 +90,8 @@ export class Membership {
 
   /** The record of a session came in. */
   heard(incarnation: string): void {
-    this.#heardMs.set(incarnation, this.#context.clock.nowMs());
+    if (!this.#context.view.isAlive(incarnation)) this.#heardMs.delete(incarnation);
+    else this.#heardMs.set(incarnation, this.#context.clock.nowMs());
   }
 
   /** This node was cut off: the silence of the others was its own (L6). */
@@ -111,19 +125,18 @@ export class Membership {
     }
   }
 
-  async #takeId(node: string): Promise<void> {
-    const { view, self: incarnation, options } = this.#context;
-    options.former.add(incarnation);
-    const key = `i.${node}`;
-    const isFree = (holder = ""): boolean =>
+  /** Nobody who lives has this node's id, or keeps its entities elsewhere. */
+  async #agreeWithOthers(ours: Pick<SessionRecord, Claim>, revision?: number): Promise<void> {
+    const { view, options } = this.#context;
+    for (const [incarnation, { node, store }] of view.rivals(ours, revision)) {
       // An authority that lost records may know a session of this very process as one that lives.
-      !view.isAlive(holder) || options.former.has(holder);
-    const last = (view.entry(key)?.value as IdRecord | undefined)?.incarnation;
-    if (last !== undefined && !isFree(last)) await this.#outlast(last);
-    await this.#ensure<IdRecord>(key, (known) => {
-      if (isFree(known?.incarnation)) return { incarnation };
-      throw new CatgaError("NODE_ID_TAKEN", { node });
-    });
+      if (options.former.has(incarnation)) continue;
+      await this.#outlast(incarnation);
+      if (!view.isAlive(incarnation)) continue;
+      if (node === ours.node) throw new CatgaError("NODE_ID_TAKEN", { node });
+      const details = { setting: "store", ours: `${ours.store}`, theirs: `${store}` };
+      throw new CatgaError("SETTINGS_DIFFER", details);
+    }
   }
 
   /**
@@ -140,35 +153,22 @@ export class Membership {
   }
 
   async #joinGroup(ours: readonly string[]): Promise<string> {
-    let group = ours[0]!;
+    const { view } = this.#context;
+    let group = "";
     await this.#ensure<GroupsRecord>("groups", (known = { groups: {} }) => {
-      const found = this.#groupOf(known.groups, ours);
-      group = found ?? ours[0]!;
-      if (found !== undefined) return known;
-      const others = Object.entries(known.groups).filter(([, names]) => !overlap(names, ours));
-      return { groups: { ...Object.fromEntries(others), [group]: ours } };
+      const joined = groupOf(known, ours, (each) => view.isHosted(each));
+      group = joined.group;
+      return joined.record;
     });
     return group;
   }
 
-  /** The group of exactly these entities; one that overlaps and has live nodes is an error. */
-  #groupOf(groups: GroupsRecord["groups"], ours: readonly string[]): string | undefined {
-    for (const [group, names] of Object.entries(groups)) {
-      if (!overlap(names, ours)) continue;
-      if (names.join() === ours.join()) return group;
-      if (!this.#context.view.isHosted(group)) continue;
-      const details = { ours: ours.join(", "), theirs: names.join(", ") };
-      throw new CatgaError("ENTITY_SETS_DIFFER", details);
-    }
-    return undefined;
-  }
-
-  async #register(address: string, group: string | null): Promise<void> {
+  async #register(own: Pick<SessionRecord, Claim | "address">): Promise<void> {
     const { clock, self, options } = this.#context;
-    const { nodeId: node, weight, endpoint = null, times } = options;
+    const { weight, endpoint = null, times } = options;
     const { name, version } = runtimeOf();
     const sentMs = clock.nowMs();
-    const fixed = { node, address, group, weight, leaseMs: times.timeoutMs, endpoint };
+    const fixed = { ...own, weight, leaseMs: times.timeoutMs, endpoint };
     const runtime = `${name} ${version}`;
     const load = this.#load(sentMs);
     const value: SessionRecord = { state: "up", heartbeat: 0, ...fixed, runtime, load };
@@ -230,9 +230,9 @@ export class Membership {
   #elect(): void {
     const { view, self } = this.#context;
     const known = view.entry("leader");
-    const leader = (known?.value as IdRecord | undefined)?.incarnation;
+    const leader = (known?.value as LeaderRecord | undefined)?.incarnation;
     if (this.#isElecting || (leader !== undefined && !view.isGone(leader))) return;
-    const up = [...view.sessions].filter(([, { record }]) => record.state === "up");
+    const up = [...view.living].filter(([, { record }]) => record.state === "up");
     if (up.map(([incarnation]) => incarnation).sort()[0] !== self) return;
     this.#isElecting = true;
     const write = { key: "leader", expected: known?.revision ?? 0, value: { incarnation: self } };
@@ -284,8 +284,4 @@ export class Membership {
       done(result);
     });
   }
-}
-
-function overlap(a: readonly string[], b: readonly string[]): boolean {
-  return a.some((name) => b.includes(name));
 }

@@ -11,7 +11,7 @@ import type { AuthorityListener, Snapshot } from "../ports/authority.ts";
 import type { Ports } from "../ports/driver.ts";
 import { incarnationOf } from "../protocol/ids.ts";
 import type { Entry } from "../protocol/ledger.ts";
-import type { SessionRecord } from "../protocol/records.ts";
+import { sessionKey, type SessionRecord } from "../protocol/records.ts";
 import { Alarm } from "./alarm.ts";
 import { LocalDelivery } from "./local-delivery.ts";
 import { Membership } from "./membership.ts";
@@ -60,7 +60,7 @@ export class Node implements AuthorityListener {
   private constructor(context: NodeContext, ports: Ports, refTo: RefFactory) {
     this.context = context;
     this.#ports = ports;
-    const learn = (entry: Entry): void => this.changed([entry]);
+    const learn = (entry: Entry): void => this.#learn(entry);
     this.#writer = new RecordWriter(context, ports.authority, learn);
     this.#membership = new Membership(context, this.#writer, () => this.#fence("dead"));
     this.#local = new LocalDelivery(context, {
@@ -122,9 +122,10 @@ export class Node implements AuthorityListener {
   }
 
   changed(entries: readonly Entry[]): void {
+    const own = sessionKey(this.context.self);
     for (const entry of entries) {
-      const change = this.context.view.apply(entry);
-      if (change !== undefined) this.#act(change);
+      this.#learn(entry);
+      if (entry.key === own) this.#membership.listed();
     }
   }
 
@@ -140,7 +141,7 @@ export class Node implements AuthorityListener {
   lost(error: Error): void {
     const { refusal, log } = this.context;
     // A node that closes ends the connection itself.
-    if (refusal === undefined) log.error({ error }, "the authority is lost");
+    if (refusal === undefined) log.error({ err: error }, "the authority is lost");
     this.#fence("generation");
   }
 
@@ -148,10 +149,17 @@ export class Node implements AuthorityListener {
     const { authority, link } = this.#ports;
     const address = await link.open(this.context.self, this.#mesh);
     this.resynced(await authority.open(this));
-    const group = await this.#membership.join(address);
+    const group = await this.#membership.join(address, this.#kept());
     if (group === undefined) return;
     this.shards.serve(group);
     this.#alarm.start();
+  }
+
+  /** Which store this node's entities are in; on a fixed list, where none moves, it is its own. */
+  #kept(): string | undefined {
+    const { store, options } = this.context;
+    if (store === undefined || this.#ports.isFixed === true) return undefined;
+    return `${(options.store ?? options.driver).name} ${store.store.identity}`;
   }
 
   async #stop(deadlineMs: number): Promise<void> {
@@ -203,7 +211,7 @@ export class Node implements AuthorityListener {
     }
     const { store } = this.context.store ?? {};
     const failed = (error: unknown): void =>
-      this.context.log.warn({ error }, "the store was not closed as it should be");
+      this.context.log.warn({ err: error }, "the store was not closed as it should be");
     if (store !== undefined) await this.#within(STORE_CLOSE_MS, store.close().catch(failed));
     await this.#ports.link.close();
     await this.#ports.authority.close();
@@ -232,8 +240,13 @@ export class Node implements AuthorityListener {
     this.#membership.stop();
     this.stop(0).then(
       () => this.#fenced?.(why),
-      (error: unknown) => log.error({ error }, "cannot close a node whose session is over"),
+      (error: unknown) => log.error({ err: error }, "cannot close a node whose session is over"),
     );
+  }
+
+  #learn(entry: Entry): void {
+    const change = this.context.view.apply(entry);
+    if (change !== undefined) this.#act(change);
   }
 
   #act(change: ViewChange): void {

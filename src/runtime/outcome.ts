@@ -28,7 +28,7 @@ export function failureOf({ host, id }: TurnEntity, work: Work, error: unknown):
     message: work.spec.type,
     ...describeError(error),
   };
-  host.context.log.error({ ...details, error }, "a handler failed");
+  host.context.log.error({ ...details, err: error }, "a handler failed");
   return new CatgaError("HANDLER_FAILED", details);
 }
 
@@ -55,7 +55,7 @@ export function runDeactivated(
   const { definition, context } = entity.host;
   const turn = new TurnContext(entity, Number.POSITIVE_INFINITY);
   const failed = (error: unknown): void => {
-    const fields = { entity: entity.host.keyOf(entity.id), reason, error };
+    const fields = { entity: entity.host.keyOf(entity.id), reason, err: error };
     context.log.error(fields, "a deactivation hook failed");
     ended();
   };

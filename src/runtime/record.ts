@@ -1,15 +1,15 @@
 /**
- * What is stored of an entity, as one text: `1 <checksum> <JSON>`, a line break, and the state as
- * devalue writes it. The JSON holds the version of the schema, the answers to commands with a key,
- * until when by the wall clock, and the reminders. The checksum is of all that follows it: a record
- * that was cut or damaged is not believed.
+ * What is stored of an entity, as one text: `1 <checksum> <JSON>`. The JSON holds the version of
+ * the schema, the answers to commands with a key, until when by the wall clock, the reminders, and
+ * the state as devalue writes it. The checksum is of the JSON: a record that was cut or damaged is
+ * not believed.
  */
 import { CatgaError } from "../base/errors.ts";
 import { checksum } from "../base/hash.ts";
 import { hasShape } from "../base/shape.ts";
 import type { KeptAnswer } from "./dedup-window.ts";
 import { isReminder, type Reminder } from "./reminder.ts";
-import { answerOf, answerRow, decodeState, encodeState } from "./packet.ts";
+import { answerOf, answerRow, readState, encodeState } from "./packet.ts";
 
 /** See the file's header. */
 export interface Kept {
@@ -29,9 +29,19 @@ const HEAD = new RegExp(`^${FORMAT} [0-9a-f]{${CHECKSUM_CHARS}} `);
 export function encodeRecord(kept: Kept, aheadMs: number): string {
   const { version, state, reminders } = kept;
   const answers = kept.answers.map((answer) => answerRow(answer, -aheadMs));
-  // The state is not a part of the JSON, in which all its quotes would be escaped.
-  const text = `${JSON.stringify({ version, answers, reminders })}\n${encodeState(state)}`;
-  return `${FORMAT} ${checksumOf(text)} ${text}`;
+  const rest = JSON.stringify({ version, answers, reminders }).slice(0, -1);
+  // What devalue writes is JSON: as a text within it all its quotes would be escaped.
+  return sealRecord(`${rest},"state":${encodeState(state)}}`);
+}
+
+/** The text of a record whose JSON is known. */
+export function sealRecord(json: string): string {
+  return `${FORMAT} ${checksumOf(json)} ${json}`;
+}
+
+/** The JSON of a record that was decoded. */
+export function jsonOfRecord(text: string): string {
+  return text.slice(FORMAT.length + CHECKSUM_CHARS + 2);
 }
 
 /** @throws {CatgaError} STATE_CORRUPT when the text makes no sense. */
@@ -40,15 +50,13 @@ export function decodeRecord(text: string, entity: string, aheadMs: number): Kep
     throw new CatgaError("STATE_CORRUPT", { entity, reason });
   };
   const [head = corrupt("it is no record of catga")] = HEAD.exec(text) ?? [];
-  const rest = text.slice(head.length);
-  if (!head.includes(checksumOf(rest))) corrupt("its checksum does not match");
-  const end = rest.indexOf("\n");
-  if (end === -1) corrupt("it lacks what a record has");
-  const value = JSON.parse(rest.slice(0, end)) as Kept & { readonly answers: readonly unknown[] };
+  const json = jsonOfRecord(text);
+  if (!head.includes(checksumOf(json))) corrupt("its checksum does not match");
+  const value = JSON.parse(json) as Kept & { readonly answers: readonly unknown[] };
   if (!hasShape(value, SHAPE) || !value.reminders.every(isReminder)) {
     corrupt("it lacks what a record has");
   }
-  const decoded = decodeState(rest.slice(end + 1));
+  const decoded = readState(value.state);
   const answers = value.answers.map((row) => answerOf(row as never, -aheadMs));
   if (decoded === "malformed" || decoded === undefined || !answers.every(isAnswer)) {
     return corrupt("it lacks what a record has");

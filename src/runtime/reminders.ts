@@ -106,7 +106,7 @@ export class Reminders extends WheelEntry {
 
   failed(reminder: Reminder, error: CatgaError): void {
     const { host, id } = this.#entity;
-    const fields = { entity: host.keyOf(id), reminder: reminder.name, error };
+    const fields = { entity: host.keyOf(id), reminder: reminder.name, err: error };
     host.context.log.error(fields, "a reminder's message failed");
   }
 }

@@ -36,7 +36,7 @@ export class Seat {
   async take(): Promise<void> {
     const fenced = (reason: FenceReason): void => {
       this.#takeAgain(reason).catch((error: unknown) => {
-        this.#options.log.error({ error }, "cannot join anew, and will not try again");
+        this.#options.log.error({ err: error }, "cannot join anew, and will not try again");
       });
     };
     const node = await Node.start(this.#options, this.#refTo, fenced);
@@ -63,7 +63,7 @@ export class Seat {
         await this.take();
         return this.#tell(before);
       } catch (error) {
-        log.error({ error }, "cannot join anew, this is tried again");
+        log.error({ err: error }, "cannot join anew, this is tried again");
         waitMs = backoffMs(tries, RETRY, random);
       }
     }

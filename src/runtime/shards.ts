@@ -94,6 +94,8 @@ export class Shards implements ShardHome {
 
   /** Computes who should own what, and acts on it. */
   rebalance(): void {
+    // A node that joins learns of all sessions there ever were.
+    if (this.group === "") return;
     const { view, options } = this.context;
     const targets = this.#parts.isFixed ? [] : view.targets(this.group);
     const ring = createRing(targets, options.shardCount, hash);
@@ -107,7 +109,7 @@ export class Shards implements ShardHome {
 
   #loadCodec(): void {
     const failed = (error: unknown): void =>
-      this.context.log.error({ error }, "shards stay: devalue cannot be loaded");
+      this.context.log.error({ err: error }, "shards stay: devalue cannot be loaded");
     loadStateCodec().then(() => this.#lookAllLater(0), failed);
   }
 

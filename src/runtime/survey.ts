@@ -22,9 +22,9 @@ export interface Ownership {
 /** The nodes that live, sorted by id. */
 export function nodesOf({ view }: NodeContext): NodeInfo[] {
   const nodes: NodeInfo[] = [];
-  for (const { record } of view.sessions.values()) {
-    const { state, node, runtime, weight, load, endpoint } = record;
-    if (state !== "up" && state !== "leaving") continue;
+  for (const { record } of view.living.values()) {
+    const { node, runtime, weight, load, endpoint } = record;
+    const state = record.state === "up" ? "up" : "leaving";
     nodes.push({ node, endpoint: endpoint ?? undefined, runtime, weight, state, ...load });
   }
   return nodes.sort((a, b) => (a.node < b.node ? -1 : 1));

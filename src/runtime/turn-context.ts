@@ -293,6 +293,6 @@ export class EntityTimer extends WheelEntry implements Work, TimerRow {
   succeed(): void {}
 
   fail(error: CatgaError): void {
-    this.#entity.host.context.log.error({ error }, "a timer's message failed");
+    this.#entity.host.context.log.error({ err: error }, "a timer's message failed");
   }
 }

@@ -122,7 +122,7 @@ export class LocalTell implements Work {
   succeed(): void {}
 
   fail(error: CatgaError): void {
-    this.#log.warn({ ...detailsOf(this.#sending), error }, "a one-way message failed");
+    this.#log.warn({ ...detailsOf(this.#sending), err: error }, "a one-way message failed");
   }
 
   depart(calls: Calls): RemoteCall {

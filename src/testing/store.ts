@@ -6,8 +6,8 @@
  */
 import { CatgaError } from "../base/errors.ts";
 import { Shelf } from "../drivers/memory/shelf.ts";
-import { checkSizes } from "../drivers/memory/store.ts";
 import type { Store, StoredEntity, StoreWrite } from "../ports/store.ts";
+import { checkSizes } from "../protocol/state-size.ts";
 import type { World } from "./world.ts";
 
 /** What requests to the store and its answers suffer; as in `Network`. */
@@ -65,6 +65,7 @@ export class SimulatedStore {
     };
     const shelf = this.#shelf;
     return {
+      identity: STORE,
       bytesMax: BYTES_MAX,
       load: (key) => ask({ carryOut: () => shelf.load(key) }),
       write: async (writes) => {

@@ -18,6 +18,7 @@ const EACH: { readonly [C in ErrorCode]: readonly [ErrorDetails[C], Executed, st
     "no",
     'Cannot activate "cart/42": TypeError: no',
   ],
+  BAD_LINE: [{ line: 7, reason: "it is cut" }, "no", "Cannot import line 7: it is cut"],
   BROKER_LACKS: [
     { address: "host:1", what: "it has no streams" },
     "no",
@@ -98,6 +99,11 @@ const EACH: { readonly [C in ErrorCode]: readonly [ErrorDetails[C], Executed, st
   ],
   NODE_ID_TAKEN: [{ node: "n1" }, "no", 'Cannot join as "n1": a live node has this id'],
   NOT_FOUND: [{ path: "$.a" }, "no", 'Cannot find "$.a": there is no such route'],
+  NOT_STORED: [
+    { entity: "cart/42", reason: "its persistence is none" },
+    "no",
+    'Cannot look up what is stored of "cart/42": its persistence is none',
+  ],
   OUTCOME_UNKNOWN: [
     { entity: "cart/42", message: "add", reason: "why" },
     "maybe",

@@ -1,5 +1,6 @@
 /** What stores show when everything is read: an export, and the clusters it must not mix. */
-import { deepEqual, equal, ok, rejects } from "node:assert/strict";
+import { deepEqual, equal, notEqual, ok, rejects } from "node:assert/strict";
+import type { CatgaError } from "../../src/base/errors.ts";
 import type { StoredEntity } from "../../src/ports/store.ts";
 import type { Check } from "./check.ts";
 import {
@@ -67,6 +68,47 @@ export const pageChecks: readonly Check<StoreFixture>[] = [
     },
   },
   {
+    name: "page() says how many there are, and leaves none out that is there while others write",
+    async run(fixture) {
+      const [reader, writer] = await two(fixture);
+      const keys = Array.from({ length: 1_300 }, (_, n) => someKey({ shard: n % 32 }));
+      const versions = (await writer.write(keys.map((key) => put(key)))).map(versionOf);
+      const reading = { isOver: false, turns: 0 };
+      const writing = async (): Promise<void> => {
+        while (!reading.isOver) {
+          const turn = reading.turns++;
+          // Some of them, and others that come and go.
+          const some = keys.flatMap((_, n) => (n % 5 === turn % 5 ? [n] : []));
+          const changes = some.map((n) => put(keys[n]!, { expected: versions[n]! }));
+          const guests = Array.from({ length: 5 }, () => put(someKey()));
+          const results = (await writer.write([...changes, ...guests])).map(versionOf);
+          for (const [i, n] of some.entries()) versions[n] = results[i]!;
+          const ends = guests.map((guest, i) => {
+            return { ...guest, expected: results[some.length + i]!, data: undefined };
+          });
+          for (const result of await writer.write(ends)) versionOf(result);
+        }
+      };
+      const first = await reader.page();
+      equal(first.total, keys.length);
+      const seen = new Set(first.found.map(({ id }) => id));
+      const written = writing().finally(() => (reading.isOver = true));
+      for (let after = first.next; after !== undefined;) {
+        const { turns } = reading;
+        const page = await reader.page(after);
+        for (const { id } of page.found) seen.add(id);
+        after = page.next;
+        while (reading.turns === turns && !reading.isOver) await reader.load(keys[0]!);
+      }
+      reading.isOver = true;
+      await written;
+      deepEqual(
+        keys.filter(({ id }) => !seen.has(id)),
+        [],
+      );
+    },
+  },
+  {
     name: "clusters of different names never meet",
     async run(fixture) {
       const store = await fixture.open();
@@ -102,6 +144,35 @@ export const pageChecks: readonly Check<StoreFixture>[] = [
       const current = { version, fence: fence(1), data: "{}" };
       deepEqual(await loaded(late, key), current);
       await refused(late, put(key), current);
+    },
+  },
+  {
+    name: "whoever asks for the shardCount, by saying 0, is told, and makes no store",
+    async run(fixture) {
+      const cluster = `asked.${someKey().id}`;
+      for (let turn = 0; turn < 2; turn++) {
+        await rejects(fixture.open({ cluster, shardCount: 0 }), failedWith("STORE_UNAVAILABLE"));
+      }
+      await fixture.open({ cluster, shardCount: 64 });
+      await rejects(fixture.open({ cluster, shardCount: 0 }), (error) => {
+        failedWith("SETTINGS_DIFFER")(error);
+        equal((error as CatgaError<"SETTINGS_DIFFER">).details.theirs, 64);
+        return true;
+      });
+    },
+  },
+  {
+    name: "a store has one identity, and those of clusters of different names have others",
+    async run(fixture) {
+      const cluster = (await fixture.open()).identity;
+      const opened = [fixture.open({ cluster }), fixture.open({ cluster }), fixture.open()];
+      const [first, second, other] = await Promise.all(opened);
+      ok(/^\w{16}$/.test(first!.identity));
+      equal(second!.identity, first!.identity);
+      equal(other!.identity, cluster);
+      notEqual(first!.identity, cluster);
+      await first!.close();
+      equal((await fixture.open({ cluster })).identity, second!.identity);
     },
   },
   {

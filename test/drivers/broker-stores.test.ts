@@ -38,7 +38,8 @@ const BROKERS: readonly {
   },
   {
     name: "redis",
-    start: () => RedisServer.start(),
+    // Else it answers before it writes at all, where its disk is busy.
+    start: () => RedisServer.start("--appendfsync", "always"),
     driver: (port) => redis(`redis://127.0.0.1:${port}`),
   },
 ];

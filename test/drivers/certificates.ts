@@ -1,8 +1,7 @@
 /** Certificates of one test, made by openssl: one that signs itself, so it is its own authority. */
 import { execFileSync } from "node:child_process";
-import { mkdtempSync } from "node:fs";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { temporaryFolder } from "./folders.ts";
 
 /** The files of a certificate and its key. */
 export interface Certificate {
@@ -10,9 +9,9 @@ export interface Certificate {
   readonly key: string;
 }
 
-/** A certificate for localhost, 127.0.0.1 and `more` addresses. */
+/** A certificate for localhost, 127.0.0.1 and `more` addresses; its files go with the test. */
 export function certificateFor(...more: readonly string[]): Certificate {
-  const folder = mkdtempSync(join(tmpdir(), "catga-tls-"));
+  const folder = temporaryFolder("tls");
   const [cert, key] = [join(folder, "cert.pem"), join(folder, "key.pem")];
   const addresses = ["127.0.0.1", ...more].map((address) => `,IP:${address}`).join("");
   const what = "-newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2".split(" ");

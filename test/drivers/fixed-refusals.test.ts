@@ -3,6 +3,7 @@ import { afterEach, describe, expect, test } from "bun:test";
 import { createServer } from "node:net";
 import { systemClock } from "../../src/base/clock.ts";
 import { systemRandom } from "../../src/base/random.ts";
+import { isGreeting } from "../../src/drivers/fixed/greeting.ts";
 import { fixed } from "../../src/drivers/fixed/index.ts";
 import { readList } from "../../src/drivers/fixed/list.ts";
 import { dial } from "../../src/drivers/tcp/handshake.ts";
@@ -156,6 +157,12 @@ describe("of two processes that take themselves for one node", () => {
     await waitUntil("one of them has ended", async () => (await owners()).includes(false));
     await goesOn(third);
   });
+});
+
+test("a greeting whose epochs are text of digits makes no sense", () => {
+  const lists = { nodes: [], entities: [], connected: {} };
+  expect(isGreeting({ ...greeting, ...lists, epochs: { a: 7 } })).toBe(true);
+  expect(isGreeting({ ...greeting, ...lists, epochs: { a: "7" } })).toBe(false);
 });
 
 describe("at the port of a node of a list", () => {

@@ -1,7 +1,6 @@
 /** The ways to prove to a NATS server who one is, each with what happens without it. */
 import { afterEach, describe, expect, test } from "bun:test";
-import { mkdtempSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { nkeys } from "@nats-io/transport-node";
 import { nats, type NatsOptions } from "../../src/drivers/nats/index.ts";
@@ -9,6 +8,7 @@ import { Cluster, isCatgaError } from "../../src/index.ts";
 import { adopt, keepingLog } from "./broker-nodes.ts";
 import { brokersAreWanted } from "./broker-process.ts";
 import { openBucket } from "./fixtures.ts";
+import { temporaryFolder } from "./folders.ts";
 import { serve, stopAll } from "./nats-nodes.ts";
 import { uniqueName } from "./port.ts";
 
@@ -81,7 +81,7 @@ function hierarchy(): {
 }
 
 function fileOf(text: string): string {
-  const path = join(mkdtempSync(join(tmpdir(), "catga-creds-")), "node.creds");
+  const path = join(temporaryFolder("creds"), "node.creds");
   writeFileSync(path, text, { mode: 0o600 });
   return path;
 }

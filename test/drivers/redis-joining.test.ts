@@ -2,6 +2,7 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "bun:test";
 import { createServer, type Server } from "node:net";
 import { Redis } from "ioredis";
+import { exportEntities } from "../../src/backup/index.ts";
 import { redis, type RedisOptions } from "../../src/drivers/redis/index.ts";
 import { Cluster, isCatgaError } from "../../src/index.ts";
 import { settledRedis } from "./fixtures.ts";
@@ -23,11 +24,13 @@ import { RedisServer } from "./redis-server.ts";
 
 const IDS = ["a b", "{x}", "}:{", "*", "Zürich 東京", "%0A", "a:b", "$(id)"];
 
+type RedisDriver = ReturnType<typeof redis>;
+
 /** As README names them. */
 const RIGHTS =
   "+ping +info +eval +xread +publish +subscribe " +
   "+hget +hset +hdel +hgetall +hincrby +del +xadd +zadd +zrem +zrangebyscore " +
-  "+hsetnx +hscan +evalsha";
+  "+hsetnx +hscan +hlen +evalsha";
 
 describe("options of Redis that cannot be meant are refused", () => {
   test.each<[string | RedisOptions]>([
@@ -141,6 +144,8 @@ describe.if(brokersAreWanted())("a server of Redis", () => {
     const keeping = { ...place, nodeId: "c", shardCount: 32, entities: [Through] };
     const keeper = adopt(await Cluster.start(keeping));
     expect(await keeper.entity("counter", "a").send({ type: "add", n: 1 })).toBe(1);
+    const backup = { store: place.transport as RedisDriver, name: place.name };
+    expect(await Array.fromAsync(exportEntities(backup))).toHaveLength(3);
     const stranger = { ...place, name: uniqueName("redis") };
     await refusedAt(stranger, { code: "BROKER_REFUSED" });
   });

@@ -9,7 +9,10 @@ export type DriverName = "embedded" | "nats" | "redis";
 /** A server that a scenario may do anything to. */
 export type Broker = NatsServer | RedisServer;
 
-/** What a Redis keeps: all it has acknowledged, or nothing. */
+/**
+ * What a Redis keeps: all it has acknowledged, or nothing. With `appendfsync everysec`, its
+ * default, it answers up to two seconds before it writes at all, where its disk is busy.
+ */
 export type Persistence = "appendonly" | "none";
 
 /** Starts the broker of a driver; the embedded one has none. */
@@ -19,7 +22,8 @@ export async function startBroker(
 ): Promise<Broker | undefined> {
   if (driver === "nats") return NatsServer.start();
   if (driver === "embedded") return undefined;
-  return RedisServer.start(...(persistence === "none" ? ["--appendonly", "no"] : []));
+  const isKept = persistence === "appendonly";
+  return RedisServer.start(...(isKept ? ["--appendfsync", "always"] : ["--appendonly", "no"]));
 }
 
 /** Which process answers at the broker's port; nothing when none does within `timeoutMs`. */

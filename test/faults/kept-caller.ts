@@ -8,8 +8,12 @@ import type { Place } from "./rig.ts";
 /** Shorter than what happens to a cluster, so that calls are given up on, too. */
 const CALL_TIMEOUT = "3s";
 /** Longer than anything that is done to a cluster here takes to be over. */
-const RECOVERY_TIMEOUT_MS = 15_000;
+const RECOVERY_TIMEOUT_MS = 60_000;
+/** For so long one call is tried again. */
+const INSIST_MS = 60_000;
 const PACE_MS = 30;
+/** See {@link inLanes}. */
+const TOGETHER = 50;
 
 /** What a call may end with while nodes, brokers and stores come and go. */
 const EXPECTED: ReadonlySet<string> = new Set([
@@ -91,7 +95,7 @@ export class KeptCaller {
 
   /** The same, asked as often as it takes. */
   async insist<T>(target: Target<Messages>, id: string, message: object): Promise<T> {
-    const endMs = performance.now() + RECOVERY_TIMEOUT_MS;
+    const endMs = performance.now() + INSIST_MS;
     for (;;) {
       try {
         return await this.ask<T>(target, id, message);
@@ -132,4 +136,17 @@ export class KeptCaller {
       await wait(PACE_MS);
     }
   }
+}
+
+/** Does something with each of many, a few at the same time. */
+export async function inLanes<T>(
+  all: readonly T[],
+  run: (each: T, n: number) => Promise<void>,
+): Promise<void> {
+  // One iterator for all lanes: each takes the next one that nobody has taken.
+  const entries = all.entries();
+  const lane = async (): Promise<void> => {
+    for (const [n, each] of entries) await run(each, n);
+  };
+  await Promise.all(Array.from({ length: TOGETHER }, lane));
 }

@@ -197,9 +197,12 @@ async function carryOut(ctx: Caller, { from, to, amount }: Plan): Promise<Ending
 function clock(note: Note): AnyEntity {
   return Clock.implement({
     persistence: "write-through",
-    state: () => ({ rung: 0 }),
+    state: () => ({ isSet: false, rung: 0 }),
     handlers: {
       async set(ctx, { ms }) {
+        // Whoever was not answered asks again, perhaps when it has rung.
+        if (ctx.state.isSet) return;
+        ctx.state.isSet = true;
         await ctx.remind("ring", { in: ms }, { type: "ring" });
         // Who is not in memory has to be found by whoever opens its shard.
         ctx.passivate();

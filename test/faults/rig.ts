@@ -57,6 +57,7 @@ export class Rig implements AsyncDisposable {
   readonly #nodes = new Map<string, NodeProcess>();
   readonly #logs: string[] = [];
   readonly #proxies = new Map<string, Proxy>();
+  #starts = 0;
   #caller: Caller | undefined;
 
   constructor(options: RigOptions) {
@@ -94,7 +95,8 @@ export class Rig implements AsyncDisposable {
   async start(id: string): Promise<void> {
     const { heartbeat, runtimes, entities = "probe" } = this.#options;
     const log = join(this.#folder, `${id}-${randomBytes(4).toString("hex")}.log`);
-    const runtime = runtimes[this.runtimes.size % runtimes.length]!;
+    // Who comes back may run on another one than it did: what was stored is for all of them.
+    const runtime = runtimes[this.#starts++ % runtimes.length]!;
     this.#logs.push(log);
     this.runtimes.set(id, runtime);
     const transport = (await this.#transportOf(id)) ?? "";

@@ -57,7 +57,7 @@ describe("a failure of the entity", () => {
     const requestId = response.headers.get("X-Request-Id");
     expect(text).toContain(`see request ${requestId} in the log`);
     expect(logged).toMatchObject([
-      { fields: { requestId, method: "POST", error: { code } }, message: "a request failed" },
+      { fields: { requestId, method: "POST", err: { code } }, message: "a request failed" },
     ]);
   });
   test.each([
@@ -105,6 +105,7 @@ describe("the table of codes", () => {
   const late = { ...call, timeoutMs: 1 };
   const details: { readonly [C in ErrorCode]: readonly [ErrorDetails[C], number, boolean] } = {
     ACTIVATION_FAILED: [{ entity: "account/1", name: "Error", text: "no" }, 500, false],
+    BAD_LINE: [{ line: 1, reason: "a" }, 500, false],
     BROKER_LACKS: [{ address: "a", what: "b" }, 500, false],
     BROKER_READ_ONLY: [{ address: "a" }, 500, false],
     BROKER_REFUSED: [{ address: "a", reason: "b" }, 500, false],
@@ -125,6 +126,7 @@ describe("the table of codes", () => {
     NODE_AWAY: [{ node: "a" }, 503, true],
     NODE_ID_TAKEN: [{ node: "a" }, 500, false],
     NOT_FOUND: [{ path: "/" }, 404, false],
+    NOT_STORED: [{ entity: "a", reason: "b" }, 500, false],
     OUTCOME_UNKNOWN: [{ ...call, reason: "no" }, 504, false],
     OVERLOADED: [{ what: "messages", limit: 1 }, 429, true],
     PAYLOAD_NOT_ENCODABLE: [where, 400, false],

@@ -129,6 +129,36 @@ describe("a view", () => {
     expect(view.targets("g")).toEqual([{ incarnation: "up", name: "1", weight: 2 }]);
     const alive = [...Object.keys(sessions), "nobody"].filter((id) => view.isAlive(id));
     expect(alive).toEqual(["up", "leaving", "caller", "stranger"]);
+    expect([...view.living.keys()]).toEqual(alive);
+    view.apply(entry("n.leaving", 9, session("left", { node: "2" })));
+    view.apply(entry("n.up", 10, session("up", { node: "1", weight: 3 })));
+    expect([...view.living.keys()]).toEqual(["up", "caller", "stranger"]);
+    expect(view.targets("g")).toMatchObject([{ incarnation: "up", weight: 3 }]);
+  });
+
+  test("names those who live and have the same id, or keep the same entities elsewhere", () => {
+    const view = new View();
+    const sessions: Record<string, SessionRecord> = {
+      same: session("up", { store: "ours", heartbeat: 1 }),
+      "no store": session("up", { heartbeat: 1 }),
+      "no group": session("up", { store: "theirs", heartbeat: 1, group: "h" }),
+      dead: session("dead", { store: "theirs", heartbeat: 1 }),
+      left: session("left", { store: "theirs", heartbeat: 1 }),
+      older: session("up", { store: "theirs" }),
+      renewed: session("up", { store: "theirs", heartbeat: 1 }),
+      leaving: session("leaving", { store: "theirs" }),
+      newer: session("up", { store: "theirs" }),
+    };
+    for (const [n, [id, record]] of Object.entries(sessions).entries()) {
+      view.apply(entry(`n.${id}`, n + 1, record));
+    }
+    const older = ["older", "renewed", "leaving"];
+    const ours = { node: "m", group: "g", store: "ours" };
+    expect([...view.rivals(ours).keys()]).toEqual([...older, "newer"]);
+    expect([...view.rivals(ours, 7).keys()]).toEqual(older);
+    expect(view.rivals({ node: "m", group: "g" }).size).toBe(0);
+    const living = ["same", "no store", "no group", ...older];
+    expect([...view.rivals({ node: "n", group: null }, 7).keys()]).toEqual(living);
   });
 
   test("knows the group of an entity by the newest list alone", () => {

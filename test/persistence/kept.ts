@@ -13,18 +13,34 @@ interface State {
 const messages = {
   add: command<{ n: number }, number>(),
   look: query<void, { count: number; since: number; tag: string }>(),
-  spoil: command<{ with: "function" | "size"; saves?: boolean }>(),
+  spoil: command<{ with: "function" | "size" | "much"; saves?: boolean }>(),
   save: command<{ n: number }, number>(),
   delete: command(),
 };
 
+/** States: what cannot be stored, and what needs room. */
+const ODD = {
+  function: () => () => 1,
+  size: () => "x".repeat(9 * 1_048_576),
+  much: () => "x".repeat(20_000),
+} as const;
+
+/** What older code stored, as newer code has it. */
+function migrate(old: unknown, from: number): State {
+  return { ...(old as State), count: (old as State).count + 1_000 * from };
+}
+
 /** A counter; one of version 2 has migrated what older code stored. */
-export function counterOf(persistence: "write-through" | "write-behind", version = 1) {
+export function counterOf(
+  persistence: "write-through" | "write-behind",
+  version = 1,
+  more: { readonly migrate?: typeof migrate } = {},
+) {
   return defineEntity("counter", {
     messages,
     persistence,
     version,
-    migrate: (old, from) => ({ ...(old as State), count: (old as State).count + 1_000 * from }),
+    migrate: more.migrate ?? migrate,
     state: (): State => ({ count: 0, since: new Date(7), tags: new Map([["a", 10n ** 20n]]) }),
     handlers: {
       add: ({ state }, { n }) => (state.count += n),
@@ -32,7 +48,7 @@ export function counterOf(persistence: "write-through" | "write-behind", version
         return { count, since: since.getTime(), tag: String(tags.get("a")) };
       },
       spoil: async (ctx, { with: what, saves }) => {
-        ctx.state.odd = what === "size" ? "x".repeat(9 * 1_048_576) : () => 1;
+        ctx.state.odd = ODD[what]();
         if (saves === true) await ctx.save();
       },
       save: async (ctx, { n }) => {

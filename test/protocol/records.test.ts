@@ -10,7 +10,8 @@ test("a record that holds what its key promises makes sense", () => {
   expect(isRecord(shardKey("a.b", 7), { ...shard, owner: null })).toBe(true);
   expect(isRecord("g.a", shard)).toBe(true);
   expect(isRecord(sessionKey("a.1"), session)).toBe(true);
-  expect(isRecord("i.a", { incarnation: "a.1" })).toBe(true);
+  expect(isRecord(sessionKey("a.1"), { ...session, store: "sqlite x" })).toBe(true);
+  expect(isRecord("leader", { incarnation: "a.1" })).toBe(true);
   expect(isRecord("groups", { groups: { a: ["a", "b"] } })).toBe(true);
   expect(isRecord("from.a.newer.version", {})).toBe(true);
 });
@@ -24,7 +25,7 @@ test.each<[string, unknown]>([
   ["g.a", { ...shard, cleanSince: null }],
   ["n.a.1", { ...session, node: null }],
   ["n.a.1", { ...session, load: null }],
-  ["i.a", {}],
+  ["n.a.1", { ...session, store: null }],
   ["leader", {}],
   ["meta", null],
   ["groups", {}],

@@ -4,10 +4,11 @@
  * Deno of `node_modules` unbuilt. Prints what each of them prints; exits with 1 when one failed.
  */
 import { spawnSync } from "node:child_process";
-import { existsSync, mkdirSync, writeFileSync } from "node:fs";
-import { delimiter, join, sep } from "node:path";
+import { mkdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import process from "node:process";
 import { fileURLToPath } from "node:url";
+import { ownNode } from "./own-node.ts";
 
 const root = fileURLToPath(new URL("../..", import.meta.url));
 const program = join("test", "runtimes", "run.ts");
@@ -41,16 +42,4 @@ function run(command: string, ...args: readonly string[]): boolean {
   const { status, error } = spawnSync(command, all, { cwd: root, stdio: "inherit" });
   if (error !== undefined) console.log(`Cannot run ${command}: ${error.message}`);
   return status === 0;
-}
-
-/** The one that runs npm, else the first of the PATH that is not a package of this repository. */
-function ownNode(): string {
-  const runsNpm = process.env["npm_node_execpath"];
-  if (runsNpm !== undefined && !runsNpm.includes(`${sep}node_modules${sep}`)) return runsNpm;
-  const folders = (process.env["PATH"] ?? "").split(delimiter);
-  const found = folders
-    .filter((folder) => !folder.split(sep).includes("node_modules"))
-    .map((folder) => join(folder, onWindows ? "node.exe" : "node"))
-    .find((path) => existsSync(path));
-  return found ?? process.execPath;
 }

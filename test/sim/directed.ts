@@ -5,6 +5,7 @@
 import { isCatgaError } from "../../src/index.ts";
 import { TestCluster } from "../../src/testing/index.ts";
 import { Oracle, type Probe } from "./oracle.ts";
+import { oneId, twoStores } from "./joining.ts";
 
 /** The names of the directed schedules. */
 export const SCENE_NAMES = [
@@ -15,6 +16,8 @@ export const SCENE_NAMES = [
   "two lives",
   "old news",
   "come back",
+  "two stores",
+  "one id",
 ] as const;
 /** One of them. */
 export type SceneName = (typeof SCENE_NAMES)[number];
@@ -23,6 +26,8 @@ const CANDIDATES = Array.from({ length: 64 }, (_, n) => `e${n}`);
 
 /** Runs one; the rules it broke. */
 export async function runDirected(name: SceneName, seed: number): Promise<readonly string[]> {
+  if (name === "two stores") return twoStores(seed);
+  if (name === "one id") return oneId(seed);
   const scene = new Scene(seed);
   await SCENES[name](scene);
   return scene.end();
@@ -103,7 +108,9 @@ class Scene {
   }
 }
 
-const SCENES: Readonly<Record<SceneName, (scene: Scene) => Promise<void>>> = {
+const SCENES: Readonly<
+  Record<Exclude<SceneName, "two stores" | "one id">, (scene: Scene) => Promise<void>>
+> = {
   outage,
   "short leases": shortLeases,
   "late message": lateMessage,

@@ -2,6 +2,7 @@
  * The rules of the protocol that the simulator takes out, each with the schedule that notices.
  */
 import type { Mutation } from "./rule.ts";
+import { SESSION_RULES } from "./session-rules.ts";
 
 /** See the file's header. */
 export const MUTATIONS: readonly Mutation[] = [
@@ -11,7 +12,7 @@ export const MUTATIONS: readonly Mutation[] = [
     from: "const untilMs = lease.sentMs + times.timeoutMs;",
     to: "const untilMs = lease.sentMs + 400 + times.timeoutMs;",
     kind: "chaos",
-    seed: 5_056,
+    seed: 976,
   },
   {
     rule: "L3 the lease is checked before each turn",
@@ -35,7 +36,7 @@ export const MUTATIONS: readonly Mutation[] = [
     from: "this.#heardMs.set(incarnation, this.#context.clock.nowMs());",
     to: "this.#heardMs.set(incarnation, this.#context.clock.nowMs() - 300);",
     kind: "chaos",
-    seed: 808,
+    seed: 1_068,
   },
   {
     rule: "L5 observers count on the monotonic clock",
@@ -144,7 +145,7 @@ export const MUTATIONS: readonly Mutation[] = [
       },
     ],
     kind: "chaos",
-    seed: 8,
+    seed: 269,
   },
   {
     rule: "O7 a leaving node takes no transfer",
@@ -152,7 +153,7 @@ export const MUTATIONS: readonly Mutation[] = [
     from: "packets === undefined || this.isLeaving ||",
     to: "packets === undefined ||",
     kind: "planned",
-    seed: 97,
+    seed: 18,
   },
   {
     rule: "O7 a node does not leave with staged shards",
@@ -160,7 +161,7 @@ export const MUTATIONS: readonly Mutation[] = [
     from: 'this.#heirs > 0 ? state.kind !== "none" :',
     to: 'this.#heirs > 0 ? !["none", "staged"].includes(state.kind) :',
     kind: "planned",
-    seed: 261,
+    seed: 39,
   },
   {
     rule: "G1 whoever sees another generation is fenced",
@@ -256,6 +257,7 @@ export const MUTATIONS: readonly Mutation[] = [
     kind: "chaos",
     seed: 8,
   },
+  ...SESSION_RULES,
   {
     rule: "output gate: an answer waits for a valid lease",
     file: "runtime/activation.ts",

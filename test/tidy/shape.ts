@@ -29,6 +29,8 @@ const MAY_TOUCH_THE_WORLD = new Set([
   "drivers/embedded/secret.ts",
   "drivers/tcp/wire.ts",
   "http/listen.ts",
+  // A command: its words, its streams, its end.
+  "cli/main.ts",
   // Lets the promises of one step settle before the next.
   "testing/world.ts",
 ]);
@@ -38,9 +40,9 @@ const BUDGETS: readonly (readonly [string, number, readonly string[]])[] = [
   // 5,000 is the aim, and was kept until entities moved with their shards: see CONTRIBUTING.md.
   ["the core", 7_100, [...CORE, "drivers/memory", "drivers/embedded", "drivers/tcp"]],
   ["drivers/fixed", 600, ["drivers/fixed"]],
-  ["drivers/broker", 166, ["drivers/broker"]],
-  ["drivers/nats", 1_461, ["drivers/nats"]],
-  ["drivers/redis", 862, ["drivers/redis"]],
+  ["drivers/broker", 178, ["drivers/broker"]],
+  ["drivers/nats", 1_525, ["drivers/nats"]],
+  ["drivers/redis", 889, ["drivers/redis"]],
   ["drivers/sqlite", 572, ["drivers/sqlite"]],
   ["http", 1_300, ["http"]],
   ["client", 350, ["client"]],
@@ -86,7 +88,9 @@ export const worldStaysOutside: Check = (files) =>
 /** Files without a header, and exports without a docstring directly above. */
 export const everythingIsExplained: Check = (files) =>
   files.flatMap(({ path, text }) => {
-    const headless = text.startsWith("/**") ? [] : [`${path}: has no header comment`];
+    const headless = text.replace(/^#!.*\n/, "").startsWith("/**")
+      ? []
+      : [`${path}: has no header comment`];
     const explained = new Set<string>();
     const bald = Array.from(text.matchAll(/^export (?!type \{|type \*|[{*])(.*)/gm)).flatMap(
       (match) => {

@@ -11,7 +11,7 @@ export interface AskingParts {
   /** The store, for errors. */
   readonly store: string;
   readonly clock: Clock;
-  /** False for an error that will be the same next time, as that of a record nobody can read. */
+  /** False for an error that will be the same next time; one of catga always will. */
   readonly mayPass: (error: unknown) => boolean;
 }
 
@@ -70,9 +70,8 @@ export class Asking {
       try {
         return await work();
       } catch (error) {
-        if (isCatgaError(error, "STORE_UNAVAILABLE")) throw error;
-        const isFinal = error instanceof SyntaxError || !mayPass(error);
-        if (isFinal || clock.nowMs() >= untilMs) throw this.unavailable(error);
+        if (isCatgaError(error)) throw error;
+        if (!mayPass(error) || clock.nowMs() >= untilMs) throw this.unavailable(error);
       }
       await new Promise<void>((resolve) => void clock.after(RETRY_MS, resolve));
     }

@@ -8,6 +8,7 @@
  * <shard>
  * <due, or nothing>
  * <version under which that was said first, or nothing>
+ * <checksum of these lines, and of whether there is data, which has one of its own>
  * <data; a record without this line is of an entity that was deleted>
  * ```
  *
@@ -15,11 +16,13 @@
  * comes twice where a broker goes back in time, or has forgotten a deletion: a version that
  * somebody remembers from before is not that of another record that was written since.
  */
-import { CatgaError } from "../../base/errors.ts";
 import type { Clock } from "../../base/clock.ts";
+import { CatgaError } from "../../base/errors.ts";
+import { checksum } from "../../base/hash.ts";
 import type { Random } from "../../base/random.ts";
-import type { StoredRecord, StoreResult, StoreWrite } from "../../ports/store.ts";
+import type { StoredEntity, StoredRecord, StoreResult, StoreWrite } from "../../ports/store.ts";
 import { entityKey } from "../../protocol/ids.ts";
+import { checkSizes } from "../../protocol/state-size.ts";
 
 /** A record as a broker has it. */
 export interface BrokerRecord extends StoredRecord {
@@ -50,7 +53,7 @@ const VERSIONS_PER_MS = 1_024;
 /** More would be too much at a time for a broker that has others to serve. */
 const BATCH_WRITES_MAX = 256;
 const BATCH_CHARS_MAX = 2 * 1_048_576;
-const HEAD = /^(\d+)\n([^\n]*)\n([^\n]*)\n(\d+)\n([^\n]*)\n(\d*)(\n|$)/;
+const HEAD = /^(\d+)\n([^\n]*)\n([^\n]*)\n(\d+)\n([^\n]*)\n(\d*)\n([0-9a-f]+)(\n|$)/;
 
 /**
  * Plans for `writes`.
@@ -62,11 +65,11 @@ export function plansOf(
   { clock, random }: { readonly clock: Clock; readonly random: Random },
   bytesMax: number,
 ): Plan[] {
+  checkSizes(writes, bytesMax);
   const chance = Math.floor(random.fraction() * VERSIONS_PER_MS);
   const now = Math.floor(clock.wallMs()) * VERSIONS_PER_MS + chance;
   const batch = random.text(20);
   return writes.map((write, i) => {
-    checkSize(write, bytesMax);
     return { write, operation: `${batch}.${i}`, version: Math.max(now, write.expected + 1) };
   });
 }
@@ -89,15 +92,24 @@ export function batchesOf(plans: readonly Plan[]): Batch[] {
 /** The record that `plan` writes. */
 export function textOfRecord({ write, operation, version }: Plan, dueVersion?: number): string {
   const { fence, shard, dueMs = "", data } = write;
-  const lines = [version, fence, operation, shard, dueMs, dueVersion ?? "", data];
-  return (data === undefined ? lines.slice(0, -1) : lines).join("\n");
+  const lines = [version, fence, operation, shard, dueMs, dueVersion ?? ""];
+  const head = [...lines, checksumOf(lines, data !== undefined)].join("\n");
+  return data === undefined ? head : `${head}\n${data}`;
 }
 
-/** The record of `entity` that a text is. Throws a `SyntaxError` for a text that is none. */
+/**
+ * The record of `entity` that a text is.
+ *
+ * @throws {CatgaError} STATE_CORRUPT when it is none
+ */
 export function recordOf(text: string, entity: string): BrokerRecord {
   const [head, ...lines] = HEAD.exec(text) ?? [];
-  if (head === undefined) throw new SyntaxError(`the record of "${entity}" cannot be read`);
-  const [version, fence, operation, shard, dueMs, dueVersion, end] = lines;
+  const end = lines.pop();
+  const isSound = lines.pop() === checksumOf(lines, end === "\n");
+  if (head === undefined || !isSound) {
+    throw new CatgaError("STATE_CORRUPT", { entity, reason: "it is no record of catga" });
+  }
+  const [version, fence, operation, shard, dueMs, dueVersion] = lines;
   return {
     version: Number(version),
     fence: fence!,
@@ -112,6 +124,16 @@ export function recordOf(text: string, entity: string): BrokerRecord {
 /** When a version was written, by the clock of who wrote it. */
 export function writtenMs({ version }: Pick<StoredRecord, "version">): number {
   return version / VERSIONS_PER_MS;
+}
+
+/** What an export shows of `entity/id`; a record that cannot be read is shown as it stands. */
+export function entityOf(entity: string, id: string, text: string): StoredEntity {
+  try {
+    const { version, fence, data, shard, dueMs } = recordOf(text, entityKey(entity, id));
+    return { entity, id, shard, version, fence, data, dueMs };
+  } catch {
+    return { entity, id, shard: 0, version: 1, fence: "", data: text, dueMs: undefined };
+  }
 }
 
 /** Why a write is given up that {@link resultOf} says nothing of. */
@@ -136,8 +158,6 @@ export function storedOf(found: BrokerRecord | undefined): StoredRecord | undefi
   return found && { version: found.version, fence: found.fence, data: found.data };
 }
 
-function checkSize({ entity: name, id, data = "" }: StoreWrite, bytesMax: number): void {
-  const bytes = data.length * 3 <= bytesMax ? 0 : new TextEncoder().encode(data).length;
-  const entity = entityKey(name, id);
-  if (bytes > bytesMax) throw new CatgaError("STATE_TOO_LARGE", { entity, bytes, bytesMax });
+function checksumOf(lines: readonly unknown[], hasData: boolean): string {
+  return checksum(`${lines.join("\n")}${hasData}`).toString(16);
 }

@@ -123,11 +123,10 @@ export class Hub {
   }
 
   #bury(incarnation: string): void {
-    const entry = this.#ledger.get(sessionKey(incarnation));
-    const session = entry?.value as SessionRecord | undefined;
-    if (entry === undefined || session === undefined) return;
-    if (session.state !== "up" && session.state !== "leaving") return;
-    const { key, revision: expected } = entry;
+    const key = sessionKey(incarnation);
+    const { value, revision: expected = 0 } = this.#ledger.get(key) ?? {};
+    const session = value as SessionRecord | undefined;
+    if (session?.state !== "up" && session?.state !== "leaving") return;
     const operation = `${this.#access.incarnation}:end:${incarnation}`;
     this.#carryOut([{ key, expected, operation, value: { ...session, state: "dead" } }]);
   }

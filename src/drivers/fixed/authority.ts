@@ -8,9 +8,9 @@
  * same node, the one that comes second is not let in; where nobody could know, one of them ends
  * when a third node has heard of both.
  */
-import { CatgaError } from "../../base/errors.ts";
+import { CatgaError, isCatgaError } from "../../base/errors.ts";
 import { JOIN_TIMEOUT_MS, silenceMsMax } from "../../base/limits.ts";
-import { hasShape, isWhole } from "../../base/shape.ts";
+import { isWhole } from "../../base/shape.ts";
 import type { Authority, AuthorityListener, Snapshot } from "../../ports/authority.ts";
 import type { DriverContext } from "../../ports/driver.ts";
 import { type CasResult, type Change, type Entry, Ledger } from "../../protocol/ledger.ts";
@@ -22,7 +22,7 @@ import {
 } from "../../protocol/records.ts";
 import type { Json } from "../tcp/wire.ts";
 import { type ConnectionOwner, Connections } from "./connections.ts";
-import type { Greeting } from "./greeting.ts";
+import { type Greeting, isEpochs } from "./greeting.ts";
 import type { Member } from "./list.ts";
 import { Placement, type Start } from "./placement.ts";
 
@@ -75,7 +75,7 @@ export class FixedAuthority implements Authority, ConnectionOwner {
     }
     await this.#callAll();
     this.#listener = listener;
-    if (this.#isListed(nodeId)) {
+    if (this.link.isListed(nodeId)) {
       const epoch = Math.max(Math.floor(clock.wallMs()), (this.#epochs.get(nodeId) ?? 0) + 1);
       this.#epochs.set(nodeId, epoch);
       this.#learnEntities(entities);
@@ -88,10 +88,9 @@ export class FixedAuthority implements Authority, ConnectionOwner {
 
   /** A node writes of itself alone: everything else follows from the list. */
   async casMany(changes: readonly Change[]): Promise<CasResult[]> {
-    const { incarnation, nodeId } = this.#context;
-    const own = sessionKey(incarnation);
+    const own = sessionKey(this.#context.incarnation);
     return changes.map((change): CasResult => {
-      if (change.key !== own && change.key !== `i.${nodeId}` && change.key !== "meta") {
+      if (change.key !== own && change.key !== "meta") {
         return { ok: false, current: this.#ledger.get(change.key) };
       }
       const { result, changed } = this.#ledger.cas(change);
@@ -122,7 +121,7 @@ export class FixedAuthority implements Authority, ConnectionOwner {
       throw new CatgaError("NODE_ID_TAKEN", { node: nodeId });
     }
     // Before its news: whose entities nobody knows cannot be placed.
-    if (this.#isListed(node)) this.#learnEntities(entities);
+    if (this.link.isListed(node)) this.#learnEntities(entities);
   }
 
   met(incarnation: string, { epochs }: Greeting): void {
@@ -138,17 +137,14 @@ export class FixedAuthority implements Authority, ConnectionOwner {
   }
 
   refused(node: string, error: CatgaError): void {
-    if (this.#refusals.get(node) !== error.message) {
-      this.#context.log.error(
-        { error, node },
-        "a node of the list and this one do not go together",
-      );
-    }
+    const { log } = this.#context;
+    const isNew = this.#refusals.get(node) !== error.message;
+    if (isNew)
+      log.error({ err: error, node }, "a node of the list and this one do not go together");
     this.#refusals.set(node, error.message);
     this.#refusal ??= error;
-    const { nodeId } = this.#context;
-    const isSelf = error.code === "NODE_ID_TAKEN" && isTaken(error, nodeId);
-    if (isSelf) this.#listener?.lost(error);
+    const isTaken = isCatgaError(error, "NODE_ID_TAKEN");
+    if (isTaken && error.details.node === this.#context.nodeId) this.#listener?.lost(error);
   }
 
   /** Calls all others once; who is not of the list tries until it has found somebody. */
@@ -156,11 +152,11 @@ export class FixedAuthority implements Authority, ConnectionOwner {
     const { clock, nodeId, leaseMs } = this.#context;
     const untilMs = clock.nowMs() + JOIN_TIMEOUT_MS;
     for (;;) {
-      this.link.call();
+      this.link.callAll();
       const late = new Promise<void>((resolve) => void clock.after(leaseMs, resolve));
       await Promise.race([this.link.answered(), late]);
       if (this.#refusal !== undefined) throw this.#refusal;
-      if (this.#isListed(nodeId) || Object.keys(this.link.nodes).length > 0) return;
+      if (this.link.isListed(nodeId) || Object.keys(this.link.nodes).length > 0) return;
       if (clock.nowMs() >= untilMs) {
         throw new CatgaError("UNAVAILABLE", { reason: "no node of the list answers" });
       }
@@ -183,7 +179,7 @@ export class FixedAuthority implements Authority, ConnectionOwner {
         const silentMs = nowMs - neighbour.heardMs;
         if (silentMs > silenceMsMax(neighbour.leaseMs)) this.#isAway(node, neighbour);
       }
-      this.link.call();
+      this.link.callAll();
     });
     this.#cancelCheck = clock.after(leaseMs / CHECKS_PER_LEASE, () => this.#check());
   }
@@ -193,7 +189,7 @@ export class FixedAuthority implements Authority, ConnectionOwner {
     this.link.forget(incarnation);
     const key = sessionKey(incarnation);
     const session = this.#ledger.get(key)?.value as SessionRecord | undefined;
-    if (!this.#isListed(node)) this.#neighbours.delete(node);
+    if (!this.link.isListed(node)) this.#neighbours.delete(node);
     if (session?.state !== "away") this.#put(key, { ...(session ?? unheard(node)), state: "away" });
     if (session === undefined) this.#place({ node, incarnation, epoch: EPOCH_OF_NOBODY });
   }
@@ -211,14 +207,14 @@ export class FixedAuthority implements Authority, ConnectionOwner {
     if (known !== undefined && isNew) this.#bury(known.incarnation);
     // Nobody declares it dead for its silence.
     this.#put(sessionKey(incarnation), { ...session, leaseMs: Number.MAX_SAFE_INTEGER });
-    if (!isNew || !this.#isListed(node)) return;
+    if (!isNew || !this.link.isListed(node)) return;
     this.#hearOf({ [node]: epoch });
     this.#place({ node, incarnation, epoch });
   }
 
   #bury(incarnation: string): void {
     const key = sessionKey(incarnation);
-    const session = this.#ledger.get(key)?.value as SessionRecord | undefined;
+    const session = this.#ledger.get(key)?.value;
     if (session !== undefined) this.#put(key, { ...session, state: "dead" });
   }
 
@@ -227,7 +223,7 @@ export class FixedAuthority implements Authority, ConnectionOwner {
     const { nodeId } = this.#context;
     const news: Record<string, number> = {};
     for (const [node, epoch] of Object.entries(epochs)) {
-      if (epoch <= (this.#epochs.get(node) ?? 0) || !this.#isListed(node)) continue;
+      if (epoch <= (this.#epochs.get(node) ?? 0) || !this.link.isListed(node)) continue;
       this.#epochs.set(node, epoch);
       news[node] = epoch;
     }
@@ -270,18 +266,6 @@ export class FixedAuthority implements Authority, ConnectionOwner {
     this.#ledger.merge(entries);
     this.#listener?.changed(entries);
   }
-
-  #isListed(node: string): boolean {
-    return this.#list.some((member) => member.node === node);
-  }
-}
-
-function isEpochs(value: unknown): value is Greeting["epochs"] {
-  return hasShape(value, {}) && Object.values(value as object).every(isWhole);
-}
-
-function isTaken({ details }: CatgaError, node: string): boolean {
-  return (details as { readonly node?: unknown }).node === node;
 }
 
 /** What is said of a node that nobody has heard yet. */

@@ -1,6 +1,6 @@
 /** What two nodes of a list tell each other first, and why one of them may have to go. */
 import { CatgaError } from "../../base/errors.ts";
-import { hasShape } from "../../base/shape.ts";
+import { hasShape, isWhole, type Shape } from "../../base/shape.ts";
 
 /** See the file's header. */
 export interface Greeting {
@@ -16,21 +16,26 @@ export interface Greeting {
   readonly connected: Readonly<Record<string, string>>;
 }
 
-const GREETING = {
+const GREETING: Shape = {
   node: "string",
   nodes: "list",
   shardCount: "whole",
   entities: "list",
   epochs: "object",
   connected: "object",
-} as const;
+};
 
 /** True for a greeting that makes sense: what a peer sent is checked before it is believed. */
 export function isGreeting(value: unknown): value is Greeting {
   if (!hasShape(value, GREETING)) return false;
   const { nodes, entities, epochs } = value as Greeting;
   const texts: readonly unknown[] = [...nodes, ...entities];
-  return texts.every((each) => typeof each === "string") && Object.values(epochs).every(isFinite);
+  return texts.every((each) => typeof each === "string") && isEpochs(epochs);
+}
+
+/** The same for the latest starts of nodes. */
+export function isEpochs(value: unknown): value is Greeting["epochs"] {
+  return hasShape(value, {}) && Object.values(value as object).every(isWhole);
 }
 
 /**

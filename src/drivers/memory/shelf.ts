@@ -59,9 +59,10 @@ export class Shelf {
 
   /** As a store does. */
   page(after = ""): StorePage {
+    const total = this.#kept.size;
     const keys = [...this.#kept.keys()].filter((key) => key > after).sort();
     const found = keys.slice(0, PAGE_MAX).map((key) => this.#kept.get(key)!);
-    return { found, next: keys.length > PAGE_MAX ? keys[PAGE_MAX - 1] : undefined };
+    return { found, next: keys.length > PAGE_MAX ? keys[PAGE_MAX - 1] : undefined, total };
   }
 
   #forget(nowMs: number): void {

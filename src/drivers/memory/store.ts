@@ -1,46 +1,54 @@
 /** The store in memory, for tests: it lives as long as its driver, whoever closes it. */
 import type { Clock } from "../../base/clock.ts";
 import { CatgaError } from "../../base/errors.ts";
-import { FRAME_BYTES_MAX } from "../../base/limits.ts";
-import type { Store, StoreDriver, StoreWrite } from "../../ports/store.ts";
-import { entityKey } from "../../protocol/ids.ts";
+import { FRAME_BYTES_MAX, IDENTITY_CHARS } from "../../base/limits.ts";
+import type { Store, StoreDriver } from "../../ports/store.ts";
+import { checkSizes } from "../../protocol/state-size.ts";
 import { Shelf } from "./shelf.ts";
 
 /** More than the state of an entity may have to travel to another node. */
 const BYTES_MAX = FRAME_BYTES_MAX;
 
+/** What nodes of one cluster have here. */
+interface Kept {
+  readonly shardCount: number;
+  readonly shelf: Shelf;
+  readonly identity: string;
+}
+
 /** A store for the nodes of this process that are given it; clusters of other names are others. */
 export function memoryStore(): StoreDriver {
-  const clusters = new Map<string, { readonly shardCount: number; readonly shelf: Shelf }>();
+  const clusters = new Map<string, Kept>();
   return {
     name: "memory",
-    async open({ cluster, shardCount, clock }) {
-      const kept = clusters.get(cluster) ?? { shardCount, shelf: new Shelf() };
+    async open({ cluster, shardCount, clock, random }) {
+      const made = { shardCount, shelf: new Shelf(), identity: random.text(IDENTITY_CHARS) };
+      const kept = clusters.get(cluster) ?? made;
+      if (kept.shardCount === 0) throw nothingIn("memory", cluster);
       if (kept.shardCount !== shardCount) {
         const details = { setting: "shardCount", ours: shardCount, theirs: kept.shardCount };
         throw new CatgaError("SETTINGS_DIFFER", details);
       }
       clusters.set(cluster, kept);
-      return storeOn(kept.shelf, clock);
+      return storeOn(kept, clock);
     },
   };
 }
 
-function storeOn(shelf: Shelf, clock: Clock): Store {
-  const underWay = new Set<Promise<unknown>>();
+function storeOn({ shelf, identity }: Kept, clock: Clock): Store {
   let isClosed = false;
+  /** In the order in which they were asked for. */
+  const turn = (): Promise<void> => new Promise((resolve) => clock.yield(resolve));
   /** Like a real one it answers later. */
   const ask = async <T>(run: () => T): Promise<T> => {
     if (isClosed) {
       throw new CatgaError("STORE_UNAVAILABLE", { store: "memory", reason: "it is closed" });
     }
-    const turn = new Promise<void>((resolve) => clock.yield(resolve));
-    underWay.add(turn);
-    await turn;
-    underWay.delete(turn);
+    await turn();
     return run();
   };
   return {
+    identity,
     bytesMax: BYTES_MAX,
     load: (key) => ask(() => shelf.load(key)),
     async write(writes) {
@@ -51,20 +59,13 @@ function storeOn(shelf: Shelf, clock: Clock): Store {
     page: (after) => ask(() => shelf.page(after)),
     async close() {
       isClosed = true;
-      await Promise.all(underWay);
+      await turn();
     },
   };
 }
 
-/**
- * Refuses all of `writes` when the data of one has more than `bytesMax` bytes.
- *
- * @throws {CatgaError} STATE_TOO_LARGE
- */
-export function checkSizes(writes: readonly StoreWrite[], bytesMax: number): void {
-  for (const { entity: name, id, data = "" } of writes) {
-    const bytes = data.length * 3 <= bytesMax ? 0 : new TextEncoder().encode(data).length;
-    const entity = entityKey(name, id);
-    if (bytes > bytesMax) throw new CatgaError("STATE_TOO_LARGE", { entity, bytes, bytesMax });
-  }
+/** The error for whoever looks into a store that keeps nothing of `cluster`. */
+function nothingIn(store: string, cluster: string): CatgaError {
+  const reason = `it keeps nothing of cluster "${cluster}"`;
+  return new CatgaError("STORE_UNAVAILABLE", { store, reason });
 }

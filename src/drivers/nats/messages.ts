@@ -5,11 +5,12 @@
  * messages to others.
  */
 import type { JetStreamClient, JetStreamManager } from "@nats-io/jetstream";
+import type { NatsConnection } from "@nats-io/transport-node";
 import { KNOWN_IDS_MAX } from "../../base/limits.ts";
 import type { StoredEntity, StoreKey, StorePage, StoreWrite } from "../../ports/store.ts";
 import { entityKey } from "../../protocol/ids.ts";
 import type { Gate } from "../broker/asking.ts";
-import { type BrokerRecord, type Plan, recordOf, writtenMs } from "../broker/record.ts";
+import { type BrokerRecord, entityOf, type Plan, recordOf, writtenMs } from "../broker/record.ts";
 import { isWrongSequence } from "./stream.ts";
 import { textOf, token } from "./subject.ts";
 
@@ -17,6 +18,7 @@ import { textOf, token } from "./subject.ts";
 export interface MessagesParts {
   readonly jetstream: JetStreamClient;
   readonly manager: JetStreamManager;
+  readonly client: NatsConnection;
   readonly reading: Gate;
   readonly writing: Gate;
   /** Another text for another connection. Throws while there is none. */
@@ -45,9 +47,22 @@ export interface Publication {
   readonly timeoutMs: number;
 }
 
-interface Found {
-  readonly sequence: number;
-  readonly entity: StoredEntity;
+/** A part of all names, in their order. */
+interface Listing {
+  /** The number of the first one, for whoever pages. */
+  readonly start: number;
+  readonly subjects: readonly string[];
+  /** Where the first one stood among all. */
+  readonly place: number;
+  readonly isLast: boolean;
+  /** How many there were. */
+  readonly total: number;
+}
+
+interface ListingReply {
+  readonly error?: { readonly description: string };
+  readonly state: { readonly subjects?: Readonly<Record<string, number>> };
+  readonly total?: number;
 }
 
 interface Last {
@@ -61,6 +76,13 @@ type Key = Pick<StoreKey, "entity" | "id">;
 const PAGE_COUNT = 256;
 const PAGE_ASKED = 16;
 const PAGE_CHARS = 4 * 1_048_576;
+/**
+ * A server that was just started loses what it is asked, so it is asked again soon; one that has a
+ * million names to sort, before it lists 100,000 of them, is given more time with each try.
+ */
+const LISTING_MS = 750;
+const LISTING_MS_MAX = 10_000;
+const LISTING_STEP = 1_000;
 /** What is replaced where there is nothing. */
 const NOTHING = { sequence: 0, version: 0, fence: "", dueMs: undefined, dueVersion: undefined };
 
@@ -70,6 +92,8 @@ export class Messages {
   readonly #stream: string;
   readonly #parts: MessagesParts;
   readonly #known = new Map<string, Known>();
+  #listingMs = LISTING_MS;
+  #listing: Listing = { start: 0, subjects: [], place: 0, isLast: false, total: 0 };
   /** The connection that {@link #known} is of. */
   #life = "";
 
@@ -133,23 +157,29 @@ export class Messages {
     }
   }
 
-  /** See `Store.page`. */
+  /**
+   * See `Store.page`: by the order of names, for in that of messages a record that is written again
+   * and again is always ahead of whoever reads.
+   */
   async page(after: number): Promise<StorePage> {
-    const found = new Map<number, StoredEntity>();
-    let [last, chars] = [after, 0];
-    while (found.size < PAGE_COUNT && chars < PAGE_CHARS) {
-      // Where many have been replaced, these find the same ones; else they find as many.
-      const from = last + 1;
-      const asked = Array.from({ length: PAGE_ASKED }, (_, i) => this.#next(from + i));
-      const next = await Promise.all(asked);
-      for (const each of next) {
-        if (each === undefined) return { found: [...found.values()], next: undefined };
-        if (!found.has(each.sequence)) chars += each.entity.data?.length ?? 0;
-        found.set(each.sequence, each.entity);
-        last = Math.max(last, each.sequence);
+    const { start, subjects, isLast, total } = await this.#list(after);
+    const found: StoredEntity[] = [];
+    let [at, chars] = [after, 0];
+    const end = start + subjects.length;
+    while (at < end && found.length < PAGE_COUNT && chars < PAGE_CHARS) {
+      const part = subjects.slice(at - start, at - start + PAGE_ASKED);
+      const shown = await Promise.all(part.map((subject) => this.#show(subject)));
+      for (const entity of shown.filter((each) => each !== undefined)) {
+        found.push(entity);
+        chars += entity.data?.length ?? 0;
       }
+      at += part.length;
     }
-    return { found: [...found.values()], next: `${last}` };
+    return {
+      found,
+      next: at < end || !isLast ? `${at}` : undefined,
+      ...(after === 0 && { total }),
+    };
   }
 
   /** The message with what is kept of an entity. */
@@ -164,16 +194,47 @@ export class Messages {
     return { record, seq: message.seq };
   }
 
-  /** The first record at `sequence` or after it. */
-  async #next(sequence: number): Promise<Found | undefined> {
-    const query = { seq: sequence, next_by_subj: `${this.#subjects}>` };
+  /** The listing that has name number `after`: the last one, or another that follows it. */
+  async #list(after: number): Promise<Listing> {
+    const { start, subjects, place } = this.#listing;
+    if (after > start && after < start + subjects.length) return this.#listing;
+    const last = subjects[after - 1 - start];
+    let from = last === undefined ? after : place + after - 1 - start;
+    for (;;) {
+      const { names, total } = await this.#names(from);
+      // Names that went away have moved the others to the front.
+      const isGap = last !== undefined && from > 0 && !(names[0]! <= last);
+      if (!isGap) {
+        const known = last === undefined ? 0 : names.filter((name) => name <= last).length;
+        const isLast = from + names.length >= total;
+        const listing = { start: after - known, subjects: names, place: from, isLast, total };
+        return (this.#listing = listing);
+      }
+      from = Math.max(0, from - LISTING_STEP);
+    }
+  }
+
+  /** Names from place `offset` on, in their order, and how many there are. */
+  async #names(offset: number): Promise<{ readonly names: string[]; readonly total: number }> {
+    const { client, reading } = this.#parts;
+    const query = JSON.stringify({ subjects_filter: `${this.#subjects}>`, offset });
+    const address = `$JS.API.STREAM.INFO.${this.#stream}`;
+    const options = { timeout: this.#listingMs };
+    this.#listingMs = Math.min(2 * this.#listingMs, LISTING_MS_MAX);
+    const reply = await reading.pass(() => client.request(address, query, options));
+    const { error, state, total = 0 } = reply.json<ListingReply>();
+    this.#listingMs = LISTING_MS;
+    if (error !== undefined) throw new Error(error.description);
+    return { names: Object.keys(state.subjects ?? {}).sort(), total };
+  }
+
+  async #show(subject: string): Promise<StoredEntity | undefined> {
+    const query = { last_by_subj: subject };
     const { reading, manager } = this.#parts;
     const message = await reading.pass(() => manager.streams.getMessage(this.#stream, query));
     if (message === null) return undefined;
-    const [entity = "", id = ""] = message.subject.split(".").slice(-2).map(textOf);
-    const record = recordOf(message.string(), entityKey(entity, id));
-    const { version, fence, data, shard, dueMs } = record;
-    return { sequence: message.seq, entity: { entity, id, version, fence, data, shard, dueMs } };
+    const [entity = "", id = ""] = subject.split(".").slice(-2).map(textOf);
+    return entityOf(entity, id, message.string());
   }
 
   #live(): string {

@@ -9,6 +9,7 @@
  */
 import type { JetStreamClient, JetStreamManager } from "@nats-io/jetstream";
 import type { Clock } from "../../base/clock.ts";
+import { isCatgaError } from "../../base/errors.ts";
 import { DELETED_MS } from "../../base/limits.ts";
 import type { DueEntity, StoreKey } from "../../ports/store.ts";
 import type { Gate } from "../broker/asking.ts";
@@ -138,7 +139,7 @@ export class Reminders {
       return isSaid || (isRecent && (record?.version ?? 0) < version);
     } catch (error) {
       // One that cannot be read fails by itself, and does not keep others from their reminders.
-      if (error instanceof SyntaxError) return true;
+      if (isCatgaError(error, "STATE_CORRUPT")) return true;
       throw error;
     }
   }

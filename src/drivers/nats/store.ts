@@ -16,7 +16,6 @@
 import { jetstream, type JetStreamManager } from "@nats-io/jetstream";
 import { CatgaError, describeError, isCatgaError } from "../../base/errors.ts";
 import { FORGET_EVERY_MS } from "../../base/limits.ts";
-import type { Random } from "../../base/random.ts";
 import type {
   DueEntity,
   Store,
@@ -28,30 +27,13 @@ import type {
 } from "../../ports/store.ts";
 import { Asking, Gate, transferMsOf } from "../broker/asking.ts";
 import * as records from "../broker/record.ts";
-import { type Connection, watch } from "./connection.ts";
+import { watch } from "./connection.ts";
 import { Deletions, type Remove } from "./deletions.ts";
 import { type Known, Messages, saidOf, type Saying } from "./messages.ts";
 import { Reminders } from "./reminders.ts";
 import { Room } from "./room.ts";
-import {
-  checkStream,
-  essentialsOf,
-  isNotFound,
-  isVerdict,
-  isWrongSequence,
-  makeStream,
-  verdictOf,
-} from "./stream.ts";
-import type { storeBucketsOf } from "./subject.ts";
-
-/** What the store of one node is made of. */
-export interface NatsStoreParts {
-  readonly connection: Connection;
-  readonly random: Random;
-  readonly buckets: ReturnType<typeof storeBucketsOf>;
-  readonly shardCount: number;
-  readonly replicas: number | undefined;
-}
+import { ANSWER_MS, type NatsStoreParts, openBuckets } from "./store-buckets.ts";
+import { isVerdict, verdictOf } from "./stream.ts";
 
 /** What a write may replace, or what has become of it already. */
 type Place = { readonly known: Known } | { readonly result: StoreResult };
@@ -65,8 +47,6 @@ interface Attempt {
 
 /** A broker may take more, and then lets others wait. */
 const BYTES_MAX = 8 * 1_048_576;
-/** A server that was just started loses what it is asked; asking again is harmless. */
-const ANSWER_MS = 750;
 /** Questions of each kind at a time; a tenth of what a server answers in that time. */
 const READS_MAX = 128;
 /** See {@link READS_MAX}. */
@@ -76,6 +56,7 @@ const HEAD_BYTES = 4_096;
 
 /** See the file's header. */
 export class NatsStore implements Store {
+  readonly identity: string;
   readonly bytesMax: number;
   readonly #parts: NatsStoreParts;
   readonly #asking: Asking;
@@ -87,8 +68,9 @@ export class NatsStore implements Store {
   readonly #underWay = new Set<(error: Error) => void>();
   #isUp = true;
 
-  private constructor(parts: NatsStoreParts, manager: JetStreamManager) {
+  private constructor(parts: NatsStoreParts, manager: JetStreamManager, identity: string) {
     const { client, clock, address } = parts.connection;
+    this.identity = identity;
     this.bytesMax = Math.min(BYTES_MAX, (client.info?.max_payload ?? BYTES_MAX) - HEAD_BYTES);
     this.#parts = parts;
     const mayPass = (error: unknown): boolean => !isVerdict(error) && !client.isClosed();
@@ -96,7 +78,7 @@ export class NatsStore implements Store {
     const [reading, writing] = [new Gate(READS_MAX), new Gate(WRITES_MAX)];
     const js = jetstream(client, { timeout: ANSWER_MS });
     const life = (): string => this.#life();
-    const asked = { jetstream: js, manager, clock, reading, writing, life };
+    const asked = { jetstream: js, manager, client, clock, reading, writing, life };
     this.#messages = new Messages(parts.buckets.records, asked);
     this.#reminders = new Reminders(parts.buckets.reminders, asked);
     this.#room = new Room(manager, clock);
@@ -114,13 +96,11 @@ export class NatsStore implements Store {
    * @throws {CatgaError} SETTINGS_DIFFER, BROKER_LACKS, BROKER_TOO_OLD, BROKER_UNREACHABLE
    */
   static async open(parts: NatsStoreParts): Promise<NatsStore> {
-    const { connection, buckets } = parts;
+    const { connection } = parts;
     const { client, address, isOwn } = connection;
     try {
       const manager = await jetstream(client, { timeout: ANSWER_MS }).jetstreamManager(false);
-      for (const bucket of Object.values(buckets)) await openBucket(manager, bucket, parts);
-      await checkShards(manager, parts);
-      return new NatsStore(parts, manager);
+      return new NatsStore(parts, manager, await openBuckets(manager, parts));
     } catch (error) {
       if (isOwn) await client.close();
       const verdict = verdictOf(error, connection);
@@ -159,8 +139,8 @@ export class NatsStore implements Store {
     return this.#ask(() => this.#reminders.due(where, { untilMs, limit }, read));
   }
 
-  page(after = "0"): Promise<StorePage> {
-    return this.#ask(() => this.#messages.page(Number(after)));
+  page(after?: string): Promise<StorePage> {
+    return this.#ask(() => this.#messages.page(Number(after ?? 0)));
   }
 
   async close(): Promise<void> {
@@ -259,38 +239,4 @@ export class NatsStore implements Store {
       work().finally(end).then(resolve, reject);
     });
   }
-}
-
-async function openBucket(
-  manager: JetStreamManager,
-  bucket: string,
-  { connection, replicas }: NatsStoreParts,
-): Promise<void> {
-  const find = async (): Promise<void> => {
-    const { config } = await manager.streams.info(`KV_${bucket}`);
-    checkStream(connection, config, essentialsOf(bucket, replicas ?? config.num_replicas));
-  };
-  await find().catch(async (error: unknown) => {
-    if (!isNotFound(error)) throw error;
-    await makeStream(manager, connection, essentialsOf(bucket, replicas ?? 1));
-    await find();
-  });
-}
-
-/** The bucket remembers how many shards there are, in a key that no entity has. */
-async function checkShards(
-  manager: JetStreamManager,
-  { buckets, shardCount: ours, connection: { client } }: NatsStoreParts,
-): Promise<void> {
-  const subject = `$KV.${buckets.records}.shardCount`;
-  const options = { expect: { lastSubjectSequence: 0 }, timeout: ANSWER_MS };
-  const making = jetstream(client).publish(subject, `${ours}`, options);
-  await making.catch(async (error: unknown) => {
-    if (!isWrongSequence(error)) throw error;
-    const query = { last_by_subj: subject };
-    const found = await manager.streams.getMessage(`KV_${buckets.records}`, query);
-    const theirs = Number(found?.string());
-    if (theirs === ours) return;
-    throw new CatgaError("SETTINGS_DIFFER", { setting: "shardCount", ours, theirs });
-  });
 }

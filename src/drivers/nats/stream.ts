@@ -55,6 +55,8 @@ export function essentialsOf(bucket: string, replicas: number): Partial<StreamCo
     retention: RetentionPolicy.Limits,
     max_msgs_per_subject: 1,
     max_age: 0,
+    // A full one refuses what is new, and drops nothing.
+    discard: DiscardPolicy.New,
     storage: StorageType.File,
     num_replicas: replicas,
   };
@@ -70,7 +72,6 @@ export async function makeStream(
   const making = manager.streams.add({
     ...wanted,
     name: `KV_${wanted.subjects![0]!.slice("$KV.".length, -".>".length)}`,
-    discard: DiscardPolicy.New,
     duplicate_window: nanos(DUPLICATE_WINDOW_MS),
     allow_rollup_hdrs: true,
     allow_direct: false,

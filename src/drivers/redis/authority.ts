@@ -192,7 +192,7 @@ export class RedisAuthority implements Authority {
     } catch (error) {
       const { name, message } = error as Error;
       if (ANOTHER.test(message)) connection.end(error as Error);
-      else if (name === "ReplyError") log.warn({ error }, "Redis refused a script");
+      else if (name === "ReplyError") log.warn({ err: error }, "Redis refused a script");
       throw error;
     }
   }

@@ -19,6 +19,8 @@ export interface Dialer {
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Logger;
+  /** As in `DriverContext`. */
+  readonly unsafe: (what: string) => void;
 }
 
 type Open = () => Promise<void>;
@@ -27,10 +29,11 @@ type Open = () => Promise<void>;
 const MINIMUM = "6.2";
 /** What it costs that a server keeps nothing on disk. */
 const FORGETS = {
-  authority: "Redis forgets what it acknowledged when it dies, and all entities in memory end then",
-  store: "Redis forgets the stored state of entities when it dies, all since its last snapshot",
+  authority: "forgets what it acknowledged when it dies, and all entities in memory end then",
+  store: "forgets the stored state of entities when it dies, all since its last snapshot",
 } as const;
-const EVICTS = "Redis may drop records when its memory is short: set maxmemory-policy noeviction";
+const LATE = "answers before its disk has a write, and may forget the last ones when it dies";
+const EVICTS = "may drop records when its memory is short: set maxmemory-policy noeviction";
 /** Waits before a connection is opened anew: a server that comes back has much to do. */
 const REOPEN: Backoff = { firstMs: 40, longestMs: 500 };
 /** One failure of so many is said: one in some ten seconds. */
@@ -130,13 +133,14 @@ export class Connection {
         if (!isWanted()) return;
         open().catch((failure: unknown) => {
           const error = refusalOf(failure, access.address);
-          if (tries % SAID_TRIES === SAID_TRIES - 1) log.error({ error }, "Redis is still away");
+          if (tries % SAID_TRIES === SAID_TRIES - 1)
+            log.error({ err: error }, "Redis is still away");
           attempt(tries + 1);
         });
       });
     };
     this.#onEnd = (error) => {
-      if (isWanted()) log.warn({ error }, "a connection to Redis ended, it is opened anew");
+      if (isWanted()) log.warn({ err: error }, "a connection to Redis ended, it is opened anew");
       attempt(0);
     };
     if (this.#ended !== undefined) this.#onEnd(this.#ended);
@@ -144,11 +148,12 @@ export class Connection {
 
   /**
    * Looks at a server before it is used: what would fail later is an error, what may cost data or
-   * secrets is a line of the log. A user may lack the right to ask; then nothing is said.
+   * secrets is a line of the log. Resolves to which start of the server it is. A user may lack the
+   * right to ask; then nothing is said.
    *
    * @throws {CatgaError} BROKER_TOO_OLD, BROKER_READ_ONLY
    */
-  async inspect({ access, log }: Dialer, port: keyof typeof FORGETS): Promise<void> {
+  async inspect({ access, unsafe }: Dialer, port: keyof typeof FORGETS): Promise<string> {
     const { address } = access;
     const info = await this.call("INFO").catch((error: Error) => {
       if (error.message.startsWith("NOPERM")) return "";
@@ -160,8 +165,17 @@ export class Connection {
     checkAge(`Redis ${version} at ${address}`, version, [MINIMUM, "join"]);
     if (facts.get("role") === "slave") throw new CatgaError("BROKER_READ_ONLY", { address });
     const evicts = !["noeviction", undefined].includes(facts.get("maxmemory_policy"));
-    if (facts.get("aof_enabled") === "0")
-      log.warn({ address }, `${FORGETS[port]}: set appendonly yes`);
-    if (evicts && facts.get("maxmemory") !== "0") log.warn({ address }, EVICTS);
+    const say = (what: string): void => unsafe(`Redis at ${address} ${what}`);
+    if (facts.get("aof_enabled") === "0") say(`${FORGETS[port]}: set appendonly yes`);
+    else if (port === "store" && (await this.#isLate())) say(`${LATE}: set appendfsync always`);
+    if (evicts && facts.get("maxmemory") !== "0") say(EVICTS);
+    return facts.get("run_id") ?? "";
+  }
+
+  /** False as well where that may not be asked. */
+  async #isLate(): Promise<boolean> {
+    const asked = this.call("CONFIG", "GET", "appendfsync").catch(() => []);
+    const [, value = "always"] = (await asked) as readonly string[];
+    return value !== "always";
   }
 }

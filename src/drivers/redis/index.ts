@@ -31,7 +31,7 @@ export function redis(options: string | RedisOptions = {}): Driver & StoreDriver
     name: "redis",
     async connect({ cluster, leaseMs, clock, random, log, unsafe }) {
       const keys = keysOf(prefix, cluster);
-      const parts = { access, clock, random, log };
+      const parts = { access, clock, random, log, unsafe };
       await sayExposure(access, unsafe);
       return {
         authority: new RedisAuthority({ ...parts, keys, leaseMs, gates }),
@@ -41,7 +41,7 @@ export function redis(options: string | RedisOptions = {}): Driver & StoreDriver
     async open({ cluster, shardCount, clock, random, log, unsafe }) {
       await sayExposure(access, unsafe);
       const tag = `{${prefix}:${cluster}}`;
-      return RedisStore.open({ access, clock, random, log, tag, shardCount });
+      return RedisStore.open({ access, clock, random, log, unsafe, tag, shardCount });
     },
   };
 }

@@ -19,7 +19,7 @@ export interface Script {
  */
 export const WRITE: Script = scriptOf(`
 local store, gone = KEYS[1], KEYS[2]
-local HEAD = '^(%d+)\\n([^\\n]*)\\n[^\\n]*\\n%d+\\n([^\\n]*)\\n%d*(.?)'
+local HEAD = '^(%d+)\\n([^\\n]*)\\n[^\\n]*\\n%d+\\n([^\\n]*)\\n%d*\\n%x+(.?)'
 local old = redis.call('ZRANGEBYSCORE', gone, '-inf', ARGV[1], 'LIMIT', 0, 16 + #KEYS)
 for _, field in ipairs(old) do
   redis.call('ZREM', gone, field)

@@ -3,7 +3,7 @@
  *
  * | key | holds |
  * |---|---|
- * | `{<prefix>:<cluster>}:store` | hash: `shards`, and for each entity `<type>/<id>` its record |
+ * | `{<prefix>:<cluster>}:store` | hash: `shards`, `identity`, and by `<type>/<id>` the records |
  * | `{<prefix>:<cluster>}:gone` | sorted set: deleted entities by the time of that |
  * | `{<prefix>:<cluster>}:due:<type>:<shard>` | sorted set: ids by when they are due |
  *
@@ -13,7 +13,7 @@
  * as its `appendfsync` says.
  */
 import { CatgaError } from "../../base/errors.ts";
-import { DELETED_MS } from "../../base/limits.ts";
+import { DELETED_MS, IDENTITY_CHARS } from "../../base/limits.ts";
 import type {
   DueEntity,
   Store,
@@ -44,8 +44,9 @@ const BYTES_MAX = 8 * 1_048_576;
 const ANSWER_MS = 1_500;
 /** Entities of a page, roughly. */
 const PAGE_COUNT = 64;
-/** No entity has this field: it has no slash. */
+/** No entity has these fields: they have no slash. */
 const SHARDS = "shards";
+const IDENTITY = "identity";
 /** The server cannot do it now, or is not what it was: look again whom we talk to. */
 const ANOTHER = /^(?:READONLY|NOPERM|WRONGTYPE)/;
 /** It starts, or is busy with a script. */
@@ -67,12 +68,15 @@ interface DueQuestion {
 
 /** See the file's header. */
 export class RedisStore implements Store {
+  identity = "";
   readonly bytesMax: number = BYTES_MAX;
   readonly #parts: RedisStoreParts;
   readonly #asking: Asking;
   /** Who is due, asked for in this burst. */
   #questions: DueQuestion[] = [];
   #connection: Connection | undefined;
+  /** Which start of the server it is. */
+  #start = "";
   #isClosed = false;
 
   private constructor(parts: RedisStoreParts) {
@@ -123,12 +127,22 @@ export class RedisStore implements Store {
     });
   }
 
-  page(after = "0"): Promise<StorePage> {
+  page(after = ""): Promise<StorePage> {
     return this.#asking.ask(async () => {
-      const reply = await this.#call("HSCAN", this.#key("store"), after, "COUNT", PAGE_COUNT);
+      const store = this.#key("store");
+      // A cursor means nothing to another start of the server, which has hashed all anew.
+      const [last = "", start] = after.split(".");
+      const cursor = start === this.#start ? last : "0";
+      const total = after === "" ? { total: Number(await this.#call("HLEN", store)) - 2 } : {};
+      const reply = await this.#call("HSCAN", store, cursor, "COUNT", PAGE_COUNT);
       const [next, items] = reply as [string, unknown];
-      const found = pairsOf(items).filter(([field]) => field !== SHARDS);
-      return { found: found.map(entityOf), next: next === "0" ? undefined : next };
+      const found = pairsOf(items).filter(([field]) => field.includes("/"));
+      const isLast = next === "0";
+      return {
+        found: found.map(entityIn),
+        next: isLast ? undefined : `${next}.${this.#start}`,
+        ...total,
+      };
     });
   }
 
@@ -139,17 +153,24 @@ export class RedisStore implements Store {
   }
 
   async #attach(): Promise<void> {
-    const { access, shardCount } = this.#parts;
+    const { access, shardCount, random } = this.#parts;
     const connection = await Connection.open(this.#parts, ANSWER_MS, "is silent");
+    const store = this.#key("store");
+    const settle = async (field: string, ours: string | number): Promise<string> => {
+      if (shardCount > 0) await connection.call("HSETNX", store, field, ours);
+      const found = await connection.call("HGET", store, field);
+      return typeof found === "string" ? found : "";
+    };
     try {
-      await connection.inspect(this.#parts, "store");
-      const store = this.#key("store");
-      await connection.call("HSETNX", store, SHARDS, shardCount);
-      const theirs = Number(await connection.call("HGET", store, SHARDS));
+      this.#start = await connection.inspect(this.#parts, "store");
+      const theirs = Number(await settle(SHARDS, shardCount));
+      if (theirs === 0) throw this.#asking.unavailable(new Error(`there is no "${store}"`));
       if (theirs !== shardCount) {
         const details = { setting: "shardCount", ours: shardCount, theirs };
         throw new CatgaError("SETTINGS_DIFFER", details);
       }
+      const identity = await settle(IDENTITY, this.identity || random.text(IDENTITY_CHARS));
+      this.identity ||= identity;
       if (this.#isClosed) throw new Error("the store was closed meanwhile");
     } catch (error) {
       connection.end(error as Error);
@@ -241,11 +262,9 @@ function lengthOf(each: Argument): number {
   return typeof each === "string" ? each.length : 0;
 }
 
-function entityOf([field, text]: readonly [string, string]): StoredEntity {
-  const { version, fence, data, shard, dueMs } = records.recordOf(text, field);
+function entityIn([field, text]: readonly [string, string]): StoredEntity {
   const at = field.indexOf("/");
-  const key = { entity: field.slice(0, at), id: field.slice(at + 1), shard };
-  return { ...key, version, fence, data, dueMs };
+  return records.entityOf(field.slice(0, at), field.slice(at + 1), text);
 }
 
 function pairsOf(reply: unknown): (readonly [string, string])[] {

@@ -41,6 +41,7 @@ const TABLES = `
   CREATE TABLE IF NOT EXISTS clusters (
     number INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, shard_count INTEGER NOT NULL
   );
+  CREATE TABLE IF NOT EXISTS identities (cluster INTEGER PRIMARY KEY, identity TEXT NOT NULL);
   CREATE TABLE IF NOT EXISTS entities (
     cluster INTEGER NOT NULL, entity TEXT NOT NULL, id TEXT NOT NULL, shard INTEGER NOT NULL,
     version INTEGER NOT NULL, fence TEXT NOT NULL, data BLOB, due REAL,
@@ -55,10 +56,11 @@ const TABLES = `
 
 type Statements = Readonly<
   Record<
-    "load" | "insert" | "update" | "due" | "next" | "date" | "forget" | "takeOver",
+    "load" | "insert" | "update" | "due" | "next" | "count" | "date" | "forget" | "takeOver",
     StatementSync
   >
 >;
+type Joined = { readonly number: number; readonly identity: string };
 type Row = Record<string, SQLOutputValue>;
 
 /** True for an error that says that somebody else has a lock: nothing was done, try again. */
@@ -69,6 +71,8 @@ export function isLocked(error: unknown): boolean {
 
 /** See the file's header. */
 export class Database {
+  /** Of what this cluster has in this file. */
+  readonly identity: string;
   readonly #file: string;
   readonly #inode: number;
   readonly #db: DatabaseSync;
@@ -83,6 +87,7 @@ export class Database {
    * @throws {Error} of SQLite or the system, or one that says whose file it is
    */
   constructor({ file, cluster, shardCount, synchronous }: Place) {
+    if (shardCount === 0) statSync(file);
     mkdirSync(dirname(file), { recursive: true, mode: 0o700 });
     const db = new DatabaseSync(file);
     try {
@@ -96,7 +101,8 @@ export class Database {
       // Prepared, for on Deno others do not say that they have met a lock.
       this.#begin = db.prepare("BEGIN IMMEDIATE");
       this.#commit = db.prepare("COMMIT");
-      const number = this.transaction(() => joinCluster(db, cluster, shardCount));
+      const { number, identity } = this.transaction(() => joinCluster(db, cluster, shardCount));
+      this.identity = identity;
       this.#sql = statementsOn(db, number);
     } catch (error) {
       db.close();
@@ -179,12 +185,13 @@ export class Database {
   }
 
   /** `after` is what the last page said: the last entity it had. */
-  #page(after = '["",""]'): StorePage {
+  #page(after?: string): StorePage {
     const found: StoredEntity[] = [];
-    let [entity, id] = JSON.parse(after) as [string, string];
+    const first = after === undefined ? { total: Number(this.#sql.count.get()?.["n"]) } : {};
+    let [entity, id] = JSON.parse(after ?? '["",""]') as [string, string];
     for (let bytes = 0; found.length < PAGE_ENTITIES_MAX && bytes < PAGE_BYTES_MAX;) {
       const row = this.#sql.next.get(entity, id);
-      if (row === undefined) return { found, next: undefined };
+      if (row === undefined) return { found, next: undefined, ...first };
       [entity, id] = [String(row["entity"]), String(row["id"])];
       const record = recordIn(row);
       const isDue = row["due"] !== null && record.data !== undefined;
@@ -192,7 +199,7 @@ export class Database {
       found.push({ entity, id, shard: Number(row["shard"]), ...record, dueMs });
       bytes += record.data?.length ?? 0;
     }
-    return { found, next: JSON.stringify([entity, id]) };
+    return { found, next: JSON.stringify([entity, id]), ...first };
   }
 
   /**
@@ -233,19 +240,22 @@ function prepareFile(db: DatabaseSync, file: string): void {
   }
 }
 
-/** The number of the cluster in this file. */
-function joinCluster(db: DatabaseSync, cluster: string, shardCount: number): number {
+/** The number of the cluster in this file, and which store that is. */
+function joinCluster(db: DatabaseSync, cluster: string, shardCount: number): Joined {
   db.exec(TABLES);
-  db.prepare("INSERT INTO clusters (name, shard_count) VALUES (?, ?) ON CONFLICT DO NOTHING").run(
-    cluster,
-    shardCount,
-  );
+  const add = "INSERT INTO clusters (name, shard_count) VALUES (?, ?) ON CONFLICT DO NOTHING";
+  if (shardCount > 0) db.prepare(add).run(cluster, shardCount);
   const found = db.prepare("SELECT number, shard_count FROM clusters WHERE name = ?").get(cluster);
-  const theirs = Number(found?.["shard_count"]);
+  if (found === undefined) throw new Error(`it keeps nothing of cluster "${cluster}"`);
+  const theirs = Number(found["shard_count"]);
   if (theirs !== shardCount) {
     throw new CatgaError("SETTINGS_DIFFER", { setting: "shardCount", ours: shardCount, theirs });
   }
-  return Number(found?.["number"]);
+  const number = Number(found["number"]);
+  const make = "INSERT INTO identities VALUES (?, lower(hex(randomblob(8))))";
+  db.prepare(`${make} ON CONFLICT DO NOTHING`).run(number);
+  const own = db.prepare("SELECT identity FROM identities WHERE cluster = ?").get(number);
+  return { number, identity: String(own?.["identity"]) };
 }
 
 function statementsOn(db: DatabaseSync, cluster: number): Statements {
@@ -269,6 +279,7 @@ function statementsOn(db: DatabaseSync, cluster: number): Statements {
     ),
     date: db.prepare(`UPDATE entities SET due = ? WHERE ${someGone("due IS NULL")}`),
     forget: db.prepare(`DELETE FROM entities WHERE ${someGone("due <= ?")}`),
+    count: db.prepare(`SELECT count(*) AS n FROM entities WHERE cluster = ${cluster}`),
     takeOver: db.prepare("PRAGMA wal_checkpoint(RESTART)"),
   };
 }

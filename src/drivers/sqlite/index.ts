@@ -1,8 +1,7 @@
 /** The SQLite store: one file for the processes of one machine. */
 import { homedir } from "node:os";
 import { join, resolve } from "node:path";
-import { CatgaError } from "../../base/errors.ts";
-import { environmentVariable, type Runtime, runtimeOf } from "../../base/runtime.ts";
+import { checkRuntime, environmentVariable, runtimeOf } from "../../base/runtime.ts";
 import type { StoreDriver } from "../../ports/store.ts";
 import type { Synchronous } from "./order.ts";
 
@@ -32,11 +31,7 @@ const OPTIONS: readonly string[] = ["file", "synchronous"] satisfies (keyof Sqli
 const NO_PATH = /^(?:|:memory:|file:.*)$/;
 
 /** The first ones with `node:sqlite`, on Node.js without a flag. */
-const MINIMA = {
-  node: ["Node.js", 22, 13],
-  bun: ["Bun", 1, 4],
-  deno: ["Deno", 2, 2],
-} as const;
+const MINIMA = { node: "22.13", bun: "1.4", deno: "2.2" };
 
 /**
  * Keeps entities in a file. The work is done by a thread, so that neither the disk nor other
@@ -59,20 +54,12 @@ export function sqlite(options: SqliteOptions = {}): StoreDriver {
   return {
     name: "sqlite",
     async open({ cluster, shardCount, clock }) {
-      checkRuntime(runtimeOf());
+      checkRuntime(runtimeOf(), MINIMA);
       const { ThreadStore } = await import("./store.ts");
       const path = resolve(file ?? defaultFile(cluster));
       return ThreadStore.open({ file: path, cluster, shardCount, synchronous }, clock);
     },
   };
-}
-
-/** @throws {CatgaError} RUNTIME_TOO_OLD */
-function checkRuntime({ name, version }: Runtime): void {
-  const [runtime, major, minor] = MINIMA[name];
-  const [ourMajor = 0, ourMinor = 0] = version.split(".").map(Number);
-  if (ourMajor > major || (ourMajor === major && ourMinor >= minor)) return;
-  throw new CatgaError("RUNTIME_TOO_OLD", { runtime, version, minimum: `${major}.${minor}` });
 }
 
 function defaultFile(cluster: string): string {

@@ -1,6 +1,7 @@
 /**
  * What a node and the thread of its store say to each other. Orders are numbered and answered by
- * number, in any order; number 0 is the answer to the opening, which nobody asked for.
+ * number, in any order; number 0 is the answer to the opening, which nobody asked for: the
+ * identity of the store.
  */
 import type { ErrorCode } from "../../base/errors.ts";
 import type { StoreKey, StoreResult, StoreWrite } from "../../ports/store.ts";

@@ -1,5 +1,4 @@
 /** The node's side of a store whose work is done by a thread. */
-import { Buffer } from "node:buffer";
 import { URL } from "node:url";
 import { Worker } from "node:worker_threads";
 import type { Clock } from "../../base/clock.ts";
@@ -8,7 +7,7 @@ import { FORGET_EVERY_MS } from "../../base/limits.ts";
 import { runtimeOf } from "../../base/runtime.ts";
 import type { Store, StoreKey, StorePage, StoreWrite } from "../../ports/store.ts";
 import type { DueEntity, StoredRecord, StoreResult } from "../../ports/store.ts";
-import { entityKey } from "../../protocol/ids.ts";
+import { checkSizes } from "../../protocol/state-size.ts";
 import { type Answer, columnsOf, type Order, type Place, type Work } from "./order.ts";
 import type { Written } from "./order.ts";
 
@@ -22,6 +21,7 @@ interface Waiting {
 
 /** See the file's header. */
 export class ThreadStore implements Store {
+  identity = "";
   readonly bytesMax: number = BYTES_MAX;
   readonly #clock: Clock;
   /** In errors. */
@@ -59,7 +59,9 @@ export class ThreadStore implements Store {
   static async open(place: Place, clock: Clock): Promise<Store> {
     const store = new ThreadStore(place, clock);
     try {
-      await new Promise((resolve, reject) => store.#waiting.set(0, { resolve, reject }));
+      store.identity = await new Promise<string>((resolve, reject) => {
+        store.#waiting.set(0, { resolve, reject });
+      });
       return store;
     } catch (error) {
       await store.#thread.terminate();
@@ -72,7 +74,7 @@ export class ThreadStore implements Store {
   }
 
   async write(writes: readonly StoreWrite[]): Promise<StoreResult[]> {
-    checkSizes(writes);
+    checkSizes(writes, BYTES_MAX);
     const columns = columnsOf(writes);
     const nowMs = this.#clock.wallMs();
     const asked = this.#ask<readonly Written[]>({ kind: "write", writes: columns, nowMs });
@@ -164,15 +166,4 @@ function scriptOf(module: string): URL {
   // Deno runs packages of JSR from their addresses, where threads may not start.
   const text = encodeURIComponent(`import ${JSON.stringify(file.href)};`);
   return new URL(`data:text/javascript,${text}`);
-}
-
-/** @throws {CatgaError} STATE_TOO_LARGE, and then nothing of the batch is written */
-function checkSizes(writes: readonly StoreWrite[]): void {
-  for (const { entity: name, id, data = "" } of writes) {
-    if (data.length * 3 <= BYTES_MAX) continue;
-    const bytes = Buffer.byteLength(data);
-    if (bytes <= BYTES_MAX) continue;
-    const entity = entityKey(name, id);
-    throw new CatgaError("STATE_TOO_LARGE", { entity, bytes, bytesMax: BYTES_MAX });
-  }
 }

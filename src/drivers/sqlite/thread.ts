@@ -102,10 +102,12 @@ class Desk {
 }
 
 await answer(0, async () => {
-  const desk = new Desk(await patiently(() => new Database(workerData as Place)));
+  const database = await patiently(() => new Database(workerData as Place));
+  const desk = new Desk(database);
   parentPort!.on("message", (orders: readonly Order[]) => {
     for (const order of orders) desk.take(order);
   });
+  return database.identity;
 });
 
 /** Runs what is refused while somebody else has a lock, until it is not. */

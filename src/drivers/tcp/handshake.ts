@@ -13,11 +13,11 @@
  */
 import { Buffer } from "node:buffer";
 import { createHmac, randomBytes, timingSafeEqual } from "node:crypto";
-import { type AddressInfo, connect, createServer, type Socket } from "node:net";
+import { type AddressInfo, connect, createServer } from "node:net";
 import { systemClock } from "../../base/clock.ts";
 import { CatgaError } from "../../base/errors.ts";
 import { FRAME_BYTES_MAX, HANDSHAKE_TIMEOUT_MS, PROTOCOL } from "../../base/limits.ts";
-import { hangUp, Wire } from "./wire.ts";
+import { Wire } from "./wire.ts";
 
 /** Who talks, and what for; both sides share all but the incarnation. */
 export interface Identity {
@@ -40,7 +40,6 @@ export interface Door {
   close(): void;
 }
 
-const HANDSHAKE_BYTES_MAX = 4_096;
 const NO_CATGA = "something else listens there; give the nodes a port of their own";
 
 /**
@@ -52,7 +51,8 @@ const NO_CATGA = "something else listens there; give the nodes a port of their o
 export async function dial(address: string, who: Identity): Promise<Wire> {
   const { cluster, purpose, incarnation } = who;
   const [, host = "", port] = /^(.*):(\d+)$/.exec(address) ?? [];
-  return converse(connect({ host, port: Number(port), noDelay: true }), async (wire) => {
+  const wire = new Wire(connect({ host, port: Number(port), noDelay: true }));
+  await converse(wire, async () => {
     const { catga, protocol, cluster: theirs, nonce: theirNonce } = await wire.read();
     if (catga !== true || typeof protocol !== "number") {
       throw new CatgaError("PORT_TAKEN", { address, reason: NO_CATGA });
@@ -68,8 +68,8 @@ export async function dial(address: string, who: Identity): Promise<Wire> {
     wire.writeJson({ protocol: PROTOCOL, cluster, purpose, incarnation, nonce, proof });
     const answer = await wire.read();
     if (!isEqual(answer["proof"], theirProof)) throw new CatgaError("WRONG_SECRET", { address });
-    return wire;
   });
+  return wire;
 }
 
 /**
@@ -81,12 +81,13 @@ export function openDoor(
   who: Identity,
   welcome: (incarnation: string, wire: Wire) => void,
 ): Promise<Door> {
-  const sockets = new Set<Socket>();
+  const wires = new Set<Wire>();
   const server = createServer({ noDelay: true }, (socket) => {
-    sockets.add(socket);
-    socket.once("close", () => sockets.delete(socket));
-    greet(socket, who).then(
-      ({ incarnation, wire }) => welcome(incarnation, wire),
+    const wire = new Wire(socket);
+    wires.add(wire);
+    wire.onClose(() => wires.delete(wire));
+    greet(wire, who).then(
+      (incarnation) => welcome(incarnation, wire),
       () => {}, // A stranger: the handshake has told it why and closed the connection.
     );
   });
@@ -97,19 +98,16 @@ export function openDoor(
         address: `${place.host}:${(server.address() as AddressInfo).port}`,
         close() {
           server.close();
-          for (const socket of sockets) hangUp(socket);
+          for (const wire of wires) wire.hangUp();
         },
       });
     });
   });
 }
 
-/** Answers a connection; rejects when the caller cannot prove that it belongs here. */
-function greet(
-  socket: Socket,
-  { cluster, purpose, secret }: Identity,
-): Promise<{ readonly incarnation: string; readonly wire: Wire }> {
-  return converse(socket, async (wire) => {
+/** Resolves to who calls; rejects when the caller cannot prove that it belongs here. */
+function greet(wire: Wire, { cluster, purpose, secret }: Identity): Promise<string> {
+  return converse(wire, async () => {
     const ourNonce = randomBytes(16).toString("hex");
     wire.writeJson({ catga: true, protocol: PROTOCOL, cluster, nonce: ourNonce });
     const { incarnation, nonce, proof, ...theirs } = await wire.read();
@@ -124,19 +122,17 @@ function greet(
       throw new Error("the caller knows another secret");
     }
     wire.writeJson({ proof: ourProof });
-    return { incarnation, wire };
+    return incarnation;
   });
 }
 
-/** Lets both sides talk in small frames, and not for long. */
-async function converse<T>(socket: Socket, talk: (wire: Wire) => Promise<T>): Promise<T> {
-  const wire = new Wire(socket);
-  wire.frameBytesMax = HANDSHAKE_BYTES_MAX;
+/** Lets both sides talk, and not for long; their frames may be large from then on. */
+export async function converse<T>(wire: Wire, talk: () => Promise<T>): Promise<T> {
   const cancel = systemClock.after(HANDSHAKE_TIMEOUT_MS, () => {
-    socket.destroy(new Error("the other side is silent"));
+    wire.destroy(new Error("the other side is silent"));
   });
   try {
-    return await talk(wire);
+    return await talk();
   } catch (error) {
     wire.hangUp();
     throw error;

@@ -6,31 +6,24 @@
 import { Buffer } from "node:buffer";
 import type { Socket } from "node:net";
 import { systemClock } from "../../base/clock.ts";
-import { FRAME_BYTES_MAX } from "../../base/limits.ts";
 
 const PREFIX_BYTES = 4;
 const NEWS_BIT: number = 2 ** 31;
 const HANG_UP_MS = 200;
+const STRANGER_BYTES_MAX = 4_096;
 
 /** An object of JSON that nobody has checked yet. */
 export type Json = Readonly<Record<string, unknown>>;
 
 /** A connection as the hub and its clients see it. */
-export interface JsonWire {
-  writeJson(value: object): void;
-  /**
-   * Calls `each` with every message; `false`, like one that makes no sense, ends the connection.
-   */
-  receiveJson(each: (message: Json) => boolean): void;
-  /** Calls `run` when the connection has ended; soon, if it had before. */
-  onClose(run: (error: Error) => void): void;
-  destroy(): void;
-}
+export type JsonWire = Pick<Wire, "writeJson" | "receiveJson" | "onClose" | "destroy">;
 
 /** One connection; frames wait in it until somebody reads or receives them. */
-export class Wire implements JsonWire {
-  /** A frame may have so many bytes. */
-  frameBytesMax: number = FRAME_BYTES_MAX;
+export class Wire {
+  /** A frame may have so many bytes: few as long as nobody knows who is there. */
+  frameBytesMax: number = STRANGER_BYTES_MAX;
+  /** Becomes true with everything that comes in. */
+  wasHeard = false;
   readonly #socket: Socket;
   #chunks: Buffer[] = [];
   #length = 0;
@@ -45,12 +38,14 @@ export class Wire implements JsonWire {
     // A failing socket closes too, and closing is what the owner of the connection acts on.
     socket.on("error", (error) => (this.#error = error));
     socket.on("data", (chunk: Buffer) => {
+      this.wasHeard = true;
       this.#chunks.push(chunk);
       this.#length += chunk.length;
       this.#drain();
     });
   }
 
+  /** Calls `run` when the connection has ended; soon, if it had before. */
   onClose(run: (error: Error) => void): void {
     if (this.#socket.closed) queueMicrotask(() => run(this.#error));
     else this.#socket.once("close", () => run(this.#error));
@@ -89,6 +84,9 @@ export class Wire implements JsonWire {
     this.#drain();
   }
 
+  /**
+   * Calls `each` with every message; `false`, like one that makes no sense, ends the connection.
+   */
   receiveJson(each: (message: Json) => boolean): void {
     this.receive((frame) => {
       const message = readJson(frame);
@@ -97,13 +95,19 @@ export class Wire implements JsonWire {
   }
 
   /** Ends the connection at once. */
-  destroy(): void {
-    this.#socket.destroy();
+  destroy(error?: Error): void {
+    this.#socket.destroy(error);
   }
 
-  /** See {@link hangUp}. */
+  /**
+   * Sends what was written and closes; who does not hang up in return is hung up on. What still
+   * comes in is thrown away.
+   */
   hangUp(): void {
-    hangUp(this.#socket);
+    const socket = this.#socket;
+    if (socket.destroyed) return;
+    const cancel = systemClock.after(HANG_UP_MS, () => socket.destroy());
+    socket.removeAllListeners("data").resume().end().once("close", cancel);
   }
 
   #drain(): void {
@@ -128,33 +132,16 @@ export class Wire implements JsonWire {
   }
 }
 
-/**
- * Sends what was written and closes; who does not hang up in return is hung up on. What still comes
- * in is thrown away.
- */
-export function hangUp(socket: Socket): void {
-  if (socket.destroyed) return;
-  socket.removeAllListeners("data").resume().end();
-  socket.once(
-    "close",
-    systemClock.after(HANG_UP_MS, () => socket.destroy()),
-  );
-}
-
 /** Both ends of a connection within this process, which costs no sockets; nothing is copied. */
 export function localWires(): [JsonWire, JsonWire] {
-  const ears: ((message: Json) => boolean)[] = [deaf, deaf];
+  const ears: (((message: Json) => boolean) | undefined)[] = [];
   const end = (here: 0 | 1): JsonWire => ({
-    writeJson: (value) => queueMicrotask(() => ears[1 - here]!(value as Json)),
+    writeJson: (value) => queueMicrotask(() => ears[1 - here]?.(value as Json)),
     receiveJson: (each) => void (ears[here] = each),
     onClose() {}, // Both ends go together.
-    destroy: () => void (ears[here] = deaf),
+    destroy: () => void (ears[here] = undefined),
   });
   return [end(0), end(1)];
-}
-
-function deaf(): boolean {
-  return true;
 }
 
 /** Reads one frame of JSON, or `undefined` when it is none or no object. */
