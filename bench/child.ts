@@ -18,7 +18,7 @@ const COMMANDS: { readonly [R in RuntimeName]: readonly [path: string, ...flags:
   node: ["node/bin/node", "--expose-gc", "--max-old-space-size=8192"],
   deno: [".bin/deno", "run", "-A", "--v8-flags=--expose-gc,--max-old-space-size=8192"],
 };
-const LIFE_MS_MAX = 120_000;
+const LIFE_MS_MAX = 300_000;
 const END_MS_MAX = 5_000;
 
 /** What to start, and how. */

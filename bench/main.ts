@@ -1,6 +1,7 @@
 /**
- * `npm run bench [part…] [--json] [--quick] [--runtime bun,node,deno]`: how fast and how large
- * catga is, each figure beside the floor that was measured in the same run.
+ * `npm run bench [part…] [--json] [--quick|--full] [--runtime bun,node,deno]`: how fast and how
+ * large catga is, each figure beside the floor that was measured in the same run. `--full` takes
+ * cases as large as the goals name them, of which the bench else takes a part.
  *
  * Parts: codec, local, embedded, nats, redis, memory, start, handoff, state, scale; all without a
  * name. A line is `name runtime ops/s p50 p99 n floor ratio`; figures that are no rate say their
@@ -18,20 +19,21 @@ interface Wish {
   readonly parts: readonly Part[];
   readonly runtimes: readonly RuntimeName[];
   readonly asJson: boolean;
-  readonly isQuick: boolean;
+  /** `--quick`, `--full`. */
+  readonly effort: readonly string[];
 }
 
 const RUNTIMES: readonly RuntimeName[] = ["bun", "node", "deno"];
 
 process.exitCode = await run(parse(process.argv.slice(2)));
 
-async function run({ parts, runtimes, asJson, isQuick }: Wish): Promise<number> {
+async function run({ parts, runtimes, asJson, effort }: Wish): Promise<number> {
   let crashes = 0;
   if (!asJson) console.log(heading());
   for (const part of parts) {
     for (const { file, args } of casesOf(part)) {
       for (const runtime of runtimes) {
-        const child = new Child({ runtime, file, args: isQuick ? [...args, "--quick"] : args });
+        const child = new Child({ runtime, file, args: [...args, ...effort] });
         try {
           for await (const figure of figuresOf(child)) {
             console.log(asJson ? JSON.stringify(figure) : line(figure));
@@ -61,15 +63,17 @@ function parse(args: readonly string[]): Wish {
     options: {
       json: { type: "boolean", default: false },
       quick: { type: "boolean", default: false },
+      full: { type: "boolean", default: false },
       runtime: { type: "string", default: "bun,node" },
     },
   });
   const runtimes = values.runtime.split(",");
   const parts = positionals.length === 0 ? PARTS : positionals;
-  const { json: asJson, quick: isQuick } = values;
+  const { json: asJson } = values;
+  const effort = (["quick", "full"] as const).filter((name) => values[name]);
   if (!parts.every(isPart)) refuse("part", parts, PARTS);
   if (!runtimes.every(isRuntime)) refuse("runtime", runtimes, RUNTIMES);
-  return { parts, runtimes, asJson, isQuick };
+  return { parts, runtimes, asJson, effort: effort.map((name) => `--${name}`) };
 }
 
 function isRuntime(name: string): name is RuntimeName {

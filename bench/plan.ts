@@ -24,7 +24,17 @@ const PLAN = {
   ],
   start: [{ file: "cases/start.ts", args: ["embedded"] }],
   handoff: [{ file: "cases/handoff.ts", args: [] }],
-  state: [{ file: "cases/store.ts", args: [] }],
+  state: [
+    { file: "cases/store.ts", args: [] },
+    ...["sqlite", "nats", "redis"].flatMap((store) =>
+      ["writes", "load", "reminders"].map((name) => ({
+        file: `cases/state-${name}.ts`,
+        args: [store],
+      })),
+    ),
+    { file: "cases/state-memory.ts", args: [] },
+    ...["nats", "redis"].map((broker) => ({ file: "cases/state-scans.ts", args: [broker] })),
+  ],
   scale: [
     { file: "cases/ring.ts", args: [] },
     { file: "cases/scale.ts", args: [] },

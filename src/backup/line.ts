@@ -150,14 +150,13 @@ export function normalOf(data: string): string {
   }
 }
 
-/** The JSON of a record, and its state as JSON too: text in text is nothing to read. */
+/** The JSON of a record. */
 function readable(data: string): Fields {
-  const fields = JSON.parse(jsonOfRecord(data)) as Fields;
-  return { ...fields, state: JSON.parse(String(fields["state"])) as unknown };
+  return JSON.parse(jsonOfRecord(data)) as Fields;
 }
 
 function recordOf(fields: Fields): string {
-  return sealRecord(JSON.stringify({ ...fields, state: JSON.stringify(fields["state"]) }));
+  return sealRecord(JSON.stringify(fields));
 }
 
 /** The error for whoever imports line number `line`, counted from 1. */

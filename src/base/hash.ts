@@ -6,18 +6,20 @@ export type Hash = (text: string, seed?: number) => number;
 
 /** A number by which a text that was damaged is told from the one it was; all of it counts. */
 export function checksum(text: string): number {
-  return xxHash32(encoder.encode(text));
+  if (text.length * 3 > bytes.length) return xxHash32(encoder.encode(text));
+  return xxHash32(bytes.subarray(0, encoder.encodeInto(text, bytes).written));
 }
 
 const BYTES_MAX = 1_024;
 const encoder = new TextEncoder();
-const bytes = new Uint8Array(BYTES_MAX);
+const bytes = new Uint8Array(4 * BYTES_MAX);
+const head = bytes.subarray(0, BYTES_MAX);
 
 /**
  * Hashes a name or an id; of a longer text the first 1,024 bytes count. Source: Yann Collet,
  * xxHash, XXH32.
  */
 export function hash(text: string, seed = 0): number {
-  const { written } = encoder.encodeInto(text, bytes);
+  const { written } = encoder.encodeInto(text, head);
   return xxHash32(bytes.subarray(0, written), seed);
 }

@@ -17,8 +17,8 @@ const FOUND_MAX = 1_000;
 const AGAIN_MS = 500;
 /** A look that failed is repeated after this: a store that is away has enough to do. */
 const FAILED_MS = 3_000;
-/** Shards that are looked at together. */
-const LANES = 16;
+/** Shards that are looked at together: a store asks for those of one burst at once. */
+const LANES = 64;
 
 /** See the file's header. */
 export class Alarm {

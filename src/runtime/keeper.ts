@@ -280,7 +280,7 @@ export class Keeper {
   #encode(): string {
     const { host, state, luggage, id } = this.#entity;
     const entity = host.keyOf(id);
-    const answers = luggage.dedup.answers(host.context.wheel.nowMs);
+    const answers = luggage.answers(host.context.wheel.nowMs);
     const { reminders } = luggage;
     const { version } = host.definition;
     let text: string;

@@ -12,7 +12,7 @@ import type { Row } from "../protocol/note.ts";
 import { DedupWindow } from "./dedup-window.ts";
 import type { MessageSpec } from "./definition.ts";
 import type { Resident } from "./owned-shard.ts";
-import { firstMsOf, type Reminder, type TimerRow } from "./packet.ts";
+import { firstMsOf, type KeptAnswer, type Reminder, type TimerRow } from "./packet.ts";
 import { typeOf, type Work } from "./work.ts";
 
 /** Wall clocks jump: no wait is longer. */
@@ -23,14 +23,23 @@ export class Luggage {
   readonly entity: Resident;
   /** Those that are not in the mailbox yet. */
   readonly timers: Set<EntityTimer> = new Set();
-  /** What commands with a key were answered. */
-  readonly dedup: DedupWindow = new DedupWindow();
   readonly #reminders = new Map<string, ReminderTimer>();
+  #dedup: DedupWindow | undefined;
   #aborter: AbortController | undefined;
   #isOver = false;
 
   constructor(entity: Resident) {
     this.entity = entity;
+  }
+
+  /** What commands with a key were answered; made for the first one. */
+  get dedup(): DedupWindow {
+    return (this.#dedup ??= new DedupWindow());
+  }
+
+  /** The answers that are still kept. */
+  answers(nowMs: number): readonly KeptAnswer[] {
+    return this.#dedup?.answers(nowMs) ?? [];
   }
 
   /** Aborts when the activation ends. */
@@ -96,7 +105,7 @@ export class Luggage {
 
   /** True when the entity may leave memory for want of use. */
   isEmpty(nowMs: number): boolean {
-    return this.timers.size === 0 && this.dedup.isEmpty(nowMs);
+    return this.timers.size === 0 && this.#dedup?.isEmpty(nowMs) !== false;
   }
 }
 

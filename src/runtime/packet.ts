@@ -205,8 +205,17 @@ export function decodeState(text: unknown): Packet["state"] | "malformed" {
   if (text === null) return undefined;
   if (typeof text !== "string") return "malformed";
   try {
-    return { value: codec!.parse(text) as unknown };
+    return readState(JSON.parse(text));
   } catch {
     return "malformed"; // The text was cut or forged.
+  }
+}
+
+/** The same of a text whose JSON was read before. */
+export function readState(flat: unknown): Packet["state"] | "malformed" {
+  try {
+    return { value: codec!.unflatten(flat as number | unknown[]) as unknown };
+  } catch {
+    return "malformed";
   }
 }

@@ -1,7 +1,7 @@
 /**
  * What is stored of an entity, as one text: `1 <checksum> <JSON>`. The JSON holds the version of
- * the schema, the state as devalue writes it, the answers to commands with a key, until when by the
- * wall clock, and the reminders. The checksum is of the JSON: a record that was cut or damaged is
+ * the schema, the answers to commands with a key, until when by the wall clock, the reminders, and
+ * the state as devalue writes it. The checksum is of the JSON: a record that was cut or damaged is
  * not believed.
  */
 import { CatgaError } from "../base/errors.ts";
@@ -10,10 +10,10 @@ import { hasShape } from "../base/shape.ts";
 import {
   answerOf,
   answerRow,
-  decodeState,
   encodeState,
   isReminder,
   type KeptAnswer,
+  readState,
   type Reminder,
 } from "./packet.ts";
 
@@ -27,7 +27,7 @@ export interface Kept {
 }
 
 const FORMAT = "1";
-const SHAPE = { version: "whole", state: "string", answers: "list", reminders: "list" } as const;
+const SHAPE = { version: "whole", answers: "list", reminders: "list" } as const;
 const CHECKSUM_CHARS = 8;
 const HEAD = new RegExp(`^${FORMAT} [0-9a-f]{${CHECKSUM_CHARS}} `);
 
@@ -35,7 +35,9 @@ const HEAD = new RegExp(`^${FORMAT} [0-9a-f]{${CHECKSUM_CHARS}} `);
 export function encodeRecord(kept: Kept, aheadMs: number): string {
   const { version, state, reminders } = kept;
   const answers = kept.answers.map((answer) => answerRow(answer, -aheadMs));
-  return sealRecord(JSON.stringify({ version, state: encodeState(state), answers, reminders }));
+  const rest = JSON.stringify({ version, answers, reminders }).slice(0, -1);
+  // What devalue writes is JSON: as a text within it all its quotes would be escaped.
+  return sealRecord(`${rest},"state":${encodeState(state)}}`);
 }
 
 /** The text of a record whose JSON is known. */
@@ -60,7 +62,7 @@ export function decodeRecord(text: string, entity: string, aheadMs: number): Kep
   if (!hasShape(value, SHAPE) || !value.reminders.every(isReminder)) {
     corrupt("it lacks what a record has");
   }
-  const decoded = decodeState(value.state);
+  const decoded = readState(value.state);
   const answers = value.answers.map((row) => answerOf(row as never, -aheadMs));
   if (decoded === "malformed" || decoded === undefined || !answers.every(isAnswer)) {
     return corrupt("it lacks what a record has");
@@ -69,8 +71,8 @@ export function decodeRecord(text: string, entity: string, aheadMs: number): Kep
   return { version, state: decoded.value, answers, reminders };
 }
 
-function checksumOf(json: string): string {
-  return checksum(json).toString(16).padStart(CHECKSUM_CHARS, "0");
+function checksumOf(text: string): string {
+  return checksum(text).toString(16).padStart(CHECKSUM_CHARS, "0");
 }
 
 function isAnswer(answer: KeptAnswer | undefined): answer is KeptAnswer {

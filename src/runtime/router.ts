@@ -93,8 +93,8 @@ export class EntityHost implements ActivationHost {
     const packet = { entity, id, works, timers: [], answers: [], reminders: [] };
     if (reason !== "moved") return { ...packet, state: undefined };
     const stored = keeper && ([keeper.version, version] as const);
-    const { timers, dedup, reminders } = luggage;
-    const answers = dedup.answers(this.context.wheel.nowMs);
+    const { timers, reminders } = luggage;
+    const answers = luggage.answers(this.context.wheel.nowMs);
     return { ...packet, state: { value }, stored, timers: [...timers], answers, reminders };
   }
 

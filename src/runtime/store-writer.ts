@@ -1,4 +1,7 @@
-/** Writes of this node to its store: those of one burst leave together. */
+/**
+ * Writes of this node to its store: those of one burst leave together. A long burst leaves in
+ * parts, so that the store is at work on one of them while the next is made.
+ */
 import type { Store, StoreResult, StoreWrite } from "../ports/store.ts";
 import type { MessageSpec } from "./definition.ts";
 
@@ -7,6 +10,9 @@ interface Pending {
   readonly resolve: (result: StoreResult) => void;
   readonly reject: (error: Error) => void;
 }
+
+/** Enough to share the cost of a step, few enough that the store gets them early. */
+const PART_WRITES = 64;
 
 /** See the file's header. */
 export class StoreWriter {
@@ -22,13 +28,15 @@ export class StoreWriter {
   /** Rejects when the outcome is unknown. */
   write(write: StoreWrite): Promise<StoreResult> {
     return new Promise((resolve, reject) => {
-      this.#pending.push({ write, resolve, reject });
-      if (this.#pending.length === 1) queueMicrotask(() => this.#flush());
+      const count = this.#pending.push({ write, resolve, reject });
+      if (count === 1) queueMicrotask(() => this.#flush());
+      else if (count === PART_WRITES) this.#flush();
     });
   }
 
   #flush(): void {
     const batch = this.#pending;
+    if (batch.length === 0) return;
     this.#pending = [];
     this.store.write(batch.map(({ write }) => write)).then(
       (results) => {

@@ -30,7 +30,7 @@ type RedisDriver = ReturnType<typeof redis>;
 const RIGHTS =
   "+ping +info +eval +xread +publish +subscribe " +
   "+hget +hset +hdel +hgetall +hincrby +del +xadd +zadd +zrem +zrangebyscore " +
-  "+hsetnx +hscan +hlen";
+  "+hsetnx +hscan +hlen +evalsha";
 
 describe("options of Redis that cannot be meant are refused", () => {
   test.each<[string | RedisOptions]>([

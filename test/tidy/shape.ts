@@ -40,10 +40,10 @@ const BUDGETS: readonly (readonly [string, number, readonly string[]])[] = [
   // 5,000 is the aim, and was kept until entities moved with their shards: see CONTRIBUTING.md.
   ["the core", 6_819, [...CORE, "drivers/memory", "drivers/embedded", "drivers/tcp"]],
   ["drivers/fixed", 600, ["drivers/fixed"]],
-  ["drivers/broker", 177, ["drivers/broker"]],
-  ["drivers/nats", 1_505, ["drivers/nats"]],
-  ["drivers/redis", 830, ["drivers/redis"]],
-  ["drivers/sqlite", 560, ["drivers/sqlite"]],
+  ["drivers/broker", 178, ["drivers/broker"]],
+  ["drivers/nats", 1_525, ["drivers/nats"]],
+  ["drivers/redis", 889, ["drivers/redis"]],
+  ["drivers/sqlite", 572, ["drivers/sqlite"]],
   ["http", 1_300, ["http"]],
   ["client", 350, ["client"]],
 ];

@@ -66,10 +66,10 @@ export function plansOf(
   bytesMax: number,
 ): Plan[] {
   checkSizes(writes, bytesMax);
-  const nowMs = Math.floor(clock.wallMs());
+  const chance = Math.floor(random.fraction() * VERSIONS_PER_MS);
+  const now = Math.floor(clock.wallMs()) * VERSIONS_PER_MS + chance;
   const batch = random.text(20);
   return writes.map((write, i) => {
-    const now = nowMs * VERSIONS_PER_MS + Math.floor(random.fraction() * VERSIONS_PER_MS);
     return { write, operation: `${batch}.${i}`, version: Math.max(now, write.expected + 1) };
   });
 }

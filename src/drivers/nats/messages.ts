@@ -10,7 +10,7 @@ import { KNOWN_IDS_MAX } from "../../base/limits.ts";
 import type { StoredEntity, StoreKey, StorePage, StoreWrite } from "../../ports/store.ts";
 import { entityKey } from "../../protocol/ids.ts";
 import type { Gate } from "../broker/asking.ts";
-import { type BrokerRecord, entityOf, recordOf, writtenMs } from "../broker/record.ts";
+import { type BrokerRecord, entityOf, type Plan, recordOf, writtenMs } from "../broker/record.ts";
 import { isWrongSequence } from "./stream.ts";
 import { textOf, token } from "./subject.ts";
 
@@ -29,7 +29,12 @@ export interface MessagesParts {
 export interface Known extends Pick<BrokerRecord, "version" | "fence" | "dueMs" | "dueVersion"> {
   /** Its number in the stream. */
   readonly sequence: number;
+  /** The number under which this node said when it is due, if it was this one. */
+  readonly dueSequence?: number | undefined;
 }
+
+/** Under which version, and as which message, it was said when an entity is due. */
+export type Saying = Required<Pick<Known, "dueVersion" | "dueSequence">>;
 
 /** A record to be published. */
 export interface Publication {
@@ -248,4 +253,11 @@ export class Messages {
   #subject({ entity, id }: Key): string {
     return `${this.#subjects}${token(entity)}.${token(id)}`;
   }
+}
+
+/** What is said of an entity once `plan` is carried out: `news` as that message, or what was. */
+export function saidOf({ write, version }: Plan, known: Known, news: number | false): Saying {
+  if (write.dueMs === undefined) return { dueVersion: undefined, dueSequence: undefined };
+  if (news !== false) return { dueVersion: version, dueSequence: news };
+  return { dueVersion: known.dueVersion, dueSequence: known.dueSequence };
 }

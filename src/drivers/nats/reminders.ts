@@ -2,9 +2,10 @@
  * Who is due, as a bucket of the broker has it: each time a record says another time, one message
  * `<type>.<group>.<shard>.<time>.<version>.<id>`, written before the record and removed after the
  * record that replaces it. So it may name too many, after somebody died or was refused in between.
- * Whoever is named loads the record anyway; so only what is named again, or with several times, is
- * compared with its record, and removed if no record can make it right any more. What is left over
- * so ends when its entity says another time, or at its own, which is 400 days away at most.
+ * Whoever is named loads the record anyway; so only what is named again once its time is over, or
+ * with several times, is compared with its record, and removed if no record can make it right any
+ * more. What is left over so ends when its entity says another time, or at its own, which is 400
+ * days away at most.
  */
 import type { JetStreamClient, JetStreamManager } from "@nats-io/jetstream";
 import type { Clock } from "../../base/clock.ts";
@@ -22,6 +23,8 @@ export interface RemindersParts {
   readonly clock: Clock;
   readonly reading: Gate;
   readonly writing: Gate;
+  /** Another text for another connection. Throws while there is none. */
+  readonly life: () => string;
 }
 
 /** How many of whom are wanted. */
@@ -35,6 +38,12 @@ interface Entry {
   readonly dueMs: number;
   readonly version: number;
   readonly subject: string;
+}
+
+/** What was said of an entity; the number of the message, and the connection that it is of. */
+interface Said extends Pick<Entry, "dueMs" | "version"> {
+  readonly sequence: number | undefined;
+  readonly life: string;
 }
 
 type Place = Omit<StoreKey, "id">;
@@ -61,20 +70,22 @@ export class Reminders {
     this.#parts = parts;
   }
 
-  /** Says when the entity of `plan` is due, if that is carried out. */
-  async set({ write, version }: Plan): Promise<void> {
+  /** Says when the entity of `plan` is due, if that is carried out; the number of the message. */
+  async set({ write, version }: Plan): Promise<number> {
     const { dueMs = 0 } = write;
     const { jetstream, writing } = this.#parts;
     const subject = this.#subjectOf(write, { dueMs, version });
-    await writing.pass(() => jetstream.publish(subject));
+    return (await writing.pass(() => jetstream.publish(subject))).seq;
   }
 
-  /** Removes what was said under `version`. */
-  async remove(
-    key: StoreKey,
-    said: { readonly dueMs: number; readonly version: number },
-  ): Promise<void> {
-    await this.#drop(this.#subjectOf(key, said));
+  /** Removes what was said under `version`, by its number where that is known. */
+  async remove(key: StoreKey, said: Said): Promise<void> {
+    const { sequence, life } = said;
+    if (sequence === undefined) return this.#drop(this.#subjectOf(key, said));
+    await this.#delete(sequence, () => {
+      // A broker that has gone back in time gives the number to another one.
+      if (life !== this.#parts.life()) throw new Error("the connection was lost meanwhile");
+    });
   }
 
   /** See `Store.due`; `read` finds the record of an id. */
@@ -114,6 +125,8 @@ export class Reminders {
   /** False for what the record does not say, and no record will say that may still come. */
   async #isRight({ id, dueMs, version, subject }: Entry, read: Read): Promise<boolean> {
     if (!this.#named.has(subject)) {
+      // Before its time most will be right, and gone by then: they are not worth a question each.
+      if (dueMs > this.#parts.clock.wallMs()) return true;
       if (this.#named.size >= NAMED_MAX) this.#named.clear();
       this.#named.add(subject);
       return true;
@@ -144,7 +157,7 @@ export class Reminders {
     this.#listings.delete(group);
     const wanted = { subjects_filter: `${group}>` };
     const { manager, reading } = this.#parts;
-    const asked = reading.pass(() => manager.streams.info(`KV_${this.#bucket}`, wanted));
+    const asked = reading.pass(() => manager.streams.info(this.#stream, wanted));
     const { state } = await asked;
     return Object.keys(state.subjects ?? {}).map((subject) => {
       const [dueMs = "", version = "", id = ""] = subject.split(".").slice(-3).map(textOf);
@@ -155,18 +168,24 @@ export class Reminders {
   /** Each is said once and never again, so nobody else's is removed. */
   async #drop(subject: string): Promise<void> {
     const { manager, reading } = this.#parts;
-    const stream = `KV_${this.#bucket}`;
     const query = { last_by_subj: subject };
-    const message = await reading.pass(() => manager.streams.getMessage(stream, query));
-    if (message !== null) {
-      await reading.pass(() => manager.streams.deleteMessage(stream, message.seq, false));
-    }
+    const message = await reading.pass(() => manager.streams.getMessage(this.#stream, query));
+    if (message !== null) await this.#delete(message.seq);
   }
 
-  #subjectOf(
-    key: StoreKey,
-    { dueMs, version }: { readonly dueMs: number; readonly version: number },
-  ): string {
+  async #delete(sequence: number, check = (): void => {}): Promise<void> {
+    const { manager, reading } = this.#parts;
+    await reading.pass(() => {
+      check();
+      return manager.streams.deleteMessage(this.#stream, sequence, false);
+    });
+  }
+
+  get #stream(): string {
+    return `KV_${this.#bucket}`;
+  }
+
+  #subjectOf(key: StoreKey, { dueMs, version }: Pick<Entry, "dueMs" | "version">): string {
     const said = [token(`${dueMs}`), version, token(key.id)].join(".");
     return `${this.#prefixOf(key)}${key.shard}.${said}`;
   }

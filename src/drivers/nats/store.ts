@@ -29,7 +29,7 @@ import { Asking, Gate, transferMsOf } from "../broker/asking.ts";
 import * as records from "../broker/record.ts";
 import { watch } from "./connection.ts";
 import { Deletions, type Remove } from "./deletions.ts";
-import { type Known, Messages } from "./messages.ts";
+import { type Known, Messages, saidOf, type Saying } from "./messages.ts";
 import { Reminders } from "./reminders.ts";
 import { Room } from "./room.ts";
 import { ANSWER_MS, type NatsStoreParts, openBuckets } from "./store-buckets.ts";
@@ -77,8 +77,9 @@ export class NatsStore implements Store {
     this.#asking = new Asking({ store: `NATS at ${address}`, clock, mayPass });
     const [reading, writing] = [new Gate(READS_MAX), new Gate(WRITES_MAX)];
     const js = jetstream(client, { timeout: ANSWER_MS });
-    const asked = { jetstream: js, manager, client, clock, reading, writing };
-    this.#messages = new Messages(parts.buckets.records, { ...asked, life: () => this.#life() });
+    const life = (): string => this.#life();
+    const asked = { jetstream: js, manager, client, clock, reading, writing, life };
+    this.#messages = new Messages(parts.buckets.records, asked);
     this.#reminders = new Reminders(parts.buckets.reminders, asked);
     this.#room = new Room(manager, clock);
     this.#deletions = new Deletions(parts.buckets.deletions, asked);
@@ -159,10 +160,11 @@ export class NatsStore implements Store {
       const place = places[i]!;
       return "known" in place && dueMs !== undefined && dueMs !== place.known.dueMs;
     });
-    const news = plans.filter((_, i) => isNews[i]);
     const ends = plans.filter(({ write }, i) => "known" in places[i]! && write.data === undefined);
-    const sayings = news.map((plan) => this.#reminders.set(plan));
-    await Promise.all([...sayings, ...ends.map(({ write }) => this.#deletions.add(write))]);
+    const [said] = await Promise.all([
+      Promise.all(plans.map(async (plan, i) => isNews[i] && this.#reminders.set(plan))),
+      Promise.all(ends.map(({ write }) => this.#deletions.add(write))),
+    ]);
     if (life !== this.#life()) throw new Error("the connection was lost meanwhile");
     const bytes = plans.reduce((sum, { write }) => sum + (write.data?.length ?? 0), 0);
     const attempt = { wasSent, timeoutMs: ANSWER_MS + transferMsOf(bytes) };
@@ -170,9 +172,7 @@ export class NatsStore implements Store {
     const work = plans.map(async (plan, i) => {
       const place = places[i]!;
       if ("result" in place) return place.result;
-      const since = isNews[i] ? plan.version : place.known.dueVersion;
-      const dueVersion = plan.write.dueMs === undefined ? undefined : since;
-      return this.#put({ ...plan, dueVersion }, place.known, attempt);
+      return this.#put({ ...plan, ...saidOf(plan, place.known, said[i]!) }, place.known, attempt);
     });
     return Promise.all(work);
   }
@@ -188,20 +188,21 @@ export class NatsStore implements Store {
   }
 
   async #put(
-    plan: records.Plan & Pick<Known, "dueVersion">,
+    plan: records.Plan & Saying,
     before: Known,
     { wasSent, timeoutMs }: Attempt,
   ): Promise<StoreResult> {
-    const { write, version, operation, dueVersion } = plan;
+    const { write, version, operation, dueVersion, dueSequence } = plan;
+    const life = this.#life();
     const text = records.textOfRecord(plan, dueVersion);
-    const after = { version, fence: write.fence, dueMs: write.dueMs, dueVersion };
+    const after = { version, fence: write.fence, dueMs: write.dueMs, dueVersion, dueSequence };
     const publication = { text, operation, before, after, timeoutMs };
     if (!(await this.#messages.publish(write, publication))) {
       return this.#end(plan, await this.#messages.read(write), wasSent);
     }
-    const { dueMs, dueVersion: since } = before;
+    const { dueMs, dueVersion: since, dueSequence: sequence } = before;
     if (dueMs !== undefined && since !== undefined && since !== dueVersion) {
-      this.#asking.beside(this.#reminders.remove(write, { dueMs, version: since }));
+      this.#asking.beside(this.#reminders.remove(write, { dueMs, version: since, sequence, life }));
     }
     return { ok: true, version };
   }

@@ -29,6 +29,7 @@ import { Asking, transferMsOf } from "../broker/asking.ts";
 import * as records from "../broker/record.ts";
 import { refusalOf } from "./access.ts";
 import { Connection, type Dialer } from "./connection.ts";
+import { DUE, type Script, WRITE } from "./store-scripts.ts";
 
 /** What the store of one node is made of. */
 export interface RedisStoreParts extends Dialer {
@@ -51,42 +52,19 @@ const ANOTHER = /^(?:READONLY|NOPERM|WRONGTYPE)/;
 /** It starts, or is busy with a script. */
 const LATER = /^(?:LOADING|BUSY|TRYAGAIN|MASTERDOWN|CLUSTERDOWN)/;
 
-/**
- * More is forgotten than the writes may delete, so deletions never pile up. KEYS: store, gone, and
- * for each write the reminders of its type and shard. ARGV: the time until which deletions are
- * forgotten, the time; then of each write field, expected version, fence, due,
- * record, and `-` when it deletes. The reply: of each a version, or `-` and the
- * record that stands there.
- */
-const WRITE: string = `
-local store, gone = KEYS[1], KEYS[2]
-local old = redis.call('ZRANGEBYSCORE', gone, '-inf', ARGV[1], 'LIMIT', 0, 16 + #KEYS)
-for _, field in ipairs(old) do
-  redis.call('ZREM', gone, field)
-  redis.call('HDEL', store, field)
-end
-local results = {}
-for i = 1, #KEYS - 2 do
-  local field, expected, fence, due, record, gap = unpack(ARGV, i * 6 - 3, i * 6 + 2)
-  local current = redis.call('HGET', store, field)
-  local version, stands = '0', ''
-  if current then
-    version, stands = string.match(current, '^(%d+)\\n([^\\n]*)\\n')
-  end
-  if version ~= expected or fence < stands then
-    results[i] = '-' .. (current or '')
-  else
-    local id = string.match(field, '/(.*)$')
-    if due ~= '' then redis.call('ZADD', KEYS[i + 2], due, id) end
-    if gap == '-' then redis.call('ZADD', gone, ARGV[2], field) end
-    redis.call('HSET', store, field, record)
-    if due == '' then redis.call('ZREM', KEYS[i + 2], id) end
-    if gap == '' then redis.call('ZREM', gone, field) end
-    results[i] = string.match(record, '^%d+')
-  end
-end
-return results
-`;
+/** More would keep the server from others for too long. */
+const QUESTIONS_MAX = 32;
+
+type Argument = string | number;
+
+/** Who is due somewhere. */
+interface DueQuestion {
+  readonly key: string;
+  readonly untilMs: number;
+  readonly limit: number;
+  readonly resolve: (reply: unknown) => void;
+  readonly reject: (error: Error) => void;
+}
 
 /** See the file's header. */
 export class RedisStore implements Store {
@@ -94,6 +72,8 @@ export class RedisStore implements Store {
   readonly bytesMax: number = BYTES_MAX;
   readonly #parts: RedisStoreParts;
   readonly #asking: Asking;
+  /** Who is due, asked for in this burst. */
+  #questions: DueQuestion[] = [];
   #connection: Connection | undefined;
   /** Which start of the server it is. */
   #start = "";
@@ -137,9 +117,12 @@ export class RedisStore implements Store {
   }
 
   due(where: Omit<StoreKey, "id">, untilMs: number, limit: number): Promise<DueEntity[]> {
+    const key = this.#dueKey(where);
     return this.#asking.ask(async () => {
-      const range = ["-inf", untilMs, "WITHSCORES", "LIMIT", 0, limit];
-      const reply = await this.#call("ZRANGEBYSCORE", this.#dueKey(where), ...range);
+      const reply = await new Promise((resolve, reject) => {
+        if (this.#questions.length === 0) this.#parts.clock.yield(() => this.#askForDue());
+        this.#questions.push({ key, untilMs, limit, resolve, reject });
+      });
       return pairsOf(reply).map(([id, dueMs]) => ({ id, dueMs: Number(dueMs) }));
     });
   }
@@ -201,20 +184,37 @@ export class RedisStore implements Store {
     );
   }
 
+  /** Who is due in shards that were asked for in one burst is one question. */
+  #askForDue(): void {
+    const questions = this.#questions;
+    this.#questions = [];
+    while (questions.length > 0) {
+      const part = questions.splice(0, QUESTIONS_MAX);
+      const keys = part.map(({ key }) => key);
+      const ranges = part.flatMap(({ untilMs, limit }) => [untilMs, limit]);
+      this.#run(DUE, keys, ranges).then(
+        (replies) => {
+          for (const [i, { resolve }] of part.entries()) resolve((replies as unknown[])[i]);
+        },
+        (error: Error) => {
+          for (const { reject } of part) reject(error);
+        },
+      );
+    }
+  }
+
   async #write(batch: records.Batch): Promise<StoreResult[]> {
     const { plans, wasSent } = batch;
     const keys = [this.#key("store"), this.#key("gone")];
     const nowMs = Math.floor(this.#parts.clock.wallMs());
-    const args: (string | number)[] = [nowMs - DELETED_MS, nowMs];
+    const args: Argument[] = [nowMs - DELETED_MS, nowMs];
     for (const plan of plans) {
-      const { entity, id, expected, fence, data, dueMs = "" } = plan.write;
+      const { entity, id, expected } = plan.write;
       keys.push(this.#dueKey(plan.write));
-      const record = records.textOfRecord(plan);
-      const gap = data === undefined ? "-" : "";
-      args.push(entityKey(entity, id), expected, fence, dueMs, record, gap);
+      args.push(entityKey(entity, id), expected, records.textOfRecord(plan));
     }
     if (this.#connection?.isEnded === false) batch.wasSent = true;
-    const reply = (await this.#call("EVAL", WRITE, keys.length, ...keys, ...args)) as string[];
+    const reply = (await this.#run(WRITE, keys, args)) as string[];
     return plans.map((plan, i) => {
       const text = reply[i]!;
       if (!text.startsWith("-")) return { ok: true, version: Number(text) };
@@ -226,10 +226,20 @@ export class RedisStore implements Store {
     });
   }
 
-  async #call(command: string, ...args: readonly (string | number)[]): Promise<unknown> {
+  /** The whole script is sent to a server that has not seen it, which has done nothing then. */
+  async #run(script: Script, keys: readonly string[], args: readonly Argument[]): Promise<unknown> {
+    try {
+      return await this.#call("EVALSHA", script.digest, keys.length, ...keys, ...args);
+    } catch (error) {
+      if (!(error as Error).message.startsWith("NOSCRIPT")) throw error;
+      return this.#call("EVAL", script.text, keys.length, ...keys, ...args);
+    }
+  }
+
+  async #call(command: string, ...args: readonly Argument[]): Promise<unknown> {
     const connection = this.#connection!;
     if (connection.isEnded) throw new Error("the connection to Redis has ended");
-    const bytes = args.reduce<number>((sum, each) => sum + `${each}`.length, 0);
+    const bytes = args.reduce<number>((sum, each) => sum + lengthOf(each), 0);
     const work = connection.commanding.call(command, ...args);
     try {
       return await connection.within(work, transferMsOf(bytes));
@@ -246,6 +256,10 @@ export class RedisStore implements Store {
   #dueKey({ entity, shard }: Omit<StoreKey, "id">): string {
     return this.#key(`due:${entity}:${shard}`);
   }
+}
+
+function lengthOf(each: Argument): number {
+  return typeof each === "string" ? each.length : 0;
 }
 
 function entityIn([field, text]: readonly [string, string]): StoredEntity {

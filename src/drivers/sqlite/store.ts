@@ -8,7 +8,8 @@ import { runtimeOf } from "../../base/runtime.ts";
 import type { Store, StoreKey, StorePage, StoreWrite } from "../../ports/store.ts";
 import type { DueEntity, StoredRecord, StoreResult } from "../../ports/store.ts";
 import { checkSizes } from "../../protocol/state-size.ts";
-import type { Answer, Order, Place, Work } from "./order.ts";
+import { type Answer, columnsOf, type Order, type Place, type Work } from "./order.ts";
+import type { Written } from "./order.ts";
 
 /** A record far beyond what an entity may be, and far below what SQLite takes. */
 const BYTES_MAX = 8 * 1_048_576;
@@ -74,7 +75,13 @@ export class ThreadStore implements Store {
 
   async write(writes: readonly StoreWrite[]): Promise<StoreResult[]> {
     checkSizes(writes, BYTES_MAX);
-    return this.#ask({ kind: "write", writes, nowMs: this.#clock.wallMs() });
+    const columns = columnsOf(writes);
+    const nowMs = this.#clock.wallMs();
+    const asked = this.#ask<readonly Written[]>({ kind: "write", writes: columns, nowMs });
+    // They are many already: the thread begins while more is prepared here.
+    this.#send();
+    const results = await asked;
+    return results.map((each) => (typeof each === "number" ? { ok: true, version: each } : each));
   }
 
   due(where: Omit<StoreKey, "id">, untilMs: number, limit: number): Promise<DueEntity[]> {
@@ -124,6 +131,7 @@ export class ThreadStore implements Store {
 
   #send(): void {
     const orders = this.#outbox;
+    if (orders.length === 0) return;
     this.#outbox = [];
     this.#thread.postMessage(orders, []);
   }

@@ -13,7 +13,7 @@ import { describeError, isCatgaError } from "../../base/errors.ts";
 import { systemRandom } from "../../base/random.ts";
 import type { StoreWrite } from "../../ports/store.ts";
 import { Database, isLocked } from "./database.ts";
-import type { Answer, Order, Place } from "./order.ts";
+import { type Answer, type Order, type Place, writesOf, type Written } from "./order.ts";
 
 /** A lock that is held for longer belongs to somebody who hangs: callers have 10 s by default. */
 const LOCKED_MS_MAX = 5_000;
@@ -44,7 +44,7 @@ class Desk {
   /** Carries an order out, and answers it some time. */
   take({ number, work }: Order): void {
     if (work.kind === "write") {
-      this.#jobs.push({ number, ...work });
+      this.#jobs.push({ number, writes: writesOf(work.writes), nowMs: work.nowMs });
       if (!this.#isWriting) this.#track(this.#writeAll());
     } else if (work.kind === "close") {
       const ended = Promise.all(this.#underWay);
@@ -80,8 +80,8 @@ class Desk {
   }
 
   async #writeTogether(group: readonly Job[]): Promise<void> {
-    const carryOut = (): unknown[] =>
-      group.map(({ writes, nowMs }) => writes.map((each) => this.#database.write(each, nowMs)));
+    const carryOut = (): Written[][] =>
+      group.map(({ writes, nowMs }) => writes.map((each) => this.#write(each, nowMs)));
     try {
       const values = await patiently(() => this.#database.transaction(carryOut));
       say(group.map(({ number }, i) => ({ number, value: values[i] })));
@@ -93,6 +93,11 @@ class Desk {
         for (const job of group) await this.#writeTogether([job]);
       }
     }
+  }
+
+  #write(write: StoreWrite, nowMs: number): Written {
+    const result = this.#database.write(write, nowMs);
+    return result.ok ? result.version : result;
   }
 }
 
