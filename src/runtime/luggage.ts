@@ -38,7 +38,7 @@ export class Luggage {
   }
 
   /** The answers that are still kept. */
-  answers(nowMs: number): readonly KeptAnswer[] {
+  answers(nowMs: number): KeptAnswer[] {
     return this.#dedup?.answers(nowMs) ?? [];
   }
 
