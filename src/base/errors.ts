@@ -70,7 +70,7 @@ const CODES = {
   PROTOCOL_MISMATCH: "Cannot talk to {address}: it speaks protocol {theirs#}, this node {ours#}",
   REPLY_NOT_ENCODABLE: 'Cannot answer "{message}" of "{entity}": {path} is {found}',
   REPLY_TOO_LARGE: 'Cannot answer "{message}" of "{entity}": {bytes#} bytes, at most {bytesMax#}',
-  RUNTIME_TOO_OLD: "Cannot run on {runtime} {version}: needs {minimum}",
+  RUNTIME_TOO_OLD: "Cannot run on {runtime} {version}: {purpose} needs {minimum}",
   SETTINGS_DIFFER: "Cannot join with {setting} {ours}: it is {theirs} here",
   STATE_CORRUPT: 'Cannot read the stored state of "{entity}": {reason}',
   STATE_NOT_ENCODABLE: 'Cannot store the state of "{entity}": {reason}',

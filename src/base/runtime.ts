@@ -24,14 +24,19 @@ export function runtimeOf(versions: Versions = process.versions): Runtime {
   return { name: "node", version: versions["node"] ?? "0.0.0" };
 }
 
-/** @throws {CatgaError} RUNTIME_TOO_OLD below the version that `minima` has for the runtime. */
+/**
+ * Checks the version against that of `minima`; `purpose` is what needs so much.
+ *
+ * @throws {CatgaError} RUNTIME_TOO_OLD
+ */
 export function checkRuntime(
   { name, version }: Runtime = runtimeOf(),
   minima: { readonly [N in Runtime["name"]]?: string } = MINIMA,
+  purpose = "catga",
 ): void {
   const minimum = minima[name] ?? "0";
   if (version.localeCompare(minimum, "en", { numeric: true }) >= 0) return;
-  throw new CatgaError("RUNTIME_TOO_OLD", { runtime: NAMES[name], version, minimum });
+  throw new CatgaError("RUNTIME_TOO_OLD", { runtime: NAMES[name], version, purpose, minimum });
 }
 
 /** What this process uses: CPU seconds since its start, resident bytes. */

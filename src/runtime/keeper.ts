@@ -57,6 +57,8 @@ interface Attempt {
 export class Keeper {
   /** True when a write has failed, and is tried again. */
   isStuck = false;
+  /** True from the moment on that a turn has deleted it. */
+  isDeleting = false;
   /** True when the activation is not the entity any more. */
   isOver = false;
   /** Of the record, as far as this node knows; 0 when there is none. */
@@ -66,7 +68,6 @@ export class Keeper {
   readonly #key: StoreKey;
   readonly #isBehind: boolean;
   #isDirty = false;
-  #isDeleting = false;
   /** True as long as nothing is stored but a deletion; of who came from elsewhere nobody knows. */
   #isGone = false;
   /** The turn that runs has asked for what it did until now to be stored. */
@@ -134,7 +135,7 @@ export class Keeper {
   /** Calls `settle` when all that was done until now is stored; or `work` fails. */
   hold(settle: () => void, work: Work): void {
     const fail = (error: CatgaError): void => work.fail(error);
-    if (this.isOver && !this.#isDeleting) fail(this.#error ?? this.#unknown(work.spec.type));
+    if (this.isOver && !this.isDeleting) fail(this.#error ?? this.#unknown(work.spec.type));
     else if (this.#isBehind || !this.isBusy) settle();
     else this.#held.push({ release: settle, fail });
   }
@@ -161,7 +162,7 @@ export class Keeper {
 
   /** Resolves when nothing is stored of the entity any more. */
   delete(): Promise<void> {
-    this.#isDeleting = true;
+    this.isDeleting = true;
     return this.save();
   }
 
@@ -176,8 +177,8 @@ export class Keeper {
     const covers = this.#held;
     this.#held = [];
     try {
-      const data = this.#isDeleting ? undefined : this.#encode();
-      const dueMs = this.#isDeleting ? undefined : this.#entity.luggage.firstMs;
+      const data = this.isDeleting ? undefined : this.#encode();
+      const dueMs = this.isDeleting ? undefined : this.#entity.luggage.firstMs;
       this.#isDirty = false;
       this.#attempt = { data, dueMs, covers };
       this.#write(this.#attempt);

@@ -3,6 +3,7 @@
  * a turn; everything behind it is looked up when it is asked for.
  */
 import { type Duration, durationMs } from "../base/duration.ts";
+import { KEY_CHARS_MAX } from "../base/limits.ts";
 import { type Logger, withFields } from "../base/logger.ts";
 import { isThenable } from "../base/thenable.ts";
 import { copyPayload, unknownMessage } from "./call.ts";
@@ -117,6 +118,9 @@ export class TurnContext {
     const keeper = this.#keeper("remind");
     const { host, luggage } = this.#entity;
     const copy = this.#copy(message);
+    if (typeof name !== "string" || name === "" || name.length > KEY_CHARS_MAX) {
+      throw new TypeError(`Cannot use a reminder's name: write 1 to ${KEY_CHARS_MAX} characters`);
+    }
     if ((when.every === undefined) === (when.in === undefined)) {
       throw new TypeError(`Cannot remind "${host.keyOf(this.id)}": write "in" or "every"`);
     }
@@ -149,8 +153,9 @@ export class TurnContext {
 
   #keeper(what: string): Keeper {
     const { keeper, host } = this.#entity;
-    if (keeper !== undefined) return keeper;
-    throw new TypeError(`Cannot ${what} "${host.keyOf(this.id)}": it has no persistence`);
+    if (keeper?.isDeleting === false) return keeper;
+    const why = keeper === undefined ? "it has no persistence" : "it was deleted";
+    throw new TypeError(`Cannot ${what} "${host.keyOf(this.id)}": ${why}`);
   }
 
   /** A copy of a message of this entity to itself. */

@@ -132,9 +132,9 @@ const EACH: { readonly [C in ErrorCode]: readonly [ErrorDetails[C], Executed, st
     'Cannot answer "add" of "cart/42": 11 bytes, at most 10',
   ],
   RUNTIME_TOO_OLD: [
-    { runtime: "Node.js", version: "18.0", minimum: "20.19" },
+    { runtime: "Node.js", version: "18.0", purpose: "catga", minimum: "20.19" },
     "no",
-    "Cannot run on Node.js 18.0: needs 20.19",
+    "Cannot run on Node.js 18.0: catga needs 20.19",
   ],
   SETTINGS_DIFFER: [
     { setting: "shardCount", ours: 3, theirs: 4 },

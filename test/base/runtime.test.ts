@@ -25,7 +25,7 @@ describe("the runtime", () => {
       expect(thrown).toMatchObject({
         code: "RUNTIME_TOO_OLD",
         executed: "no",
-        details: { runtime: "Node.js", version, minimum: "20.19" },
+        details: { runtime: "Node.js", version, purpose: "catga", minimum: "20.19" },
       });
     },
   );

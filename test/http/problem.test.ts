@@ -134,7 +134,7 @@ describe("the table of codes", () => {
     PROTOCOL_MISMATCH: [{ ours: 1, theirs: 2, address: "a" }, 500, false],
     REPLY_NOT_ENCODABLE: [where, 500, false],
     REPLY_TOO_LARGE: [{ ...call, bytes: 2, bytesMax: 1 }, 500, false],
-    RUNTIME_TOO_OLD: [{ runtime: "a", version: "1", minimum: "2" }, 500, false],
+    RUNTIME_TOO_OLD: [{ runtime: "a", version: "1", purpose: "b", minimum: "2" }, 500, false],
     SETTINGS_DIFFER: [{ setting: "a", ours: 1, theirs: 2 }, 500, false],
     STATE_CORRUPT: [{ entity: "a/1", reason: "no" }, 500, false],
     STATE_NOT_ENCODABLE: [{ entity: "a/1", reason: "no" }, 500, false],

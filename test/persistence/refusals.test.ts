@@ -16,7 +16,8 @@ const Box = defineEntity("box", {
     link: command<{ items: number }>(),
     levels: query<void, number>(),
     echo: command<{ text: string }, string>(),
-    remind: command<{ when: object }>(),
+    remind: command<{ when: object; name?: unknown }>(),
+    afterDelete: command<{ what: "save" | "forget" | "delete" }>(),
   },
   persistence: "write-through",
   state: () => ({ value: 0 as unknown }),
@@ -39,7 +40,12 @@ const Box = defineEntity("box", {
       return levels;
     },
     echo: (_, { text }) => text,
-    remind: (ctx, { when }) => ctx.remind("r", when as { in: "1s" }, { type: "echo", text: "" }),
+    remind: (ctx, { when, name = "r" }) =>
+      ctx.remind(name as string, when as { in: "1s" }, { type: "echo", text: "" }),
+    async afterDelete(ctx, { what }) {
+      await ctx.delete();
+      await ctx[what]("r");
+    },
   },
 });
 
@@ -118,6 +124,28 @@ test("a reminder comes once or again and again, not both and not neither", async
   for (const when of [{}, { in: "1s", every: "1s" }]) {
     const error = await failureOf(cluster.run(box.send({ type: "remind", when })));
     expect(error).toMatchObject({ code: "HANDLER_FAILED", details: { name: "TypeError" } });
+  }
+});
+
+test("a reminder has a name that can be told from others", async () => {
+  await using cluster = await TestCluster.start({ nodes: 1, shardCount: 4, entities: [Box] });
+  const box = cluster.node("n1").entity("box", "a");
+  for (const name of ["", "x".repeat(257), 7]) {
+    const error = await failureOf(
+      cluster.run(box.send({ type: "remind", when: { in: "1h" }, name })),
+    );
+    expect(error).toMatchObject({ code: "HANDLER_FAILED", details: { name: "TypeError" } });
+  }
+  await cluster.run(box.send({ type: "remind", when: { in: "1h" }, name: "x".repeat(256) }));
+});
+
+test("a turn that has deleted its entity can store nothing of it", async () => {
+  await using cluster = await TestCluster.start({ nodes: 1, shardCount: 4, entities: [Box] });
+  const box = cluster.node("n1").entity("box", "a");
+  for (const what of ["save", "forget", "delete"] as const) {
+    const error = await failureOf(cluster.run(box.send({ type: "afterDelete", what })));
+    const text = `Cannot ${what} "box/a": it was deleted`;
+    expect(error).toMatchObject({ code: "HANDLER_FAILED", details: { text } });
   }
 });
 

@@ -54,7 +54,7 @@ export function sqlite(options: SqliteOptions = {}): StoreDriver {
   return {
     name: "sqlite",
     async open({ cluster, shardCount, clock }) {
-      checkRuntime(runtimeOf(), MINIMA);
+      checkRuntime(runtimeOf(), MINIMA, "the SQLite store");
       const { ThreadStore } = await import("./store.ts");
       const path = resolve(file ?? defaultFile(cluster));
       return ThreadStore.open({ file: path, cluster, shardCount, synchronous }, clock);
