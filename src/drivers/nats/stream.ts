@@ -69,16 +69,19 @@ export async function makeStream(
   wanted: Partial<StreamConfig>,
 ): Promise<void> {
   checkVersion(connection, wanted.num_replicas ?? 1);
+  const name = `KV_${wanted.subjects![0]!.slice("$KV.".length, -".>".length)}`;
   const making = manager.streams.add({
     ...wanted,
-    name: `KV_${wanted.subjects![0]!.slice("$KV.".length, -".>".length)}`,
+    name,
     duplicate_window: nanos(DUPLICATE_WINDOW_MS),
     allow_rollup_hdrs: true,
     allow_direct: false,
   });
-  await making.catch((error: JetStreamApiError) => {
+  await making.catch(async (error: JetStreamApiError) => {
     // Somebody else has made it meanwhile, and not quite like this.
-    if (error.code !== NAME_IN_USE) throw error;
+    if (error.code === NAME_IN_USE) return;
+    // Or is about to: the server looks at subjects first, and may find those of this very stream.
+    await manager.streams.info(name).catch(() => Promise.reject(error));
   });
 }
 
