@@ -149,7 +149,10 @@ describe.if(brokersAreWanted())("as npm has it", () => {
   let redisServer: RedisServer;
   beforeAll(async () => {
     main = build();
-    [natsServer, redisServer] = await Promise.all([NatsServer.start(), RedisServer.start()]);
+    [natsServer, redisServer] = await Promise.all([
+      NatsServer.start(),
+      RedisServer.start("--appendfsync", "always"),
+    ]);
   });
   afterAll(() => Promise.all([natsServer.stop(), redisServer.stop()]));
 
