@@ -26,6 +26,8 @@ export class Alarm {
   readonly #kept: readonly EntityHost[];
   readonly #sleepers = new Map<string, Sleeper>();
   readonly #looking = new Set<number>();
+  /** Shards that are looked at again soon: each once, however many looks have asked for that. */
+  readonly #again = new Set<number>();
   #isScanning = false;
   /** The store could not be asked last time: the log knows. */
   #isAway = false;
@@ -89,13 +91,22 @@ export class Alarm {
       const text = "reminders cannot be looked for, tried again";
       if (!this.#isAway) context.log.warn({ err, shard: number }, text);
       this.#isAway = true;
-      context.after(FAILED_MS, () => this.#look(number));
+      this.#lookAgain(number, FAILED_MS);
     };
     const found = (): void => {
       this.#isAway = false;
       ended();
     };
     this.#search(number).then(found, failed);
+  }
+
+  #lookAgain(number: number, delayMs: number): void {
+    if (this.#again.has(number)) return;
+    this.#again.add(number);
+    this.#router.context.after(delayMs, () => {
+      this.#again.delete(number);
+      this.#look(number);
+    });
   }
 
   async #search(number: number): Promise<void> {
@@ -111,7 +122,7 @@ export class Alarm {
       for (const { id, dueMs } of found) {
         if (!host.activations.has(id)) this.sleeps({ host, id, shard }, dueMs);
       }
-      if (found.length === FOUND_MAX) context.after(AGAIN_MS, () => this.opened(shard));
+      if (found.length === FOUND_MAX) this.#lookAgain(number, AGAIN_MS);
     }
   }
 }
