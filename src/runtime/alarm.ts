@@ -61,6 +61,7 @@ export class Alarm {
     const key = host.keyOf(id);
     const known = this.#sleepers.get(key);
     if (known !== undefined) wheel.remove(known);
+    this.#sleepers.delete(key);
     if (leftMs > HORIZON_MS) return;
     const sleeper = new Sleeper(() => {
       this.#sleepers.delete(key);
