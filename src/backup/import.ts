@@ -11,9 +11,10 @@
  * Where a cluster runs, compare-and-set keeps both sides apart: of two who write, one is refused.
  */
 import { shardCountOf } from "../api/options.ts";
-import { CatgaError, isCatgaError } from "../base/errors.ts";
+import { isCatgaError } from "../base/errors.ts";
 import type { StoreResult, StoreWrite } from "../ports/store.ts";
 import { entityKey } from "../protocol/ids.ts";
+import { checkSizes } from "../protocol/state-size.ts";
 import type { BackupProgress } from "./export.ts";
 import { badLine, Chain, type EntityLine, type Header, normalOf, parseLine } from "./line.ts";
 import { type BackupPlace, type OpenStore, openToWrite } from "./open.ts";
@@ -114,7 +115,8 @@ class Import {
       onProgress?.({ done, total: this.#header?.total, corrupt: this.#corrupt });
     };
     try {
-      for await (const line of linesIn(lines, (entity) => this.#check(entity))) {
+      const check = (line: EntityLine): void => checkSizes([line], this.#place!.store.bytesMax);
+      for await (const line of linesIn(lines, check)) {
         if (line.kind === "header") {
           this.#header = line;
           this.#place = await openToWrite(this.#options, line.shardCount);
@@ -136,13 +138,6 @@ class Import {
 
   async close(): Promise<void> {
     await this.#place?.store.close();
-  }
-
-  #check({ entity: name, id, data }: EntityLine): void {
-    const { bytesMax } = this.#place!.store;
-    const bytes = data.length * 3 <= bytesMax ? 0 : new TextEncoder().encode(data).length;
-    const entity = entityKey(name, id);
-    if (bytes > bytesMax) throw new CatgaError("STATE_TOO_LARGE", { entity, bytes, bytesMax });
   }
 
   /** Writes the batch, and what was refused of it again, as long as it may be. */
