@@ -19,6 +19,7 @@ import { backoffMs } from "../base/backoff.ts";
 import { CatgaError, describeError, isCatgaError } from "../base/errors.ts";
 import { RETRY, WRITE_BEHIND_MS } from "../base/limits.ts";
 import type { StoredRecord, StoreKey } from "../ports/store.ts";
+import { checkSizes } from "../protocol/state-size.ts";
 import type { MessageSpec } from "./definition.ts";
 import { aheadMsOf, type Loaded, loadEntity } from "./loader.ts";
 import type { Luggage } from "./luggage.ts";
@@ -151,13 +152,15 @@ export class Keeper {
 
   /** Resolves when the state as it is now is stored. */
   save(): Promise<void> {
-    if (this.isOver) return Promise.reject(this.#error ?? this.#unknown("save"));
-    this.#isDirty = true;
-    this.#isAsked = true;
-    return new Promise((resolve, reject) => {
+    const saved = new Promise<void>((resolve, reject) => {
+      if (this.isOver) return reject(this.#error ?? this.#unknown("save"));
+      this.#isDirty = this.#isAsked = true;
       this.#held.push({ release: resolve, fail: reject });
       this.flush();
     });
+    // A turn that does not wait for it fails as well: no reason for its process to end.
+    saved.catch(() => {});
+    return saved;
   }
 
   /** Resolves when nothing is stored of the entity any more. */
@@ -260,6 +263,7 @@ export class Keeper {
   #end(error?: CatgaError): void {
     if (this.isOver) return;
     this.isOver = true;
+    this.isDeleting = false; // What was to be deleted may be there still.
     this.#error = error;
     this.#cancelTimer?.();
     const unheard = [...(this.#attempt?.covers ?? []), ...this.#held];
@@ -279,21 +283,18 @@ export class Keeper {
   }
 
   #encode(): string {
-    const { host, state, luggage, id } = this.#entity;
-    const entity = host.keyOf(id);
+    const { host, state, luggage } = this.#entity;
     const answers = luggage.answers(host.context.wheel.nowMs);
-    const { reminders } = luggage;
-    const { version } = host.definition;
+    const kept = { version: host.definition.version, state, answers, reminders: luggage.reminders };
     let text: string;
     try {
-      text = encodeRecord({ version, state, answers, reminders }, aheadMsOf(this.#entity));
+      text = encodeRecord(kept, aheadMsOf(this.#entity));
     } catch (error) {
       const { text: reason } = describeError(error);
+      const entity = host.keyOf(this.#key.id);
       throw new CatgaError("STATE_NOT_ENCODABLE", { entity, reason });
     }
-    const { bytesMax } = this.#writer.store;
-    const bytes = text.length * 3 <= bytesMax ? 0 : new TextEncoder().encode(text).length;
-    if (bytes <= bytesMax) return text;
-    throw new CatgaError("STATE_TOO_LARGE", { entity, bytes, bytesMax });
+    checkSizes([{ ...this.#key, data: text }], this.#writer.store.bytesMax);
+    return text;
   }
 }

@@ -107,10 +107,10 @@ export class TurnContext {
     return this.#keeper("save").save();
   }
 
-  async delete(): Promise<void> {
+  delete(): Promise<void> {
     const keeper = this.#keeper("delete");
     this.passivate();
-    await keeper.delete();
+    return keeper.delete();
   }
 
   /** Sends `message` to this entity later, or again and again, whoever has it by then. */
