@@ -166,8 +166,8 @@ export class Activation extends WheelEntry implements TurnEntity {
   }
 
   discard(): void {
-    this.#closing = "error";
-    this.abort();
+    this.#closing = this.keeper?.isDeleting === true ? "idle" : "error";
+    if (this.#closing === "error") this.abort();
     if (this.#phase === "closing") this.stored();
     else this.#closeIfDone();
   }

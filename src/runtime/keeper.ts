@@ -37,7 +37,7 @@ export interface KeptEntity extends Resident {
   readonly running: number;
   /** A write is done: what waited for it goes on. */
   stored(): void;
-  /** Ends without a word: what was not stored is gone. */
+  /** Ends without a word: it was deleted, or what was not stored is gone. */
   discard(): void;
 }
 

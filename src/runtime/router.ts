@@ -76,7 +76,7 @@ export class EntityHost implements ActivationHost {
     const { id, shard } = activation;
     const travelling = shard.isPacking ? waiting.filter((work) => !("depart" in work)) : [];
     if (shard.isPacking) shard.packets.push(this.#pack(activation, reason, travelling));
-    const dueMs = activation.luggage.firstMs;
+    const dueMs = activation.keeper?.isOver === true ? undefined : activation.luggage.firstMs;
     if (dueMs !== undefined && reason === "idle") this.exits.sleeps(activation, dueMs);
     this.context.events.emit("entity-passivated", { name, id, reason });
     if (this.activations.get(id) === activation) this.activations.delete(id);
