@@ -11,14 +11,16 @@ import type { Clock } from "../../base/clock.ts";
 const SHARE_MAX = 0.95;
 /** How old an answer may be: the rest of the limit is there for what is written meanwhile. */
 const AGE_MS_MAX = 100;
+/** Whoever may not ask is not told why: it is tried again, for the broker may have been away. */
+const UNANSWERED_MS = 10_000;
 
 /** See the file's header. */
 export class Room {
   readonly #manager: JetStreamManager;
   readonly #clock: Clock;
-  /** Unknown until the first answer; where there is no limit nobody asks again. */
+  /** Unknown until the first answer; where there is no limit nobody asks any more. */
   #isLimited: boolean | undefined;
-  #askedAtMs = Number.NEGATIVE_INFINITY;
+  #askAtMs = Number.NEGATIVE_INFINITY;
   #isFull: Promise<boolean> = Promise.resolve(false);
 
   constructor(manager: JetStreamManager, clock: Clock) {
@@ -29,8 +31,8 @@ export class Room {
   /** True when the account is nearly full. Whoever may not ask for it is not told. */
   isFull(): Promise<boolean> {
     const nowMs = this.#clock.nowMs();
-    if (this.#isLimited !== false && nowMs >= this.#askedAtMs + AGE_MS_MAX) {
-      this.#askedAtMs = nowMs;
+    if (this.#isLimited !== false && nowMs >= this.#askAtMs) {
+      this.#askAtMs = nowMs + AGE_MS_MAX;
       this.#isFull = this.#ask();
     }
     return this.#isFull;
@@ -46,7 +48,7 @@ export class Room {
       return limited.some((each) => each.storage > each.limits.max_storage * SHARE_MAX);
     } catch {
       // A broker that is away fails the write, too.
-      this.#isLimited ??= false;
+      if (this.#isLimited === undefined) this.#askAtMs = this.#clock.nowMs() + UNANSWERED_MS;
       return false;
     }
   }
