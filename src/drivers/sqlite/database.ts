@@ -165,9 +165,9 @@ export class Database {
    * have a lock, or there is no room, the log stays: it is tried after the next transaction.
    */
   tidyLog(): void {
-    const log = statSync(`${this.#file}-wal`, { throwIfNoEntry: false });
-    if ((log?.size ?? 0) <= LOG_BYTES_MAX) return;
     try {
+      const log = statSync(`${this.#file}-wal`, { throwIfNoEntry: false });
+      if ((log?.size ?? 0) <= LOG_BYTES_MAX) return;
       this.#sql.takeOver.get();
     } catch {
       // What was answered is in the log, whatever becomes of this.
