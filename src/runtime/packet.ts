@@ -65,7 +65,10 @@ const LEVEL_CHARS_MIN = 4;
 
 let codec: typeof Devalue | undefined;
 
-/** Loads what state is written with; before that nothing travels. A node alone never needs it. */
+/**
+ * Loads what state is written with; before that nothing travels and nothing is stored. A node that
+ * is alone and keeps nothing never needs it.
+ */
 export async function loadStateCodec(): Promise<void> {
   codec ??= await import("devalue");
 }
@@ -201,21 +204,17 @@ function outcomeOf(kept: unknown): Outcome | undefined {
 }
 
 /** The state of a text; nothing for one that begins anew. */
-export function decodeState(text: unknown): Packet["state"] | "malformed" {
+function decodeState(text: unknown): Packet["state"] | "malformed" {
   if (text === null) return undefined;
   if (typeof text !== "string") return "malformed";
   try {
-    return readState(JSON.parse(text));
+    return { value: readState(JSON.parse(text)) };
   } catch {
     return "malformed"; // The text was cut or forged.
   }
 }
 
-/** The same of a text whose JSON was read before. */
-export function readState(flat: unknown): Packet["state"] | "malformed" {
-  try {
-    return { value: codec!.unflatten(flat as number | unknown[]) as unknown };
-  } catch {
-    return "malformed";
-  }
+/** The state of a text whose JSON was read. Throws when that makes no sense. */
+export function readState(flat: unknown): unknown {
+  return codec!.unflatten(flat as number | unknown[]);
 }

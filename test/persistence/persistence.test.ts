@@ -9,6 +9,7 @@ import { memory } from "../../src/drivers/memory/index.ts";
 import { memoryStore } from "../../src/drivers/memory/store.ts";
 import type { DriverContext } from "../../src/ports/driver.ts";
 import type { StoreDriver } from "../../src/ports/store.ts";
+import { sealRecord } from "../../src/runtime/record.ts";
 import { failureOf, stopAll, stopped } from "../drivers/nodes.ts";
 import { waitUntil } from "../contracts/wait-until.ts";
 import { counterOf, spied, Through } from "./kept.ts";
@@ -189,8 +190,8 @@ test("a record that is damaged is refused and left as it is; the others are serv
   const opened = await store.open({ ...names, log: silentLogger, unsafe() {} });
   const { data = "", fence } = (await opened.load(key))!;
   await node.stop();
-  const spoilt = ["", data.slice(0, -9), data.replace("5", "6"), `2${data.slice(1)}`, "{}"];
-  for (const text of spoilt) {
+  const spoilt = [data.slice(0, -9), data.replace("5", "6"), `2${data.slice(1)}`];
+  for (const text of ["", ...spoilt, "{}", sealRecord("[")]) {
     const { version: expected } = (await opened.load(key))!;
     await opened.write([{ ...key, expected, fence, data: text, dueMs: undefined }]);
     const again = await start(store);
