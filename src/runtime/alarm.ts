@@ -87,18 +87,14 @@ export class Alarm {
   #look(number: number, ended = (): void => {}): void {
     const { context } = this.#router;
     const failed = (err: unknown): void => {
-      ended();
       if (context.refusal !== undefined) return;
       const text = "reminders cannot be looked for, tried again";
       if (!this.#isAway) context.log.warn({ err, shard: number }, text);
       this.#isAway = true;
       this.#lookAgain(number, FAILED_MS);
     };
-    const found = (): void => {
-      this.#isAway = false;
-      ended();
-    };
-    this.#search(number).then(found, failed);
+    const found = (): void => void (this.#isAway = false);
+    this.#search(number).then(found, failed).then(ended, ended);
   }
 
   #lookAgain(number: number, delayMs: number): void {

@@ -137,7 +137,7 @@ abstract class OwnMessage extends WheelEntry implements Work {
 }
 
 /** It dies with the activation. */
-export class EntityTimer extends OwnMessage implements TimerRow {
+class EntityTimer extends OwnMessage implements TimerRow {
   readonly dueMs: number;
   #isCancelled = false;
 

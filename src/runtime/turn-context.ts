@@ -118,18 +118,17 @@ export class TurnContext {
     const keeper = this.#keeper("remind");
     const { host, luggage } = this.#entity;
     const copy = this.#copy(message);
+    const key = host.keyOf(this.id);
     if (typeof name !== "string" || name === "" || name.length > KEY_CHARS_MAX) {
       throw new TypeError(`Cannot use a reminder's name: write 1 to ${KEY_CHARS_MAX} characters`);
     }
     if ((when.every === undefined) === (when.in === undefined)) {
-      throw new TypeError(`Cannot remind "${host.keyOf(this.id)}": write "in" or "every"`);
+      throw new TypeError(`Cannot remind "${key}": write "in" or "every"`);
     }
     const everyMs = when.every === undefined ? 0 : durationMs(when.every, "every");
     const leftMs = when.in === undefined ? everyMs : durationMs(when.in, "in");
     if (when.every !== undefined && everyMs < EVERY_MS_MIN) {
-      throw new RangeError(
-        `Cannot remind "${host.keyOf(this.id)}" every ${everyMs} ms: 1 s at least`,
-      );
+      throw new RangeError(`Cannot remind "${key}" every ${everyMs} ms: 1 s at least`);
     }
     const dueMs = host.context.clock.wallMs() + leftMs;
     luggage.remind({ name, dueMs, everyMs, message: copy });

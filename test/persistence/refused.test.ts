@@ -1,4 +1,4 @@
-/** Turns whose write is refused, since somebody else has written: what their handlers make of it. */
+/** Turns whose write is refused, since somebody else has written, and handlers that do not look. */
 import { afterEach, expect, test } from "bun:test";
 import { systemClock } from "../../src/base/clock.ts";
 import { silentLogger } from "../../src/base/logger.ts";
@@ -38,19 +38,16 @@ test.each([
   ["ignore", "delete"],
   ["forget", "save"],
   ["forget", "delete"],
-] as const)(
-  "a handler that does %s what becomes of %s() has answered nothing",
-  async (type, what) => {
-    const store = memoryStore();
-    const options = { shardCount: 4, transport: memory(), store, entities: [Careless] } as const;
-    const node = await stopped(Cluster.start({ ...options, name: "careless" }));
-    const ref = node.entity("careless", "a");
-    await ref.send({ type: "touch" });
-    const world = { clock: systemClock, random: systemRandom, log: silentLogger, unsafe() {} };
-    const other = await store.open({ ...world, cluster: "careless", shardCount: 4 });
-    const key = { entity: "careless", id: "a", shard: node.owner("careless", "a")!.shard };
-    const { version: expected, fence, data } = (await other.load(key))!;
-    await other.write([{ ...key, expected, fence, data: `${data} `, dueMs: undefined }]);
-    expect(await failureOf(ref.send({ type, what }))).toMatchObject({ code: "OUTCOME_UNKNOWN" });
-  },
-);
+] as const)("who does %s what becomes of %s() has answered nothing", async (type, what) => {
+  const store = memoryStore();
+  const options = { shardCount: 4, transport: memory(), store, entities: [Careless] } as const;
+  const node = await stopped(Cluster.start({ ...options, name: "careless" }));
+  const ref = node.entity("careless", "a");
+  await ref.send({ type: "touch" });
+  const world = { clock: systemClock, random: systemRandom, log: silentLogger, unsafe() {} };
+  const other = await store.open({ ...world, cluster: "careless", shardCount: 4 });
+  const key = { entity: "careless", id: "a", shard: node.owner("careless", "a")!.shard };
+  const { version: expected, fence, data } = (await other.load(key))!;
+  await other.write([{ ...key, expected, fence, data: `${data} `, dueMs: undefined }]);
+  expect(await failureOf(ref.send({ type, what }))).toMatchObject({ code: "OUTCOME_UNKNOWN" });
+});
