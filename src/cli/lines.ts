@@ -1,6 +1,6 @@
 /** The lines of a text that comes in pieces. Only the piece and the line at hand are in memory. */
 
-/** No line of an export is as long: a record has 8 MB at most, and JSON doubles it at worst. */
+/** No line of an export is as long: of a record's 8 MB at most JSON makes six times as much. */
 const LINE_CHARS_MAX = 64 * 1_048_576;
 
 /** The lines of `pieces`, without their ends. */

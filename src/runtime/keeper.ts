@@ -12,7 +12,7 @@
  *
  * A write is a compare-and-set on the version that was loaded, under the fence of this ownership
  * (F1). A write that is refused ends the activation, and what it had not stored is gone (F3). One
- * whose outcome is unknown is asked about and written again until it is known; no command starts
+ * whose outcome is unknown is asked about and written again until it is known; no turn starts
  * before.
  */
 import { backoffMs } from "../base/backoff.ts";

@@ -1,8 +1,8 @@
 /**
  * Messages on their way through a mailbox of this node, by whoever sent them: a caller of this
  * process who waits ({@link LocalCall}) or does not ({@link LocalTell}), another node
- * ({@link InboundWork}). Besides there are calls that have come home (`RemoteCall`), timers
- * (`EntityTimer`), and commands that run once for all who sent them (`KeyedWork`).
+ * ({@link InboundWork}). Besides there are calls that have come home (`RemoteCall`), timers and
+ * reminders (`luggage.ts`), and commands that run once for all who sent them (`KeyedWork`).
  */
 import { CatgaError } from "../base/errors.ts";
 import { CALL_TIMEOUT_MS, ERROR_TEXT_CHARS_MAX } from "../base/limits.ts";

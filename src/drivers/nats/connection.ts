@@ -1,8 +1,9 @@
 /**
- * The connection of one node to the broker, shared by its authority and its link.
+ * The connection of one node to the broker: of its authority and its link, or of its store.
  *
  * The client throws away what is published while it is disconnected, and says nothing: the
- * authority takes no changes then, and what the link loses is sent again when it is up.
+ * authority takes no changes then, what the store has asked for counts as lost, and what the link
+ * loses is sent again when it is up.
  */
 import type { Msg, NatsConnection } from "@nats-io/transport-node";
 import type { Clock } from "../../base/clock.ts";
