@@ -4,7 +4,8 @@
  * the wire a few rows:
  *
  * ```
- * ["entity", name, id, state as text, or null for one that begins anew, …versions if it is stored]
+ * ["entity", name, id, state as text, or null for one that begins anew or is read from the store,
+ *   …versions if it is stored]
  * ["message", incarnation of the sender, number of the call, milliseconds left, message, dedup]
  * ["timer", milliseconds left, message]
  * ["answer", command and key, milliseconds left, { value } or { code, details }]
@@ -25,7 +26,10 @@ import type { Outcome, Work } from "./work.ts";
 export interface Packet {
   readonly entity: string;
   readonly id: string;
-  /** Nothing for an entity that had ended, and only has messages waiting. */
+  /**
+   * Nothing for an entity that had ended, and only has messages waiting; or, with `stored`, for one
+   * whose state is too large for the way.
+   */
   readonly state: { readonly value: unknown } | undefined;
   /** The versions of its record and of its state's shape; nothing where nothing is stored. */
   readonly stored?: readonly [record: number, shape: number] | undefined;
@@ -90,7 +94,10 @@ export function rowsOf(packet: Packet, nowMs: number): Row[] | string {
   // Escaped it is at most so many times as long, which spares most states the look.
   if ((text?.length ?? 0) * ESCAPED > STATE_CHARS_MAX) {
     const { length } = JSON.stringify(text);
-    if (length > STATE_CHARS_MAX) return `${length} characters, at most ${STATE_CHARS_MAX} travel`;
+    const isTooLong = length > STATE_CHARS_MAX;
+    // What is stored is read from there.
+    if (isTooLong && packet.stored !== undefined) text = null;
+    else if (isTooLong) return `${length} characters, at most ${STATE_CHARS_MAX} travel`;
   }
   return [
     ["entity", entity, id, text, ...(packet.stored ?? [])],

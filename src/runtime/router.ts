@@ -278,11 +278,11 @@ export class Router {
     const { packets } = shard;
     shard.packets = [];
     for (const packet of packets) {
-      const { entity, id, timers, answers } = packet;
-      if (packet.state === undefined) continue;
+      const { entity, id, state, stored, timers, answers } = packet;
+      if (state === undefined && stored === undefined) continue;
       const host = this.hosts.get(entity)!;
       // What other code has written is read from the store, which knows how.
-      const isOurs = packet.stored === undefined || packet.stored[1] === host.definition.version;
+      const isOurs = state && (stored === undefined || stored[1] === host.definition.version);
       const activation = host.activate(id, shard, isOurs ? packet : {});
       for (const answer of answers) activation.luggage.dedup.keep(answer);
       for (const timer of timers) activation.luggage.start(timer);
