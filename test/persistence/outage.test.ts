@@ -1,6 +1,7 @@
 /** How often a node asks a store that does not answer. */
 import { expect, spyOn, test } from "bun:test";
 import { command, defineEntity } from "../../src/index.ts";
+import type { Store } from "../../src/ports/store.ts";
 import { TestCluster } from "../../src/testing/index.ts";
 import { SimulatedStore } from "../../src/testing/store.ts";
 
@@ -13,12 +14,12 @@ const Kept = defineEntity("kept", {
 
 test("a store that is away is asked for reminders no more often as time goes by", async () => {
   let asked = 0;
-  const connect = SimulatedStore.prototype.connect;
+  const original = Object.getOwnPropertyDescriptor(SimulatedStore.prototype, "connect")!.value;
   const spy = spyOn(SimulatedStore.prototype, "connect").mockImplementation(function (
     this: SimulatedStore,
     node: string,
   ) {
-    const store = connect.call(this, node);
+    const store = (original as (node: string) => Store).call(this, node);
     return { ...store, due: (...words) => (asked++, store.due(...words)) };
   });
   try {
