@@ -31,7 +31,7 @@ import type { Work } from "./work.ts";
 /** An entity that is kept. */
 export interface KeptEntity extends Resident {
   readonly state: unknown;
-  readonly luggage: Luggage;
+  readonly carried: Luggage | undefined;
   /** Queries that run, or -1 while a command or a hook does: the state may be half of its work. */
   readonly running: number;
   /** A write is done: what waited for it goes on. */
@@ -178,7 +178,7 @@ export class Keeper {
     this.#held = [];
     try {
       const data = this.isDeleting ? undefined : this.#encode();
-      const dueMs = this.isDeleting ? undefined : this.#entity.luggage.firstMs;
+      const dueMs = this.isDeleting ? undefined : this.#entity.carried?.firstMs;
       this.#isDirty = false;
       this.#attempt = { data, dueMs, covers };
       this.#write(this.#attempt);
@@ -279,10 +279,10 @@ export class Keeper {
   }
 
   #encode(): string {
-    const { host, state, luggage, id } = this.#entity;
+    const { host, state, carried, id } = this.#entity;
     const entity = host.keyOf(id);
-    const answers = luggage.answers(host.context.wheel.nowMs);
-    const { reminders } = luggage;
+    const answers = carried?.answers(host.context.wheel.nowMs) ?? [];
+    const reminders = carried?.reminders ?? [];
     const { version } = host.definition;
     let text: string;
     try {
