@@ -42,12 +42,12 @@ export class Activation extends WheelEntry implements TurnEntity {
   state: unknown;
   readonly keeper: Keeper | undefined;
   running = 0;
+  carried: Luggage | undefined; // Its luggage, if it has any.
   #phase: Phase = "live";
   #usedMs: number;
   #waiting: Denque<Work> | undefined;
   #closing: PassivationReason | undefined;
   #isFrozen = false; // No turn starts: the shard may go to another node.
-  #luggage: Luggage | undefined;
   #openError: CatgaError | undefined;
 
   /** With `state` it goes on where another activation ended. */
@@ -67,7 +67,7 @@ export class Activation extends WheelEntry implements TurnEntity {
   }
 
   get luggage(): Luggage {
-    return (this.#luggage ??= new Luggage(this));
+    return (this.carried ??= new Luggage(this));
   }
 
   get waitingCount(): number {
@@ -189,7 +189,7 @@ export class Activation extends WheelEntry implements TurnEntity {
   }
 
   abort(): void {
-    this.#luggage?.abort();
+    this.carried?.abort();
   }
 
   /** Its time in the idle wheel is over: passivate, or wait for the rest. */
@@ -198,7 +198,7 @@ export class Activation extends WheelEntry implements TurnEntity {
     const { nowMs } = context.idleWheel;
     const isIdle = this.running === 0 && this.waitingCount === 0 && this.#phase === "live";
     const untilMs = (isIdle ? this.#usedMs : context.slices.nowMs) + definition.idleMs;
-    const isFree = this.#luggage?.isEmpty(nowMs) !== false;
+    const isFree = this.carried?.isEmpty(nowMs) !== false;
     if (isIdle && isFree && untilMs <= nowMs) this.passivate("idle");
     else context.idleWheel.add(this, Math.max(untilMs, nowMs + 1));
   }
@@ -280,7 +280,7 @@ export class Activation extends WheelEntry implements TurnEntity {
     this.#phase = "closed";
     this.running = 0;
     this.host.context.idleWheel.remove(this);
-    this.#luggage?.stop();
+    this.carried?.stop();
     // Messages that came while the hooks ran are for the entity, not for this activation.
     this.host.forget(this, this.#closing ?? "error", this.#takeWaiting());
   }

@@ -32,7 +32,7 @@ import type { Work } from "./work.ts";
 /** An entity that is kept. */
 export interface KeptEntity extends Resident {
   readonly state: unknown;
-  readonly luggage: Luggage;
+  readonly carried: Luggage | undefined;
   /** Queries that run, or -1 while a command or a hook does: the state may be half of its work. */
   readonly running: number;
   /** A write is done: what waited for it goes on. */
@@ -181,7 +181,7 @@ export class Keeper {
     this.#held = [];
     try {
       const data = this.isDeleting ? undefined : this.#encode();
-      const dueMs = this.isDeleting ? undefined : this.#entity.luggage.firstMs;
+      const dueMs = this.isDeleting ? undefined : this.#entity.carried?.firstMs;
       this.#isDirty = false;
       this.#attempt = { data, dueMs, covers };
       this.#write(this.#attempt);
@@ -283,16 +283,16 @@ export class Keeper {
   }
 
   #encode(): string {
-    const { host, state, luggage } = this.#entity;
-    const answers = luggage.answers(host.context.wheel.nowMs);
-    const kept = { version: host.definition.version, state, answers, reminders: luggage.reminders };
+    const { host, state, carried } = this.#entity;
+    const { version } = host.definition;
+    const answers = carried?.answers(host.context.wheel.nowMs) ?? [];
+    const kept = { version, state, answers, reminders: carried?.reminders ?? [] };
     let text: string;
     try {
       text = encodeRecord(kept, aheadMsOf(this.#entity));
     } catch (error) {
       const { text: reason } = describeError(error);
-      const entity = host.keyOf(this.#key.id);
-      throw new CatgaError("STATE_NOT_ENCODABLE", { entity, reason });
+      throw new CatgaError("STATE_NOT_ENCODABLE", { entity: host.keyOf(this.#key.id), reason });
     }
     checkSizes([{ ...this.#key, data: text }], this.#writer.store.bytesMax);
     return text;

@@ -12,7 +12,7 @@ import type { Row } from "../protocol/note.ts";
 import { DedupWindow } from "./dedup-window.ts";
 import type { MessageSpec } from "./definition.ts";
 import type { Resident } from "./owned-shard.ts";
-import { firstMsOf, type KeptAnswer, type Reminder, type TimerRow } from "./packet.ts";
+import { firstMsOf, type KeptAnswer, type Packet, type Reminder, type TimerRow } from "./packet.ts";
 import { typeOf, type Work } from "./work.ts";
 
 /** Wall clocks jump: no wait is longer. */
@@ -50,6 +50,12 @@ export class Luggage {
   /** All of them, to be stored or sent elsewhere. */
   get reminders(): Reminder[] {
     return Array.from(this.#reminders.values(), ({ reminder }) => reminder);
+  }
+
+  /** What goes to another node. */
+  packed(): Pick<Packet, "timers" | "answers" | "reminders"> {
+    const answers = this.answers(this.entity.host.context.wheel.nowMs);
+    return { timers: [...this.timers], answers, reminders: this.reminders };
   }
 
   /** When the first reminder is due, by the wall clock. */

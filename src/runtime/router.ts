@@ -76,7 +76,7 @@ export class EntityHost implements ActivationHost {
     const { id, shard } = activation;
     const travelling = shard.isPacking ? waiting.filter((work) => !("depart" in work)) : [];
     if (shard.isPacking) shard.packets.push(this.#pack(activation, reason, travelling));
-    const dueMs = activation.keeper?.isOver === true ? undefined : activation.luggage.firstMs;
+    const dueMs = activation.keeper?.isOver === true ? undefined : activation.carried?.firstMs;
     if (dueMs !== undefined && reason === "idle") this.exits.sleeps(activation, dueMs);
     this.context.events.emit("entity-passivated", { name, id, reason });
     if (this.activations.get(id) === activation) this.activations.delete(id);
@@ -88,14 +88,12 @@ export class EntityHost implements ActivationHost {
   }
 
   #pack(activation: Activation, reason: PassivationReason, works: Work[]): Packet {
-    const { id, state: value, keeper, luggage } = activation;
+    const { id, state: value, keeper, carried } = activation;
     const { name: entity, version } = this.definition;
     const packet = { entity, id, works, timers: [], answers: [], reminders: [] };
     if (reason !== "moved") return { ...packet, state: undefined };
     const stored = keeper && ([keeper.version, version] as const);
-    const { timers, reminders } = luggage;
-    const answers = luggage.answers(this.context.wheel.nowMs);
-    return { ...packet, state: { value }, stored, timers: [...timers], answers, reminders };
+    return { ...packet, state: { value }, stored, ...carried?.packed() };
   }
 
   /** Brings messages that outlived their activation to whoever owns the entity now, or soon. */

@@ -9,6 +9,7 @@ import { isThenable } from "../base/thenable.ts";
 import { copyPayload, unknownMessage } from "./call.ts";
 import type { Channel } from "./channel.ts";
 import type { Keeper, KeptEntity } from "./keeper.ts";
+import type { Luggage } from "./luggage.ts";
 import type { EntityHome, OwnedShard, Resident } from "./owned-shard.ts";
 import type { Peer } from "./peer.ts";
 
@@ -16,6 +17,8 @@ import type { Peer } from "./peer.ts";
 export interface TurnEntity extends KeptEntity {
   readonly host: TurnHome;
   state: unknown;
+  /** What it has beside its state; made when something is put there. */
+  readonly luggage: Luggage;
   /** What stores it, if anything does. */
   readonly keeper: Keeper | undefined;
 }
