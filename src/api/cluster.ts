@@ -1,11 +1,12 @@
 /** `Cluster`: the composition root. It puts a node together and offers what users write against. */
-import { type Clock, systemClock } from "../base/clock.ts";
+import { systemClock } from "../base/clock.ts";
 import { type Duration, durationMs } from "../base/duration.ts";
 import { STOP_DEADLINE_MS } from "../base/limits.ts";
-import { type Random, systemRandom } from "../base/random.ts";
+import { systemRandom } from "../base/random.ts";
 import { checkRuntime } from "../base/runtime.ts";
 import type { MembershipChange, Plan } from "../ownership/plan.ts";
 import { type ClusterEvents, Events } from "../runtime/events.ts";
+import type { NodeOptions } from "../runtime/node-context.ts";
 import { Seat } from "../runtime/seat.ts";
 import { type NodeInfo, nodesOf, type Ownership, ownerOf } from "../runtime/survey.ts";
 import { type Stored, storedAt } from "../runtime/stored.ts";
@@ -86,7 +87,7 @@ export interface NodeCluster extends ClusterOf<Entity<never, never>> {
 /** Starts a node in a world of its own; the machine's, or one that a test owns. */
 export async function startNode(
   options: Given,
-  world: { readonly clock: Clock; readonly random: Random },
+  world: Pick<NodeOptions, "clock" | "random" | "sessionsKept">,
 ): Promise<NodeCluster> {
   const settings = settingsOf(options, world.random);
   const events = new Events(settings.log);

@@ -154,5 +154,13 @@ export const WATCH_ALL_MAX = 32;
 /** See {@link WATCH_ALL_MAX}. */
 export const WATCHED_NODES = 5;
 
+/** Sessions that are over and forgotten by nobody, the latest ones, whatever a clock says. */
+export const SESSIONS_KEPT = 1_000;
+/**
+ * One that was over for longer gives its key to a node that joins: nothing of it is on its way any
+ * more, and the wall clocks of machines that somebody cares for differ by far less.
+ */
+export const SESSION_FORGOTTEN_MS = 86_400_000;
+
 /** The wire protocol this version speaks; both sides of a link must agree. */
 export const PROTOCOL = 1;

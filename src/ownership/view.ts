@@ -5,19 +5,27 @@
  * each key the highest revision wins whichever way it came (O5): a late piece of news never revives
  * a released epoch. The class holds no timer and no promise.
  */
-import { WATCH_ALL_MAX, WATCHED_NODES } from "../base/limits.ts";
+import { SESSION_FORGOTTEN_MS, WATCH_ALL_MAX, WATCHED_NODES } from "../base/limits.ts";
+import { begunMs } from "../protocol/ids.ts";
 import type { Entry } from "../protocol/ledger.ts";
-import type {
-  GroupsRecord,
-  LeaderRecord,
-  SessionRecord,
-  ShardRecord,
+import {
+  type GroupsRecord,
+  type LeaderRecord,
+  sessionOf,
+  type SessionRecord,
+  shardKey,
+  type ShardRecord,
 } from "../protocol/records.ts";
 
 /** A record with its revision; revision 0 is the shard as its group's genesis record has it. */
 export interface Versioned<R> {
   readonly revision: number;
   readonly record: R;
+}
+
+/** A session, with the key that its record stands under. */
+export interface Session extends Versioned<SessionRecord> {
+  readonly key: string;
 }
 
 /** A session that may be given shards. */
@@ -50,19 +58,21 @@ const GENESIS = -1;
 /** See the file's header. */
 export class View {
   readonly #entries = new Map<string, Entry>();
-  readonly #sessions = new Map<string, Versioned<SessionRecord>>();
+  readonly #sessions = new Map<string, Session>();
   /** Those of {@link #sessions} that may act: what is asked often must not cost more with time. */
-  readonly #living = new Map<string, Versioned<SessionRecord>>();
+  readonly #living = new Map<string, Session>();
   readonly #groups = new Map<string, Map<number, Versioned<ShardRecord>>>();
   readonly #groupOfEntity = new Map<string, string>();
+  /** Up to here the feed has told of everything but heartbeats. */
+  #toldRevision = 0;
 
-  /** All sessions, by incarnation; dead ones too. */
-  get sessions(): ReadonlyMap<string, Versioned<SessionRecord>> {
+  /** All sessions that are not forgotten, by incarnation; dead ones too. */
+  get sessions(): ReadonlyMap<string, Session> {
     return this.#sessions;
   }
 
   /** Sessions of nodes that may act: up or leaving. */
-  get living(): ReadonlyMap<string, Versioned<SessionRecord>> {
+  get living(): ReadonlyMap<string, Session> {
     return this.#living;
   }
 
@@ -94,6 +104,38 @@ export class View {
   isGone(incarnation: string): boolean {
     const state = this.#sessions.get(incarnation)?.record.state;
     return state === "dead" || state === "left";
+  }
+
+  /**
+   * True when a session that the record of `key` names is over. What the feed tells comes after the
+   * session of everybody it names: one that is unknown then was over, and is forgotten.
+   */
+  isOver(incarnation: string, key: string): boolean {
+    if (this.#sessions.has(incarnation)) return this.isGone(incarnation);
+    return (this.entry(key)?.revision ?? Number.POSITIVE_INFINITY) <= this.#toldRevision;
+  }
+
+  /** True when nobody owns a shard, or its owner's session is over. */
+  isFree(group: string, shard: number): boolean {
+    const owner = this.shard(group, shard)?.record.owner ?? null;
+    const key = shardKey(group, shard);
+    return owner === null || this.isOver(owner, this.#entries.has(key) ? key : `g.${group}`);
+  }
+
+  /**
+   * True for a node that began so long before `wallMs` that its session was heard of, if it is not
+   * forgotten: who is unknown and speaks has just begun, or was stopped for very long.
+   */
+  isForgotten(incarnation: string, wallMs: number): boolean {
+    if (this.#sessions.has(incarnation)) return false;
+    return wallMs - begunMs(incarnation) > SESSION_FORGOTTEN_MS / 2;
+  }
+
+  /** Whose key a node that joins at `wallMs` may have: the first, the last `kept` stay. */
+  forgettable(wallMs: number, kept: number): Session | undefined {
+    const over = [...this.#sessions.values()].filter(({ record }) => record.overMs !== undefined);
+    const byAge = over.sort((a, b) => a.revision - b.revision).slice(0, -kept);
+    return byAge.find(({ record }) => wallMs - record.overMs! > SESSION_FORGOTTEN_MS);
   }
 
   /** All live nodes but `self`; of many those that follow it in the circle of their names. */
@@ -141,21 +183,46 @@ export class View {
     return [...targets.values()];
   }
 
+  /** The feed has told of all changes up to these; heartbeats alone may come ahead of others. */
+  told(entries: readonly Entry[]): void {
+    for (const { key, revision } of entries) {
+      if (!key.startsWith("n.")) this.#toldRevision = Math.max(this.#toldRevision, revision);
+    }
+  }
+
+  /** What was missed, if `entry` is of another session than the one before: that one is over. */
+  missedBefore({ key, revision, value }: Entry): Entry | undefined {
+    const known = this.#entries.get(key);
+    const former = sessionOf(known) ?? "";
+    const isNews = revision > (known?.revision ?? 0) && former !== sessionOf({ key, value });
+    if (known === undefined || !isNews || !this.isAlive(former)) return undefined;
+    const end = { ...(known.value as SessionRecord), state: "dead" } as const;
+    // At least one record between the two said so.
+    return { ...known, revision: known.revision + 1, value: end };
+  }
+
   /** Takes an entry in; `undefined` when it is old news or of an unknown kind. */
   apply(entry: Entry): ViewChange | undefined {
     const { key, revision, value } = entry;
-    if (revision <= (this.#entries.get(key)?.revision ?? 0)) return undefined;
+    const known = this.#entries.get(key);
+    if (revision <= (known?.revision ?? 0)) return undefined;
     this.#entries.set(key, entry);
     const name = key.slice(2);
     switch (key.slice(0, 2)) {
       case "n.": {
-        const before = this.#sessions.get(name)?.record.state;
-        const session = { revision, record: value as SessionRecord };
-        this.#sessions.set(name, session);
+        const incarnation = sessionOf(entry)!;
+        const former = sessionOf(known) ?? incarnation;
+        if (former !== incarnation) {
+          this.#sessions.delete(former);
+          this.#living.delete(former);
+        }
+        const before = this.#sessions.get(incarnation)?.record.state;
+        const session = { key, revision, record: value as SessionRecord };
+        this.#sessions.set(incarnation, session);
         const { state } = session.record;
-        if (state === "up" || state === "leaving") this.#living.set(name, session);
-        else this.#living.delete(name);
-        return { kind: "session", incarnation: name, before };
+        if (state === "up" || state === "leaving") this.#living.set(incarnation, session);
+        else this.#living.delete(incarnation);
+        return { kind: "session", incarnation, before };
       }
       case "s.": {
         // A group may contain dots, a shard number cannot.

@@ -56,3 +56,9 @@ export function incarnationOf(nodeId: string, wallMs: number, random: Random): s
   const time = Math.floor(wallMs).toString(32).padStart(10, "0");
   return `${nodeId}.${time}${random.text(16)}`;
 }
+
+/** When `incarnation` began, by its own wall clock; not a number for what is no incarnation. */
+export function begunMs(incarnation: string): number {
+  const [, time = ""] = /\.([0-9a-v]{10})[0-9a-v]{16}$/.exec(incarnation) ?? [];
+  return Number.parseInt(time, 32);
+}

@@ -6,7 +6,7 @@
  * | `meta` | {@link MetaRecord} | the first node |
  * | `groups` | {@link GroupsRecord} | a node that joins with a new set of entity types |
  * | `leader` | {@link LeaderRecord} | whoever finds that there is none |
- * | `n.<incarnation>` | {@link SessionRecord} | the node itself; whoever finds it dead |
+ * | `n.<incarnation>` | {@link SessionRecord} | the node; whoever finds it dead; a later node |
  * | `g.<group>` | {@link ShardRecord} | a group's first node: owns what has no record |
  * | `s.<group>.<shard>` | {@link ShardRecord} | the owner (handoff), or who claims it |
  */
@@ -43,7 +43,11 @@ export interface LoadFigures {
  * shards nobody takes over.
  */
 export interface SessionRecord {
+  /** Whose it is: its key is that of the first one that stood there, if nothing else is said. */
+  readonly incarnation?: string;
   readonly state: "up" | "leaving" | "left" | "dead" | "away";
+  /** When that became final, by the wall clock of whoever made it so. */
+  readonly overMs?: number;
   readonly heartbeat: number;
   readonly node: string;
   readonly address: string;
@@ -83,6 +87,14 @@ export function sessionKey(incarnation: string): string {
   return `n.${incarnation}`;
 }
 
+/** Whose session a record is, if it is one. */
+export function sessionOf(
+  entry: { readonly key: string; readonly value: unknown } | undefined,
+): string | undefined {
+  if (entry?.key.startsWith("n.") !== true) return undefined;
+  return (entry.value as SessionRecord).incarnation ?? entry.key.slice(2);
+}
+
 /** The key of a shard's owner. */
 export function shardKey(group: string, shard: number): string {
   return `s.${group}.${shard}`;
@@ -94,6 +106,8 @@ const SHARD: Shape = {
   cleanSince: "number",
   handoff: "string?",
 };
+/** What counts for fields that a session may lack. */
+const ABSENT = { store: "", incarnation: "", overMs: 0 };
 /** What a peer's records must hold, by the first two characters of their keys. */
 const SHAPES: Readonly<Record<string, Shape>> = {
   "n.": {
@@ -103,6 +117,9 @@ const SHAPES: Readonly<Record<string, Shape>> = {
     weight: "number",
     leaseMs: "number",
     load: "object",
+    store: "string",
+    incarnation: "string",
+    overMs: "number",
   },
   "g.": SHARD,
   "s.": SHARD,
@@ -114,9 +131,9 @@ const SHAPES: Readonly<Record<string, Shape>> = {
  * True for a record that makes sense under `key`: what a peer sent is checked before it is kept.
  */
 export function isRecord(key: string, value: unknown): value is AuthorityRecord {
-  if (!hasShape(value, SHAPES[key.slice(0, 2)] ?? {})) return false;
-  const { store = "" } = value as { readonly store?: unknown };
-  if (typeof store !== "string") return false;
+  const absent = key.startsWith("n.") ? ABSENT : {};
+  const shape = SHAPES[key.slice(0, 2)] ?? {};
+  if (!hasShape(value, {}) || !hasShape({ ...absent, ...(value as object) }, shape)) return false;
   const groups = key.startsWith("gr") ? Object.values((value as GroupsRecord).groups) : [];
   return groups.every(
     (names: unknown) => Array.isArray(names) && names.every((name) => typeof name === "string"),

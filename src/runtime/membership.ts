@@ -6,7 +6,7 @@
  * the first node of a group the record that makes it the owner of every shard.
  */
 import { CatgaError } from "../base/errors.ts";
-import { silenceMsMax, UNANSWERED_MS, VIRTUAL_NODES } from "../base/limits.ts";
+import { SESSIONS_KEPT, silenceMsMax, UNANSWERED_MS, VIRTUAL_NODES } from "../base/limits.ts";
 import { runtimeOf } from "../base/runtime.ts";
 import { groupOf } from "../ownership/group.ts";
 import { grantedLease, type Lease, type LeaseEvent, stepLease } from "../ownership/lease.ts";
@@ -34,6 +34,8 @@ export class Membership {
   readonly #load: ReturnType<typeof createLoadMeter>;
   #lease: Lease = { kind: "fenced" };
   #session: SessionRecord | undefined;
+  /** Where the session stands. */
+  #key = "";
   #revision = 0;
   #cancelTick: () => void = () => {};
   /** When this node last heard of each session, by its own clock (L5). */
@@ -164,20 +166,26 @@ export class Membership {
   }
 
   async #register(own: Pick<SessionRecord, Claim | "address">): Promise<void> {
-    const { clock, self, options } = this.#context;
-    const { weight, endpoint = null, times } = options;
+    const { clock, self, options, view } = this.#context;
+    const { weight, endpoint = null, times, sessionsKept = SESSIONS_KEPT } = options;
     const { name, version } = runtimeOf();
     const sentMs = clock.nowMs();
+    const none = { key: sessionKey(self), revision: 0 };
+    const { key, revision } = view.forgettable(clock.wallMs(), sessionsKept) ?? none;
     const fixed = { ...own, weight, leaseMs: times.timeoutMs, endpoint };
     const runtime = `${name} ${version}`;
     const load = this.#load(sentMs);
-    const value: SessionRecord = { state: "up", heartbeat: 0, ...fixed, runtime, load };
-    const result = await this.#writer.writeAsync({ key: sessionKey(self), expected: 0, value });
+    const state = { incarnation: self, state: "up", heartbeat: 0 } as const;
+    const value: SessionRecord = { ...state, ...fixed, runtime, load };
+    const result = await this.#writer.writeAsync({ key, expected: revision, value });
+    // Another node that joins was given this key.
+    if (!result.ok && !view.sessions.has(self)) return this.#register(own);
     if (!result.ok) {
       const reason = "the session was over before the authority had confirmed it";
       throw new CatgaError("UNAVAILABLE", { reason });
     }
     this.#session = value;
+    this.#key = key;
     this.#revision = result.revision;
     this.#hold(grantedLease(sentMs, times));
   }
@@ -217,13 +225,14 @@ export class Membership {
 
   /** Declares dead who was silent for too long; another renewal makes the write fail. */
   #judge(incarnation: string, nowMs: number): void {
-    const { revision, record } = this.#context.view.sessions.get(incarnation)!;
+    const { key, revision, record } = this.#context.view.sessions.get(incarnation)!;
     const sinceMs = Math.max(this.#heardMs.get(incarnation) ?? nowMs, this.#graceMs);
     if (nowMs - sinceMs < silenceMsMax(record.leaseMs)) return;
     // Not again at once, should the answer be slow.
     this.#heardMs.set(incarnation, nowMs);
-    const value: SessionRecord = { ...record, state: "dead" };
-    this.#writer.write({ key: sessionKey(incarnation), expected: revision, value });
+    const overMs = this.#context.clock.wallMs();
+    const value: SessionRecord = { ...record, state: "dead", overMs };
+    this.#writer.write({ key, expected: revision, value });
   }
 
   /** The first of all nodes that are up makes itself the leader, when there is none. */
@@ -231,7 +240,7 @@ export class Membership {
     const { view, self } = this.#context;
     const known = view.entry("leader");
     const leader = (known?.value as LeaderRecord | undefined)?.incarnation;
-    if (this.#isElecting || (leader !== undefined && !view.isGone(leader))) return;
+    if (this.#isElecting || (leader !== undefined && !view.isOver(leader, "leader"))) return;
     const up = [...view.living].filter(([, { record }]) => record.state === "up");
     if (up.map(([incarnation]) => incarnation).sort()[0] !== self) return;
     this.#isElecting = true;
@@ -270,15 +279,15 @@ export class Membership {
 
   async #change(state: SessionRecord["state"]): Promise<void> {
     if (this.#session === undefined) return;
-    const session = (this.#session = { ...this.#session, state });
+    const over = state === "leaving" ? {} : { overMs: this.#context.clock.wallMs() };
+    const session = (this.#session = { ...this.#session, state, ...over });
     await new Promise<void>((resolve) => this.#write(session, () => resolve()));
   }
 
   /** One write at a time: each has to know the revision of the one before (L2). */
   #write(value: SessionRecord, done: (result: CasResult) => void): void {
     this.#lastWrite = this.#lastWrite.then(async () => {
-      const key = sessionKey(this.#context.self);
-      const expected = this.#revision;
+      const [key, expected] = [this.#key, this.#revision];
       const result = await this.#writer.writeAsync({ key, expected, value });
       if (result.ok) this.#revision = result.revision;
       done(result);

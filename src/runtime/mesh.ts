@@ -113,10 +113,10 @@ export class Mesh implements LinkListener, PeerOwner, ChannelOwner {
   received(from: string, bytes: Uint8Array): boolean {
     const frame = decodeFrame(bytes);
     if (frame === undefined) return false;
-    const { self, generation, view } = this.context;
+    const { self, generation, view, clock } = this.context;
     // Not malformed, but of another life of the cluster or its sender: dropped without an answer.
     if (frame.to !== self || frame.generation !== generation) return true;
-    if (view.isGone(from)) return true;
+    if (view.isGone(from) || view.isForgotten(from, clock.wallMs())) return true;
     return this.peer(from).receive(frame);
   }
 

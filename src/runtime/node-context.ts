@@ -39,6 +39,8 @@ export interface NodeOptions extends NodeSettings {
   readonly random: Random;
   /** Incarnations of this node in this process; those before the last one are over. */
   readonly former: Set<string>;
+  /** How many sessions that are over are not forgotten, in tests. */
+  readonly sessionsKept?: number;
   readonly events: Events;
 }
 

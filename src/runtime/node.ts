@@ -11,7 +11,7 @@ import type { AuthorityListener, Snapshot } from "../ports/authority.ts";
 import type { Ports } from "../ports/driver.ts";
 import { incarnationOf } from "../protocol/ids.ts";
 import type { Entry } from "../protocol/ledger.ts";
-import { sessionKey, type SessionRecord } from "../protocol/records.ts";
+import { sessionOf, type SessionRecord } from "../protocol/records.ts";
 import { Alarm } from "./alarm.ts";
 import { Membership } from "./membership.ts";
 import { Mesh } from "./mesh.ts";
@@ -116,11 +116,12 @@ export class Node implements AuthorityListener {
   }
 
   changed(entries: readonly Entry[]): void {
-    const own = sessionKey(this.context.self);
+    const { self, view } = this.context;
     for (const entry of entries) {
       this.#learn(entry);
-      if (entry.key === own) this.#membership.listed();
+      if (sessionOf(entry) === self) this.#membership.listed();
     }
+    view.told(entries);
   }
 
   resynced(snapshot: Snapshot): void {
@@ -238,7 +239,10 @@ export class Node implements AuthorityListener {
   }
 
   #learn(entry: Entry): void {
-    const change = this.context.view.apply(entry);
+    const { view } = this.context;
+    const missed = view.missedBefore(entry);
+    if (missed !== undefined) this.#learn(missed);
+    const change = view.apply(entry);
     if (change !== undefined) this.#act(change);
   }
 

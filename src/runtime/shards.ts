@@ -174,7 +174,7 @@ export class Shards implements ShardHome {
     const { view, self } = this.context;
     const owner = view.shard(this.group, number)?.record.owner ?? "";
     const isTarget = this.#targetOf(number) === self;
-    return owner === self ? !isTarget : isTarget && (owner === "" || view.isGone(owner));
+    return owner === self ? !isTarget : isTarget && view.isFree(this.group, number);
   }
 
   #look(shard: OwnedShard): void {
@@ -182,8 +182,7 @@ export class Shards implements ShardHome {
     // Nothing is claimed or given away under a lapsed lease; it is looked at again later.
     if (!leaseHolds) return this.#lookAllLater(SEAL_RETRY_MS);
     const current = view.shard(this.group, shard.number);
-    const owner = current?.record.owner ?? null;
-    const ownerAlive = owner !== null && !view.isGone(owner);
+    const ownerAlive = !view.isFree(this.group, shard.number);
     const target = this.#targetOf(shard.number);
     if (shard.state.kind === "active" && target !== self && !this.#maySeal(shard)) return;
     this.happened(shard, { kind: "look", self, current, ownerAlive, target });

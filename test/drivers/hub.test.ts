@@ -69,13 +69,14 @@ function runs(...names: string[]): void {
   for (const name of names) writeFileSync(join(folder, name), `${process.pid}`);
 }
 
-/** `name` connects, and says what it knows: that `sessions` are up. */
+/** `name` connects, and says that `sessions` are up; `a=b` is that of b under the key of a. */
 function joins(name: string, sessions: readonly string[] = []): FakeWire {
   const wire = new FakeWire();
   hub.serve(name, wire);
-  const value = { ...session("x"), state: "up" };
   const known = sessions.map((each, n) => {
-    return { key: `n.${each}`, revision: n + 1, operation: each, value };
+    const [key = "", incarnation = key] = each.split("=");
+    const value = { ...session("x"), incarnation, state: "up" };
+    return { key: `n.${key}`, revision: n + 1, operation: each, value };
   });
   expect(wire.says({ generation: GENERATION, known })).toBe(true);
   return wire;
@@ -127,6 +128,17 @@ test("who has spoken and hung up before the hub opens is dead, though its proces
   joins("a").ends(new Error("killed"));
   clock.advance(LEASE_MS + 100);
   expect(self.states).toEqual({ "n.self": "up", "n.a": "dead" });
+});
+
+test("whose session stands under another one's key lives, and is buried, by its own name", () => {
+  runs("a", "b", "c");
+  const self = joins("self", ["self", "old=a", "a=b", "b=c"]);
+  rmSync(join(folder, "c"));
+  const [a] = [joins("a"), joins("b")];
+  clock.advance(100);
+  expect(self.states).toEqual({ "n.self": "up", "n.old": "up", "n.a": "up", "n.b": "dead" });
+  a.ends(new Error("killed"));
+  expect(self.states).toEqual({ "n.self": "up", "n.old": "dead", "n.a": "up", "n.b": "dead" });
 });
 
 test("who comes again before its old connection ends lives on", () => {

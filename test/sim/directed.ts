@@ -4,6 +4,7 @@
  */
 import { isCatgaError } from "../../src/index.ts";
 import { TestCluster } from "../../src/testing/index.ts";
+import { days } from "./days.ts";
 import { Oracle, type Probe } from "./oracle.ts";
 import { oneId, twoStores } from "./joining.ts";
 
@@ -18,6 +19,7 @@ export const SCENE_NAMES = [
   "come back",
   "two stores",
   "one id",
+  "days",
 ] as const;
 /** One of them. */
 export type SceneName = (typeof SCENE_NAMES)[number];
@@ -28,6 +30,7 @@ const CANDIDATES = Array.from({ length: 64 }, (_, n) => `e${n}`);
 export async function runDirected(name: SceneName, seed: number): Promise<readonly string[]> {
   if (name === "two stores") return twoStores(seed);
   if (name === "one id") return oneId(seed);
+  if (name === "days") return days(seed);
   const scene = new Scene(seed);
   await SCENES[name](scene);
   return scene.end();
@@ -109,7 +112,7 @@ class Scene {
 }
 
 const SCENES: Readonly<
-  Record<Exclude<SceneName, "two stores" | "one id">, (scene: Scene) => Promise<void>>
+  Record<Exclude<SceneName, "two stores" | "one id" | "days">, (scene: Scene) => Promise<void>>
 > = {
   outage,
   "short leases": shortLeases,

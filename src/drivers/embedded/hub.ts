@@ -11,7 +11,7 @@
 import type { Clock } from "../../base/clock.ts";
 import { silenceMsMax } from "../../base/limits.ts";
 import { type Change, type Entry, isChange, isEntry, Ledger } from "../../protocol/ledger.ts";
-import { sessionKey, type SessionRecord } from "../../protocol/records.ts";
+import { sessionOf, type SessionRecord } from "../../protocol/records.ts";
 import { type Door, type Identity, openDoor } from "../tcp/handshake.ts";
 import type { Register } from "./register.ts";
 import type { JsonWire } from "../tcp/wire.ts";
@@ -66,7 +66,7 @@ export class Hub {
     wire.onClose(() => {
       if (this.#clients.get(incarnation) !== wire) return;
       this.#clients.delete(incarnation);
-      if (this.#heard === undefined) this.#bury(incarnation);
+      if (this.#heard === undefined) this.#bury((each) => each === incarnation);
     });
     wire.receiveJson(({ known, changes, id, generation }) => {
       if (Array.isArray(known) && known.every(isEntry)) {
@@ -107,10 +107,7 @@ export class Hub {
     this.#ledger.skip(REVISION_LEAP);
     for (const incarnation of this.#clients.keys()) this.#welcome(incarnation);
     const alive = new Set([...this.#clients.keys(), ...silent]);
-    for (const { key } of this.#ledger.entries()) {
-      const incarnation = key.slice(2);
-      if (key === sessionKey(incarnation) && !alive.has(incarnation)) this.#bury(incarnation);
-    }
+    this.#bury((each) => !alive.has(each));
     // Whose process runs and does not speak for so long is not waited for again.
     for (const incarnation of silent) register.leave(incarnation);
   }
@@ -122,13 +119,18 @@ export class Hub {
     this.#clients.get(incarnation)?.writeJson({ snapshot });
   }
 
-  #bury(incarnation: string): void {
-    const key = sessionKey(incarnation);
-    const { value, revision: expected = 0 } = this.#ledger.get(key) ?? {};
-    const session = value as SessionRecord | undefined;
-    if (session?.state !== "up" && session?.state !== "leaving") return;
-    const operation = `${this.#access.incarnation}:end:${incarnation}`;
-    this.#carryOut([{ key, expected, operation, value: { ...session, state: "dead" } }]);
+  /** Those that act and are dead do so no more. */
+  #bury(isDead: (incarnation: string) => boolean): void {
+    const { incarnation: self, clock } = this.#access;
+    for (const entry of this.#ledger.entries()) {
+      const { key, revision: expected } = entry;
+      const [incarnation, session] = [sessionOf(entry), entry.value as SessionRecord];
+      const acts = session.state === "up" || session.state === "leaving";
+      if (incarnation === undefined || !acts || !isDead(incarnation)) continue;
+      const operation = `${self}:end:${incarnation}`;
+      const value: SessionRecord = { ...session, state: "dead", overMs: clock.wallMs() };
+      this.#carryOut([{ key, expected, operation, value }]);
+    }
   }
 
   #carryOut(changes: readonly Change[]): unknown[] {
