@@ -127,7 +127,7 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     rule: "O5 records are applied monotonically",
     file: "ownership/view.ts",
-    from: "if (revision <= (this.#entries.get(key)?.revision ?? 0)) return undefined;",
+    from: "if (revision <= (known?.revision ?? 0)) return undefined;",
     to: "",
     kind: "planned",
     seed: 6,
