@@ -200,7 +200,7 @@ export const MUTATIONS: readonly Mutation[] = [
     from: "Promise.race([work, this.#over])",
     to: "work",
     kind: "rollback",
-    seed: 665,
+    seed: 3_853,
   },
   {
     rule: "G4 nothing of another generation is believed",
