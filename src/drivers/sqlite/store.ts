@@ -1,4 +1,7 @@
-/** The node's side of a store whose work is done by a thread. */
+/**
+ * The node's side of a store whose work is done by a thread. When that fails, what it was asked is
+ * unknown, as if the disk had not answered, and another one opens the file for whoever asks next.
+ */
 import { URL } from "node:url";
 import { Worker } from "node:worker_threads";
 import type { Clock } from "../../base/clock.ts";
@@ -23,32 +26,21 @@ interface Waiting {
 export class ThreadStore implements Store {
   identity = "";
   readonly bytesMax: number = BYTES_MAX;
+  readonly #place: Place;
   readonly #clock: Clock;
-  /** In errors. */
-  readonly #name: string;
-  readonly #thread: Worker;
+  #thread: Worker | undefined;
   readonly #waiting = new Map<number, Waiting>();
   #outbox: Order[] = [];
   /** 0 is the opening. */
   #number = 0;
-  /** Why nothing is taken any more. */
-  #over: string | undefined;
+  #isClosed = false;
   #closing: Promise<void> | undefined;
   #forgetAtMs = 0;
 
   private constructor(place: Place, clock: Clock) {
+    this.#place = place;
     this.#clock = clock;
-    this.#name = `SQLite at ${place.file}`;
-    this.#thread = new Worker(scriptOf(import.meta.url), {
-      workerData: place,
-      // Node.js 22 would say on the screen that its SQLite is new; others know no such flag.
-      ...(runtimeOf().name === "node" && { execArgv: ["--disable-warning=ExperimentalWarning"] }),
-    });
-    this.#thread.on("message", (answers: readonly Answer[]) => {
-      for (const answer of answers) this.#settle(answer);
-    });
-    this.#thread.on("error", (error: Error) => this.#end(`its thread failed: ${error.message}`));
-    this.#thread.on("exit", () => this.#end("its thread has ended"));
+    this.#thread = this.#start();
   }
 
   /**
@@ -64,7 +56,7 @@ export class ThreadStore implements Store {
       });
       return store;
     } catch (error) {
-      await store.#thread.terminate();
+      await store.close();
       throw error;
     }
   }
@@ -111,18 +103,31 @@ export class ThreadStore implements Store {
   }
 
   async #close(): Promise<void> {
-    if (this.#over === undefined) {
-      const closed = this.#ask({ kind: "close" });
-      this.#over = "it is closed";
-      // A thread that has failed meanwhile has closed its file as well.
-      await Promise.allSettled([closed]);
-    }
-    await this.#thread.terminate();
+    // A thread that has failed has closed its file as well.
+    const closed = this.#thread && this.#ask({ kind: "close" });
+    this.#isClosed = true;
+    await Promise.allSettled([closed]);
+    await this.#thread?.terminate();
+  }
+
+  #start(): Worker {
+    const thread = new Worker(scriptOf(import.meta.url), {
+      workerData: this.#place,
+      // Node.js 22 would say on the screen that its SQLite is new; others know no such flag.
+      ...(runtimeOf().name === "node" && { execArgv: ["--disable-warning=ExperimentalWarning"] }),
+    });
+    thread.on("message", (answers: readonly Answer[]) => {
+      for (const answer of answers) this.#settle(answer);
+    });
+    thread.on("error", (error: Error) => this.#end(thread, `its thread failed: ${error.message}`));
+    thread.on("exit", () => this.#end(thread, "its thread has ended"));
+    return thread;
   }
 
   /** What is asked for in one burst goes to the thread as one message. */
   #ask<T>(work: Work): Promise<T> {
-    if (this.#over !== undefined) return Promise.reject(this.#unavailable(this.#over));
+    if (this.#isClosed) return Promise.reject(this.#unavailable("it is closed"));
+    this.#thread ??= this.#start();
     if (this.#outbox.length === 0) queueMicrotask(() => this.#send());
     const number = ++this.#number;
     this.#outbox.push({ number, work });
@@ -133,7 +138,7 @@ export class ThreadStore implements Store {
     const orders = this.#outbox;
     if (orders.length === 0) return;
     this.#outbox = [];
-    this.#thread.postMessage(orders, []);
+    this.#thread?.postMessage(orders, []);
   }
 
   #settle(answer: Answer): void {
@@ -143,8 +148,10 @@ export class ThreadStore implements Store {
     else waiting?.reject(this.#errorOf(answer));
   }
 
-  #end(reason: string): void {
-    this.#over ??= reason;
+  #end(thread: Worker, reason: string): void {
+    if (thread !== this.#thread) return;
+    this.#thread = undefined;
+    this.#outbox = [];
     for (const waiting of this.#waiting.values()) waiting.reject(this.#unavailable(reason));
     this.#waiting.clear();
   }
@@ -155,7 +162,7 @@ export class ThreadStore implements Store {
   }
 
   #unavailable(reason: string): CatgaError {
-    return new CatgaError("STORE_UNAVAILABLE", { store: this.#name, reason });
+    return new CatgaError("STORE_UNAVAILABLE", { store: `SQLite at ${this.#place.file}`, reason });
   }
 }
 
