@@ -28,7 +28,6 @@ export class Alarm {
   readonly #looking = new Set<number>();
   /** Shards that are looked at again soon: each once, however many looks have asked for that. */
   readonly #again = new Set<number>();
-  #isScanning = false;
   /** The store could not be asked last time: the log knows. */
   #isAway = false;
 
@@ -41,11 +40,9 @@ export class Alarm {
   /** Looks at all shards, now and from time to time. */
   start(): void {
     if (this.#kept.length === 0) return;
-    this.#router.context.after(REMINDER_SCAN_MS, () => this.start());
-    if (this.#isScanning) return;
-    this.#isScanning = true;
-    const ended = (): void => void (this.#isScanning = false);
-    this.#scan().then(ended, ended);
+    const { context } = this.#router;
+    const again = (): unknown => context.after(REMINDER_SCAN_MS, () => this.start());
+    this.#scan().then(again, again);
   }
 
   /** A shard has come here. */
@@ -112,15 +109,22 @@ export class Alarm {
     const shard = this.#router.exits.serving(number);
     this.#looking.delete(number);
     if (shard === undefined || context.refusal !== undefined) return;
+    const failures: unknown[] = [];
     for (const host of this.#kept) {
-      const where = { entity: host.definition.name, shard: number };
-      const untilMs = context.clock.wallMs() + HORIZON_MS;
-      const found = await context.store!.store.due(where, untilMs, FOUND_MAX);
-      for (const { id, dueMs } of found) {
-        if (!host.activations.has(id)) this.sleeps({ host, id, shard }, dueMs);
-      }
-      if (found.length === FOUND_MAX) this.#lookAgain(number, AGAIN_MS);
+      // What keeps one type from being asked for shall not keep the others.
+      await this.#searchFor(host, shard).catch((error: unknown) => failures.push(error));
     }
+    if (failures.length > 0) throw failures[0];
+  }
+
+  async #searchFor(host: EntityHost, shard: OwnedShard): Promise<void> {
+    const { clock, store } = this.#router.context;
+    const where = { entity: host.definition.name, shard: shard.number };
+    const found = await store!.store.due(where, clock.wallMs() + HORIZON_MS, FOUND_MAX);
+    for (const { id, dueMs } of found) {
+      if (!host.activations.has(id)) this.sleeps({ host, id, shard }, dueMs);
+    }
+    if (found.length === FOUND_MAX) this.#lookAgain(shard.number, AGAIN_MS);
   }
 }
 
