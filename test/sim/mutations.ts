@@ -63,6 +63,13 @@ export function ruleOf(name: string): Rule {
   return found;
 }
 
+/** Rules whose text does not stand where it is to be taken out of. */
+export function misplacedRules(): string[] {
+  const rules: readonly Rule[] = [...MUTATIONS, ...EXHAUSTED.map(({ rule }) => rule)];
+  const misplaced = rules.filter((rule) => ![rule, ...(rule.also ?? [])].every(stands));
+  return misplaced.map(({ rule }) => rule);
+}
+
 /** Takes each rule out; true when every one was noticed. */
 export async function replayMutations({ search }: { readonly search: boolean }): Promise<boolean> {
   const trials: Trial[] = [
@@ -83,6 +90,10 @@ export async function replayMutations({ search }: { readonly search: boolean }):
     console.log(`${rule.rule.padEnd(52)} ${noticed.padEnd(15)} ${found?.violation ?? ""}`);
   }
   return missed === 0;
+}
+
+function stands({ file, from }: Patch): boolean {
+  return readFileSync(join(ROOT, "src", file), "utf8").includes(from);
 }
 
 let copies = 0;

@@ -2,7 +2,7 @@
 import { describe, expect, test } from "bun:test";
 import { runDirected, SCENE_NAMES } from "./directed.ts";
 import { Explorer, TRIED } from "./explore.ts";
-import { ruleOf, runWithout } from "./mutations.ts";
+import { misplacedRules, ruleOf, runWithout } from "./mutations.ts";
 import type { Kind } from "./plan.ts";
 import { runSchedule } from "./schedule.ts";
 import { minimal } from "./shrink.ts";
@@ -10,6 +10,10 @@ import { type Exhausted, exhaustAll } from "./small.ts";
 
 const SCHEDULES = { planned: 300, chaos: 300, rollback: 100, directed: 30 } as const;
 const DEPTH = 3;
+
+test("every rule of the protocol stands where it would be taken out", () => {
+  expect(misplacedRules()).toEqual([]);
+});
 
 test.each(["planned", "chaos", "rollback"] as const)(
   "%s schedules violate nothing",
