@@ -5,13 +5,11 @@
  */
 import process from "node:process";
 import { runtimeOf } from "../../src/base/runtime.ts";
-import { Cluster } from "../../src/index.ts";
 import { atMost, type Figure } from "../figure.ts";
 import { openRawStore, type StoreKind } from "../floors/raw-store.ts";
 import { contest, type Load } from "../measure/contest.ts";
 import { effort } from "../measure/effort.ts";
 import { inFlight, oneByOne } from "../measure/in-flight.ts";
-import { newClusterName } from "../processes/cluster-name.ts";
 import { RECORD, StoredAccount } from "../processes/stored-account.ts";
 import { say } from "../parent.ts";
 import { StorePlace } from "../store-place.ts";
@@ -22,12 +20,7 @@ const GOAL = 3;
 
 const kind = process.argv[2] as StoreKind;
 await using place = await StorePlace.open(kind);
-await using cluster = await Cluster.start({
-  ...place.meeting,
-  name: newClusterName(),
-  heartbeat: "normal",
-  entities: [StoredAccount],
-});
+await using cluster = await place.start(StoredAccount);
 const raw = await openRawStore(kind, { at: place.at, count: ENTITIES });
 const account = (n: number): ReturnType<typeof cluster.entity<typeof StoredAccount>> =>
   cluster.entity(StoredAccount, `account-${n % ENTITIES}`);

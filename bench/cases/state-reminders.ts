@@ -9,12 +9,11 @@
 import process from "node:process";
 import { setTimeout as wait } from "node:timers/promises";
 import { runtimeOf } from "../../src/base/runtime.ts";
-import { Cluster, command, defineEntity } from "../../src/index.ts";
+import { command, defineEntity } from "../../src/index.ts";
 import { atMost, type Figure } from "../figure.ts";
 import type { StoreKind } from "../floors/raw-store.ts";
 import { inFlight } from "../measure/in-flight.ts";
 import { percentile } from "../measure/statistics.ts";
-import { newClusterName } from "../processes/cluster-name.ts";
 import { say } from "../parent.ts";
 import { StorePlace } from "../store-place.ts";
 
@@ -47,12 +46,7 @@ const Alarmed = defineEntity("alarmed", {
 
 const kind = process.argv[2] as StoreKind;
 await using place = await StorePlace.open(kind);
-await using cluster = await Cluster.start({
-  ...place.meeting,
-  name: newClusterName(),
-  heartbeat: "normal",
-  entities: [Alarmed],
-});
+await using cluster = await place.start(Alarmed);
 
 const set = (id: string, dueMs: number): Promise<unknown> =>
   cluster.entity(Alarmed, id).send({ type: "set", dueMs });

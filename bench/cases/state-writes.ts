@@ -10,13 +10,11 @@
  */
 import process from "node:process";
 import { runtimeOf } from "../../src/base/runtime.ts";
-import { Cluster } from "../../src/index.ts";
 import { atLeast, atMost, type Figure } from "../figure.ts";
 import { openRawStore, type StoreKind } from "../floors/raw-store.ts";
 import { contest, type Outcome } from "../measure/contest.ts";
 import { effort } from "../measure/effort.ts";
 import { inFlight, oneByOne } from "../measure/in-flight.ts";
-import { newClusterName } from "../processes/cluster-name.ts";
 import { RECORD, StoredAccount } from "../processes/stored-account.ts";
 import { say } from "../parent.ts";
 import { StorePlace } from "../store-place.ts";
@@ -34,12 +32,7 @@ const runtime = `${runtimeOf().name} ${runtimeOf().version}`;
 const whole = effort();
 
 await using place = await StorePlace.open(kind);
-await using cluster = await Cluster.start({
-  ...place.meeting,
-  name: newClusterName(),
-  heartbeat: "normal",
-  entities: [StoredAccount],
-});
+await using cluster = await place.start(StoredAccount);
 const raw = await openRawStore(kind, { at: place.at, count: ENTITIES });
 const ids = Array.from({ length: ENTITIES }, (_, n) => `account-${n}`);
 const deposit = (id: string): Promise<unknown> =>
