@@ -18,7 +18,10 @@ export interface DriverContext extends StoreContext {
 export interface Ports {
   readonly authority: Authority;
   readonly link: Link;
-  /** Where entities are kept unless another store is named: opened, and closed with the node. */
+  /**
+   * Where entities are kept unless another store is named. It is open; a node that keeps any closes
+   * it.
+   */
   readonly store?: Store;
   /** True where every shard has its node for good: nothing is claimed and nothing moves. */
   readonly isFixed?: boolean;
