@@ -33,7 +33,7 @@ export const SESSION_RULES: readonly Mutation[] = [
     from: 'revision < before || record.heartbeat > 0 || record.state !== "up"',
     to: "revision < before",
     kind: "two stores",
-    seed: 25,
+    seed: 35,
   },
   {
     rule: "S1 who only seems to live keeps nobody out",
