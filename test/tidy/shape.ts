@@ -39,13 +39,15 @@ const CORE = ["base", "protocol", "ports", "ownership", "runtime", "api"];
 const BUDGETS: readonly (readonly [string, number, readonly string[]])[] = [
   // 5,000 is the aim, and was kept until entities moved with their shards: see CONTRIBUTING.md.
   ["the core", 6_926, [...CORE, "drivers/memory", "drivers/embedded", "drivers/tcp"]],
-  ["drivers/fixed", 600, ["drivers/fixed"]],
+  ["drivers/fixed", 456, ["drivers/fixed"]],
   ["drivers/broker", 178, ["drivers/broker"]],
   ["drivers/nats", 1_535, ["drivers/nats"]],
   ["drivers/redis", 889, ["drivers/redis"]],
   ["drivers/sqlite", 572, ["drivers/sqlite"]],
   ["http", 1_300, ["http"]],
   ["client", 350, ["client"]],
+  ["backup", 450, ["backup"]],
+  ["cli", 300, ["cli"]],
 ];
 
 /** Files and lines that are too long. */
