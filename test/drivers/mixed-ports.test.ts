@@ -19,35 +19,32 @@ afterEach(async () => {
   for (const end of ends.splice(0).toReversed()) await end();
 });
 
-async function serve<S extends NatsServer | RedisServer>(starting: Promise<S>): Promise<S> {
+type Server = NatsServer | RedisServer;
+type Mixed = Omit<TallyPlace, "name">;
+
+async function serve<S extends Server>(starting: Promise<S>): Promise<S> {
   const server = await starting;
   ends.push(() => server.stop());
   return server;
 }
 
+/** Nodes that meet at one server and keep their entities at another. */
+async function between(first: Promise<Server>, second: Promise<Server>): Promise<Mixed> {
+  const [{ url: transport }, { url: store }] = [await serve(first), await serve(second)];
+  return { transport, store };
+}
+
 const MIXED: readonly {
   readonly name: string;
-  readonly place: () => Promise<Omit<TallyPlace, "name">>;
+  readonly place: () => Promise<Mixed>;
 }[] = [
   {
     name: "NATS and are kept in Redis",
-    place: async () => {
-      const [{ url: transport }, { url: store }] = [
-        await serve(NatsServer.start()),
-        await serve(RedisServer.start()),
-      ];
-      return { transport, store };
-    },
+    place: () => between(NatsServer.start(), RedisServer.start()),
   },
   {
     name: "Redis and are kept at NATS",
-    place: async () => {
-      const [{ url: transport }, { url: store }] = [
-        await serve(RedisServer.start()),
-        await serve(NatsServer.start()),
-      ];
-      return { transport, store };
-    },
+    place: () => between(RedisServer.start(), NatsServer.start()),
   },
   {
     name: "this machine and are kept at NATS",
