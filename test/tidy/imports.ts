@@ -14,6 +14,7 @@ const FLOORS = [
   ["ports"],
   ["ownership", "drivers"],
   ["runtime"],
+  ["mediator"],
   ["api"],
   ["index.ts"],
   ["backup", "http", "client", "testing"],
@@ -36,6 +37,7 @@ const HOMES: Readonly<Record<string, string>> = {
   "js-xxhash": "base",
   denque: "runtime",
   ioredis: "drivers/redis",
+  "lru-cache": "mediator",
   devalue: "runtime",
 };
 

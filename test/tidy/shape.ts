@@ -35,10 +35,10 @@ const MAY_TOUCH_THE_WORLD = new Set([
   "testing/world.ts",
 ]);
 
-const CORE = ["base", "protocol", "ports", "ownership", "runtime", "api"];
+const CORE = ["base", "protocol", "ports", "ownership", "runtime", "mediator", "api"];
 const BUDGETS: readonly (readonly [string, number, readonly string[]])[] = [
   // 5,000 is the aim, and was kept until entities moved with their shards: see CONTRIBUTING.md.
-  ["the core", 6_926, [...CORE, "drivers/memory", "drivers/embedded", "drivers/tcp"]],
+  ["the core", 8_200, [...CORE, "drivers/memory", "drivers/embedded", "drivers/tcp"]],
   ["drivers/fixed", 456, ["drivers/fixed"]],
   ["drivers/broker", 178, ["drivers/broker"]],
   ["drivers/nats", 1_535, ["drivers/nats"]],
