@@ -1,0 +1,4 @@
+/** Placeholder. */
+export interface Candidate {
+  readonly node: string;
+}
