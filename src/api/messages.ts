@@ -55,8 +55,8 @@ export interface Named<K extends Kind, P, R> extends Def<K, P, R> {
   readonly type: string;
   (...payload: Args<P>): Message<P, R>;
 }
-/** Any message with its own name. */
 // `any`: `unknown` would not match the parameters of the function.
+/** Any message with its own name. */
 export type AnyNamed = Named<Kind, any, any>;
 /** A message with its own name as it is sent: plain data. */
 export type Message<P, R> = {

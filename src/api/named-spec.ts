@@ -9,8 +9,8 @@ import type {
   KeyFunction,
   NamedSpec,
   RouteSpec,
-  Strategy,
 } from "../mediator/definition.ts";
+import type { Balancer, Strategy } from "../mediator/balance.ts";
 import { checkEntityId, checkName } from "../protocol/ids.ts";
 import type { AnyEntity } from "./entity.ts";
 import type { Kind } from "./messages.ts";
@@ -163,7 +163,7 @@ function routeOf(route: Fields = ROUND_ROBIN, type: string, refuse: Refuse): Rou
       throw refuse('quorum must be "all", "majority" or a whole number from 1');
     case "custom":
       if (typeof balancer !== "function") throw refuse("balancer must be a function");
-      return { to: "node", strategy: balancer as Strategy, local: undefined };
+      return { to: "node", strategy: balancer as Balancer, local: undefined };
     case "localFirst":
       if (fallback === "fail") return { to: "node", strategy: "random", local: "only" };
       if (fallback !== "roundRobin" && fallback !== "leastLoad") {

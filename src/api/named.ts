@@ -1,8 +1,12 @@
 /** `defineCommand`, `defineQuery`, `defineEvent`, `handler`: messages with a name of their own. */
 import type { Duration } from "../base/duration.ts";
+import type { Balancer } from "../mediator/balance.ts";
 import type { NamedSpec } from "../mediator/definition.ts";
 import type { AnyEntity } from "./entity.ts";
 import type { HandlerContext } from "./context.ts";
+import { checkedRun } from "./checked.ts";
+import type { Handling } from "../mediator/hosting.ts";
+import { messageOptions } from "./messages.ts";
 import { type AnyNamed, type CommonOptions, keepOptions, type Kind } from "./messages.ts";
 import { type MaybePromise, MessageOptions, type Named, type Payload } from "./messages.ts";
 import type { Schema } from "./messages.ts";
@@ -20,17 +24,6 @@ export type KeyField<P> = P extends void
     }[keyof P & string];
 /** A field of the message, or a function of it. */
 export type KeyOf<P> = KeyField<P> | ((message: P) => string | number | bigint);
-
-/** What a balancer is given of each candidate node; figures travel with the heartbeats. */
-export interface NodeLoad {
-  readonly node: string;
-  readonly inFlight: number;
-  readonly cpu: number;
-  readonly memoryBytes: number;
-  readonly messagesPerSecond: number;
-}
-/** Picks one of `candidates`, never empty; pure, so that it can be tested. */
-export type Balancer = (candidates: readonly NodeLoad[]) => NodeLoad;
 
 /** Who handles a message, of the nodes that have a handler for it. */
 export type Route<P> =
@@ -120,7 +113,7 @@ export function defineCommand<P extends Payload = void, R = void>(
   type: string,
   options?: CommandOptions<P, R>,
 ): Named<"command", P, R> {
-  return define("command", type, options as AnyNamedOptions | undefined);
+  return define("command", type, options);
 }
 
 /** Declares a query: a message that changes nothing, and so may be asked again elsewhere. */
@@ -128,7 +121,7 @@ export function defineQuery<P extends Payload, R>(
   type: string,
   options?: QueryOptions<P, R>,
 ): Named<"query", P, R> {
-  return define("query", type, options as AnyNamedOptions | undefined);
+  return define("query", type, options);
 }
 
 /** Declares an event: it is published to whoever has subscribed, and nobody answers. */
@@ -136,12 +129,12 @@ export function defineEvent<P extends Payload = void>(
   type: string,
   options?: EventOptions<P>,
 ): Named<"event", P, void> {
-  return define("event", type, options as AnyNamedOptions | undefined);
+  return define("event", type, options);
 }
 
 /** Evicts one key instead of every cached answer: `invalidate(OrderPaid, "orderId")`. */
 export function invalidate<K extends Kind, P, R>(by: Named<K, P, R>, key: KeyOf<P>): Invalidation {
-  return { by, key: keyFunction(key as never, by.type) };
+  return { by, key: keyFunction(key, by.type) };
 }
 
 /**
@@ -156,15 +149,17 @@ export function handler<K extends Kind, P, R>(
 ): Handler {
   const spec = specOf(def);
   if (typeof run !== "function") throw new TypeError(`Cannot handle "${spec.type}": no function`);
+  const { type } = spec;
   const made = { def };
-  RUNS.set(made, run as Run);
+  const called = (context: object, message: unknown): unknown =>
+    run(message as P, context as HandlerContext);
+  const checked = checkedRun(messageOptions(def), called, { type, of: () => type });
+  HANDLINGS.set(made, { spec, run: checked });
   return made;
 }
 
-type Run = (message: object, context: HandlerContext) => unknown;
-
 const SPECS = new WeakMap<AnyNamed, NamedSpec>();
-const RUNS = new WeakMap<Handler, Run>();
+const HANDLINGS = new WeakMap<Handler, Handling>();
 /** By type, the definition made last. */
 const DEFINED = new Map<string, NamedSpec>();
 /** Types with several definitions, and who made each of their messages. */
@@ -178,20 +173,19 @@ export function specOf(def: AnyNamed): NamedSpec {
 }
 
 /** The definition of a message, if this program has one. */
-export function specOfMessage(message: object): NamedSpec | undefined {
-  const { type } = message as { readonly type: string };
+export function specOfMessage(type: string, message: object): NamedSpec | undefined {
   return AMBIGUOUS.get(type)?.get(message) ?? DEFINED.get(type);
 }
 
-/** The function of a handler. @throws {TypeError} for anything else */
-export function runOf(given: Handler): Run {
-  const run = RUNS.get(given);
-  if (run !== undefined) return run;
+/** A handler with its schemas around it. @throws {TypeError} for anything else */
+export function handlingOf(given: Handler): Handling {
+  const handling = HANDLINGS.get(given);
+  if (handling !== undefined) return handling;
   throw new TypeError("Cannot use that as a handler: write handler(message, function)");
 }
 
-// `any`: the types were checked where the message was defined.
-function define(kind: Kind, type: string, options: AnyNamedOptions = {}): Named<any, any, any> {
+// The types were checked where the message was defined.
+function define(kind: Kind, type: string, options: AnyNamedOptions = {}): never {
   const spec = namedSpecOf(kind, type, options);
   const build = (payload?: object): object => {
     const message = { type, ...payload };
@@ -204,5 +198,5 @@ function define(kind: Kind, type: string, options: AnyNamedOptions = {}): Named<
   DEFINED.set(type, spec);
   SPECS.set(def, spec);
   keepOptions(def, new MessageOptions(kind, options as object));
-  return def;
+  return def as never;
 }

@@ -22,7 +22,9 @@ export type ErrorDetails = {
 /** Details that the text does not show, or that are of several types. */
 interface OtherDetails {
   CALL_TIMEOUT: { entity: string; message: string; timeoutMs: number; executed: Executed };
+
   CANCELLED: { entity: string; message: string; executed: Executed };
+  NO_QUORUM: { message: string; answered: number; needed: number; executed?: Executed };
   SETTINGS_DIFFER: { setting: string; ours: number | string; theirs: number | string };
 }
 
@@ -42,6 +44,7 @@ type Names<Text> = Text extends `${string}{${infer Name}}${infer Rest}`
 const CODES = {
   ACTIVATION_FAILED: 'Cannot activate "{entity}": {name}: {text}',
   BAD_LINE: "Cannot import line {line#}: {reason}",
+  BALANCER_FAILED: 'Cannot route "{message}": its balancer {reason}',
   BROKER_LACKS: "Cannot use the broker at {address}: {what}",
   BROKER_READ_ONLY: "Cannot use the broker at {address}: it is a replica; name the primary",
   BROKER_REFUSED: "Cannot log in to the broker at {address}: {reason}",

@@ -34,6 +34,7 @@ const INTERNAL: Face = [500, "Internal error"];
 const FACES = {
   ACTIVATION_FAILED: [500, "Activation failed"],
   BAD_LINE: INTERNAL,
+  BALANCER_FAILED: [500, "Balancer failed"],
   BROKER_LACKS: INTERNAL,
   BROKER_READ_ONLY: INTERNAL,
   BROKER_REFUSED: INTERNAL,

@@ -1,16 +1,8 @@
 /** Messages with a name of their own as the mediator has them: checked, with all defaults set. */
-import type { Candidate } from "./balance.ts";
+import type { Balancer, Strategy } from "./balance.ts";
 
 /** The key of a message, as text. @throws {CatgaError} INVALID_KEY */
 export type KeyFunction = (message: object) => string;
-
-/** How a node is chosen among those that have a handler; a function chooses by itself. */
-export type Strategy =
-  | "roundRobin"
-  | "random"
-  | "leastConnections"
-  | "leastLoad"
-  | ((candidates: readonly Candidate[]) => unknown);
 
 /** How many nodes have to answer a broadcast. */
 export type Quorum = "all" | "majority" | number;
@@ -23,7 +15,7 @@ export type RouteSpec =
   /** To a node that has a handler; `local` prefers this one, or takes no other. */
   | {
       readonly to: "node";
-      readonly strategy: Strategy;
+      readonly strategy: Strategy | Balancer;
       readonly local: "preferred" | "only" | undefined;
     }
   | { readonly to: "all"; readonly quorum: Quorum };
