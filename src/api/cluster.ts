@@ -41,7 +41,7 @@ export interface ClusterOf<E extends AnyEntity> extends AsyncDisposable {
   /**
    * Sends a message with its own name to whoever handles it; resolves with the answer.
    *
-   * @throws {CatgaError} NO_HANDLER when no live node has a handler, INVALID_KEY; otherwise what the
+   * @throws {CatgaError} NO_HANDLER when no live node has a handler, INVALID_KEY; else what the
    * last try failed with.
    */
   send<P, R>(message: Message<P, R>, options?: CallOptions): Promise<R>;

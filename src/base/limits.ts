@@ -107,6 +107,11 @@ export const DELETED_MS: number = 7 * 86_400_000;
 /** How often each node of a store that has to look for them has it forget what is older. */
 export const FORGET_EVERY_MS = 60_000;
 
+/** Answers to queries that one node keeps: their table takes some 0.5 MB from the first one on. */
+export const CACHE_ENTRIES_MAX = 16_384;
+/** The same for their size, estimated from above: text takes a third or a sixth of it. */
+export const CACHE_BYTES_MAX: number = 64 * 1_048_576;
+
 /** Membership changes within this time cause one rebalance, not several. */
 export const SETTLE_MS = 50;
 /** Handoffs a node begins with; each that ends makes room for one more: heirs begin cold. */
