@@ -66,6 +66,15 @@ export const SLICE_MS = 10;
 /** Turns that may run inside each other on one stack; deeper ones wait in the mailbox. */
 export const NESTED_TURNS_MAX = 32;
 
+/** Of the calls that go by load, one in so many goes anywhere: slow nodes may be quick again. */
+export const TRIAL_EVERY = 64;
+/** Failures in a row that open the circuit of a node: fewer may be one bad moment. */
+export const CIRCUIT_THRESHOLD = 5;
+/** Waits before one call may try whether a node is well again: it doubles to the second figure. */
+export const CIRCUIT_HALF_OPEN: Backoff = { firstMs: 1_000, longestMs: 30_000 };
+/** Further tries of a call whose node failed: with more, an overload multiplies itself. */
+export const FAILOVER_RETRIES = 3;
+
 /** The answer to a command with a key is kept for this: longer than callers go on trying. */
 export const DEDUP_MS = 600_000;
 /** Answers that one entity keeps at most; one more command with a key is refused. */
