@@ -42,6 +42,7 @@ type Names<Text> = Text extends `${string}{${infer Name}}${infer Rest}`
 const CODES = {
   ACTIVATION_FAILED: 'Cannot activate "{entity}": {name}: {text}',
   BAD_LINE: "Cannot import line {line#}: {reason}",
+  BALANCER_FAILED: 'Cannot route "{message}": its balancer {reason}',
   BROKER_LACKS: "Cannot use the broker at {address}: {what}",
   BROKER_READ_ONLY: "Cannot use the broker at {address}: it is a replica; name the primary",
   BROKER_REFUSED: "Cannot log in to the broker at {address}: {reason}",

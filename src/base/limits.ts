@@ -66,8 +66,12 @@ export const SLICE_MS = 10;
 /** Turns that may run inside each other on one stack; deeper ones wait in the mailbox. */
 export const NESTED_TURNS_MAX = 32;
 
-/** Of the calls that go by load, one in so many goes anywhere: slow nodes may be quick again. */
-export const TRIAL_EVERY = 64;
+/** Of the calls that go by load, this part goes to the worse node: it may be quick again. */
+export const TRIAL_PART: number = 1 / 64;
+/** What one heartbeat counts beside those before it: with more, callers swing between nodes. */
+export const FIGURES_SHARE = 0.2;
+/** The same for one answer. */
+export const ANSWER_SHARE = 0.2;
 /** Failures in a row that open the circuit of a node: fewer may be one bad moment. */
 export const CIRCUIT_THRESHOLD = 5;
 /** Waits before one call may try whether a node is well again: it doubles to the second figure. */

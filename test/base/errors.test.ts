@@ -19,6 +19,11 @@ const EACH: { readonly [C in ErrorCode]: readonly [ErrorDetails[C], Executed, st
     'Cannot activate "cart/42": TypeError: no',
   ],
   BAD_LINE: [{ line: 7, reason: "it is cut" }, "no", "Cannot import line 7: it is cut"],
+  BALANCER_FAILED: [
+    { message: "orders.place", reason: "threw Error: no" },
+    "no",
+    'Cannot route "orders.place": its balancer threw Error: no',
+  ],
   BROKER_LACKS: [
     { address: "host:1", what: "it has no streams" },
     "no",

@@ -106,6 +106,7 @@ describe("the table of codes", () => {
   const details: { readonly [C in ErrorCode]: readonly [ErrorDetails[C], number, boolean] } = {
     ACTIVATION_FAILED: [{ entity: "account/1", name: "Error", text: "no" }, 500, false],
     BAD_LINE: [{ line: 1, reason: "a" }, 500, false],
+    BALANCER_FAILED: [{ message: "a", reason: "threw" }, 500, false],
     BROKER_LACKS: [{ address: "a", what: "b" }, 500, false],
     BROKER_READ_ONLY: [{ address: "a" }, 500, false],
     BROKER_REFUSED: [{ address: "a", reason: "b" }, 500, false],
