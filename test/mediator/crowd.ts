@@ -47,16 +47,16 @@ export function quantile({ answersMs }: Played, part: number): number {
   return answersMs[Math.max(0, Math.ceil(answersMs.length * part) - 1)]!;
 }
 
-/** What balancers do that look who reports least, and at nothing else. */
+/** What balancers do that take the one with the least load, by all that a caller knows. */
 export function leastOfAll(): Picker {
   return {
     pick: (candidates) =>
-      candidates.reduce((least, each) => (reported(each) < reported(least) ? each : least)),
+      candidates.reduce((least, each) => (loadOf(each) < loadOf(least) ? each : least)),
   };
 }
 
-function reported({ inFlight, cpu, eventLoopLagMs }: Candidate): number {
-  return inFlight + cpu + eventLoopLagMs / 10;
+function loadOf({ open, inFlight, cpu, eventLoopLagMs }: Candidate): number {
+  return open + inFlight + cpu + eventLoopLagMs / 10;
 }
 
 /** Plays `crowd`, each of whose callers has a picker of its own. */
