@@ -25,6 +25,7 @@ const PLAN = {
   ],
   start: [{ file: "cases/start.ts", args: ["embedded"] }],
   handoff: [{ file: "cases/handoff.ts", args: [] }],
+  balance: [{ file: "cases/balance.ts", args: [] }],
   state: [
     { file: "cases/store.ts", args: [] },
     ...["sqlite", "nats", "redis"].flatMap((store) =>

@@ -250,7 +250,7 @@ class TwoChoices implements Picker {
 }
 
 function connections(one: Candidate, other: Candidate): number {
-  return 4 * excess(underWay(one), underWay(other), 1);
+  return 2 * excess(underWay(one), underWay(other), 1);
 }
 
 /** Calls there, by weight: those that others have as well. */
