@@ -16,6 +16,14 @@ const PLAN = {
     args: [name],
   })),
   cache: [{ file: "cases/cache.ts", args: [] }],
+  mediator: [
+    ...["send", "guarded", "keyed"].map((name) => ({
+      file: "cases/mediator-local.ts",
+      args: [name],
+    })),
+    { file: "cases/mediator-nats.ts", args: [] },
+    { file: "cases/mediator-broadcast.ts", args: [] },
+  ],
   embedded: [{ file: "cases/embedded.ts", args: [] }],
   nats: overBroker("nats"),
   redis: overBroker("redis"),
