@@ -4,15 +4,17 @@ import { WheelEntry } from "../base/timer-wheel.ts";
 import type { NodeContext } from "./node-context.ts";
 import type { Bounds, Exits } from "./turn-context.ts";
 
-/** See the file's header. In the wheel of calls while somebody looks at its signal. */
-export class HandlerContext extends WheelEntry {
+/**
+ * See the file's header. One object for each call: the rest is made when somebody looks at its
+ * signal.
+ */
+export class HandlerContext {
   readonly #context: NodeContext;
   readonly #exits: Exits;
   readonly #bounds: Bounds;
-  #controller: AbortController | undefined;
+  #abortion: Abortion | undefined;
 
   constructor(context: NodeContext, exits: Exits, bounds: Bounds) {
-    super();
     this.#context = context;
     this.#exits = exits;
     this.#bounds = bounds;
@@ -28,12 +30,12 @@ export class HandlerContext extends WheelEntry {
 
   /** Aborts at the caller's deadline, and when this node leaves. */
   get signal(): AbortSignal {
-    if (this.#controller === undefined) {
-      this.#controller = new AbortController();
-      const { wheel } = this.#context;
-      if (this.#bounds.boundMs < Number.POSITIVE_INFINITY) wheel.add(this, this.#bounds.boundMs);
+    if (this.#abortion === undefined) {
+      this.#abortion = new Abortion();
+      const { boundMs } = this.#bounds;
+      if (boundMs < Number.POSITIVE_INFINITY) this.#context.wheel.add(this.#abortion, boundMs);
     }
-    return this.#controller.signal;
+    return this.#abortion.controller.signal;
   }
 
   entity(target: unknown, id: string): unknown {
@@ -44,17 +46,22 @@ export class HandlerContext extends WheelEntry {
     return this.#exits.send(message, options, this.#bounds);
   }
 
-  override expire(): void {
-    this.abort();
-  }
-
   /** Tells the handler to give up. */
   abort(): void {
-    this.#controller?.abort();
+    this.#abortion?.expire();
   }
 
   /** The handler has ended: nothing is told any more. */
   close(): void {
-    if (this.#controller !== undefined) this.#context.wheel.remove(this);
+    if (this.#abortion !== undefined) this.#context.wheel.remove(this.#abortion);
+  }
+}
+
+/** In the wheel of calls until the deadline, or the end of the handler. */
+class Abortion extends WheelEntry {
+  readonly controller = new AbortController();
+
+  override expire(): void {
+    this.controller.abort();
   }
 }
