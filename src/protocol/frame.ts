@@ -11,7 +11,7 @@
  * ```
  *
  * whose lists are flat where they are long: a message is ten values in a row, a reply two, a call
- * that is done without a value one, an ask five. Every value in it is plain data, so encoding
+ * that is done without a value one, an ask four. Every value in it is plain data, so encoding
  * cannot fail.
  */
 import { BATCH_CHARS_MAX, BATCH_ITEMS_MAX } from "../base/limits.ts";
@@ -45,7 +45,6 @@ export interface Dedup {
 
 /** A message for a handler of the node it is sent to, as it travels. */
 export interface AskItem extends Pick<MessageItem, "call" | "leftMs" | "message"> {
-  readonly type: string;
   /** Who waits for it. */
   readonly chain: readonly string[] | undefined;
 }
@@ -71,7 +70,7 @@ export interface ItemReader {
 }
 
 const MESSAGE_VALUES = 10;
-const ASK_VALUES = 5;
+const ASK_VALUES = 4;
 const LISTS = 5;
 
 const encoder = new TextEncoder();
@@ -108,8 +107,8 @@ export class Batch {
   }
 
   /** Adds a message for a handler. */
-  addAsk({ call, leftMs, type, message, chain }: AskItem): void {
-    this.asks.push(call, leftMs, type, message, chain ?? 0);
+  addAsk({ call, leftMs, message, chain }: AskItem): void {
+    this.asks.push(call, leftMs, message, chain ?? 0);
   }
 
   /** Adds an answer. A list cannot hold `undefined`: JSON would make it null. */
@@ -169,11 +168,12 @@ export function readItems({ items }: Frame, reader: ItemReader): boolean {
 
 function readAsks(values: unknown[], reader: ItemReader): boolean {
   for (let i = 0; i < values.length; i += ASK_VALUES) {
-    const [call, leftMs, type, message, who] = values.slice(i, i + ASK_VALUES);
-    const chain = who === 0 ? undefined : who;
-    if (!isWhole(call) || typeof leftMs !== "number" || typeof type !== "string") return false;
-    if (chain !== undefined && !isChain(chain)) return false;
-    reader.ask({ call, leftMs, type, message, chain });
+    const call = values[i];
+    const leftMs = values[i + 1];
+    const chain = values[i + 3];
+    if (!isWhole(call) || typeof leftMs !== "number") return false;
+    if (chain !== 0 && !isChain(chain)) return false;
+    reader.ask({ call, leftMs, message: values[i + 2], chain: chain === 0 ? undefined : chain });
   }
   return true;
 }

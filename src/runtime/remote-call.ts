@@ -24,7 +24,6 @@ export interface Lane {
 export class RemoteCall extends Call implements MessageItem {
   readonly entity: string;
   readonly id: string;
-  readonly type: string;
   readonly chain: readonly string[] | undefined;
   /** An upper bound for its length as JSON. */
   readonly charsMax: number = charsMaxOfLastCopy();
@@ -53,7 +52,6 @@ export class RemoteCall extends Call implements MessageItem {
     super(sending, message, sending.timeoutMs ?? CALL_TIMEOUT_MS);
     this.entity = sending.entity;
     this.id = sending.id;
-    this.type = sending.type;
     this.chain = sending.chain;
     this.createdMs = calls.nowMs;
     this.deadlineMs = Math.min(this.deadlineMs, this.createdMs + this.timeoutMs);
