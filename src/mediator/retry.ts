@@ -35,10 +35,9 @@ export async function sendAgain(
   let since = 0;
   for (let tries = 0; ; tries++) {
     const { router } = door;
-    const { epoch = 1 } = router.context.recordOf(sending.entity, sending.id) ?? {};
+    const epoch = key === undefined ? 0 : epochOf(router, sending);
     try {
-      const dedup = key === undefined ? undefined : { key, since };
-      return await router.send({ ...sending, dedup });
+      return await router.send(key === undefined ? sending : { ...sending, dedup: { key, since } });
     } catch (error) {
       const isPassing = error instanceof CatgaError && mayPass(error, { kind, key });
       const isOver = sending.signal?.aborted === true;
@@ -50,6 +49,10 @@ export async function sendAgain(
       await new Promise<void>((resolve) => void clock.after(waitMs, resolve));
     }
   }
+}
+
+function epochOf({ context }: Router, { entity, id }: Sending): number {
+  return context.recordOf(entity, id)?.epoch ?? 1;
 }
 
 /** Failures that another try may not meet; all others would come again. */
