@@ -15,6 +15,7 @@ const PLAN = {
     file: "cases/local.ts",
     args: [name],
   })),
+  cache: [{ file: "cases/cache.ts", args: [] }],
   embedded: [{ file: "cases/embedded.ts", args: [] }],
   nats: overBroker("nats"),
   redis: overBroker("redis"),

@@ -11,7 +11,10 @@ import { Seat } from "../runtime/seat.ts";
 import { type NodeInfo, nodesOf, type Ownership, ownerOf } from "../runtime/survey.ts";
 import { type Stored, storedAt } from "../runtime/stored.ts";
 import type { RefRequest } from "../runtime/turn-context.ts";
-import type { Ref } from "./context.ts";
+import { Mediator } from "../mediator/mediator.ts";
+import { Sender } from "./asking.ts";
+import type { CallOptions, Ref } from "./context.ts";
+import type { Message } from "./messages.ts";
 import { type AnyEntity, definitionOf, type Entity } from "./entity.ts";
 import { type ClusterOptions, type Given, settingsOf, withEnvironment } from "./options.ts";
 import type { TransportUrl } from "./options.ts";
@@ -35,6 +38,25 @@ export interface ClusterOf<E extends AnyEntity> extends AsyncDisposable {
    * and NOT_STORED says that there is no store to look into.
    */
   stored(target: E["name"] | AnyEntity, id: string): Promise<Stored | undefined>;
+  /**
+   * Sends a message with its own name to whoever handles it; resolves with the answer.
+   *
+   * @throws {CatgaError} NO_HANDLER when no live node has a handler, INVALID_KEY; else what the
+   * last try failed with.
+   */
+  send<P, R>(message: Message<P, R>, options?: CallOptions): Promise<R>;
+  /** Resolves once whoever handles it has taken the message. */
+  tell<P>(message: Message<P, unknown>, options?: CallOptions): Promise<void>;
+  /**
+   * Asks every node that handles it, in parallel; resolves with what they have answered when the
+   * quorum of its route, by default all, has answered or cannot any more.
+   *
+   * @throws {CatgaError} NO_HANDLER, or NO_QUORUM when there are too few nodes: nobody was asked.
+   */
+  broadcast<P, R>(
+    message: Message<P, R>,
+    options?: CallOptions,
+  ): Promise<readonly NodeOutcome<R>[]>;
   /** The nodes that live, sorted by id. */
   readonly nodes: readonly NodeInfo[];
   /** Who owns an entity as far as this node knows; `undefined` while nobody does. */
@@ -54,6 +76,11 @@ export interface ClusterOf<E extends AnyEntity> extends AsyncDisposable {
   /** Leaves: hands everything over, then closes. Always ends within the deadline. @default "10s" */
   stop(options?: { readonly deadline?: Duration }): Promise<void>;
 }
+
+/** What one node's answer to a broadcast was. */
+export type NodeOutcome<R> =
+  | { readonly node: string; readonly ok: true; readonly reply: R }
+  | { readonly node: string; readonly ok: false; readonly code: string };
 
 /** Starts nodes. */
 export const Cluster: {
@@ -91,10 +118,14 @@ export async function startNode(
 ): Promise<NodeCluster> {
   const settings = settingsOf(options, world.random);
   const events = new Events(settings.log);
-  const seat = new Seat(
+  const seat: Seat = new Seat(
     { ...settings, ...world, former: new Set(), events },
-    (router, request) => new EntityRef({ router }, request as RefRequest<RefTarget>),
+    {
+      refTo: (router, request) => new EntityRef({ router }, request as RefRequest<RefTarget>),
+      send: (message, given, bounds) => sender.send(message, given, bounds),
+    },
   );
+  const sender = new Sender(new Mediator(seat, settings.failover));
   await seat.take();
   const boundMs = Number.POSITIVE_INFINITY;
   const stop: NodeCluster["stop"] = (how) =>
@@ -102,6 +133,9 @@ export async function startNode(
   return {
     nodeId: settings.nodeId,
     entity: (target, id) => new EntityRef(seat, { target, id, boundMs }) as never,
+    send: (message, options) => sender.send(message, options) as never,
+    tell: (message, options) => sender.tell(message, options) as never,
+    broadcast: (message, options) => sender.broadcast(message, options) as never,
     stored: async (target, id) => {
       const [entity, given] =
         typeof target === "string" ? [target] : [target.name, definitionOf(target)];

@@ -1,24 +1,17 @@
 /** `defineEntity` and `defineContract`: an entity type with its code, or without it for callers. */
 import { type Duration, durationMs } from "../base/duration.ts";
-import { CatgaError, cut } from "../base/errors.ts";
 import { IDLE_MS, MAILBOX_CAPACITY } from "../base/limits.ts";
 import { isWhole } from "../base/shape.ts";
-import { isThenable } from "../base/thenable.ts";
 import { checkName, entityKey } from "../protocol/ids.ts";
-import {
-  type EntityDefinition,
-  type MessageSpec,
-  type PassivationReason,
-  type Persistence,
-  Refused,
+import type {
+  EntityDefinition,
+  MessageSpec,
+  PassivationReason,
+  Persistence,
 } from "../runtime/definition.ts";
+import { checkedRun } from "./checked.ts";
 import type { BaseContext, CommandContext, Handlers } from "./context.ts";
-import {
-  type MaybePromise,
-  type MessageOptions,
-  messageOptions,
-  type Messages,
-} from "./messages.ts";
+import { type MaybePromise, messageOptions, type Messages } from "./messages.ts";
 
 /** How an entity behaves. */
 export interface EntityOptions<_N extends string, M extends Messages, S> {
@@ -109,8 +102,6 @@ export function definitionOf(entity: AnyEntity): EntityDefinition | undefined {
 // `any`: the types of state and messages were checked at `defineEntity` and are gone by here.
 type AnyOptions = EntityOptions<string, Messages, any>;
 type Run = MessageSpec["run"];
-type Named = readonly [type: string, handler: Run];
-type Refusal = (issues: string) => Refused;
 
 function checkDeclaration(name: string, messages: Messages): void {
   checkName(name, "entity name");
@@ -130,7 +121,10 @@ function createDefinition(name: string, options: AnyOptions): EntityDefinition {
   const idleMs = durationMs(idle, "idle");
   const messages = new Map<string, MessageSpec>();
   for (const [type, def] of Object.entries(options.messages)) {
-    messages.set(type, specOf(name, messageOptions(def), [type, handlers[type] as Run]));
+    const { kind, timeoutMs, input, reply } = messageOptions(def);
+    const subject = { type, of: (context: object) => entityKey(name, (context as BaseContext).id) };
+    const run = checkedRun({ input, reply }, handlers[type] as Run, subject);
+    messages.set(type, { type, kind: kind === "query" ? kind : "command", timeoutMs, run });
   }
   const { state, activated, deactivated, migrate } = options as unknown as EntityDefinition;
   const { persistence = "none", version = 1 } = options;
@@ -152,47 +146,4 @@ function whyNot(options: AnyOptions): string | undefined {
   if (mute !== undefined) return `message "${mute}" has no handler`;
   const orphan = Object.keys(handlers).find((type) => !Object.hasOwn(messages, type));
   return orphan === undefined ? undefined : `handler "${orphan}" has no message`;
-}
-
-function specOf(name: string, options: MessageOptions, [type, handler]: Named): MessageSpec {
-  const { kind, timeoutMs, input, reply } = options;
-  if (input === undefined && reply === undefined) return { type, kind, timeoutMs, run: handler };
-  const run: Run = (context, message) => {
-    const refusal = (code: "INVALID_PAYLOAD" | "INVALID_REPLY") => (issues: string) => {
-      const entity = entityKey(name, (context as BaseContext).id);
-      return new Refused(new CatgaError(code, { entity, message: type, issues }));
-    };
-    const handle = (valid: unknown): unknown =>
-      then(handler(context, valid), (value) => check(reply, value, refusal("INVALID_REPLY")));
-    if (input === undefined) return handle(message);
-    // The tag is no field of the payload, so a schema neither sees nor returns it.
-    const { type: _, ...payload } = message as { readonly type: string };
-    return then(check(input, payload, refusal("INVALID_PAYLOAD")), (valid) =>
-      handle(typeof valid === "object" ? { ...valid, type } : { type }),
-    );
-  };
-  return { type, kind, timeoutMs, run };
-}
-
-function check(schema: MessageOptions["input"], value: unknown, refusal: Refusal): unknown {
-  if (schema === undefined) return value;
-  return then(schema["~standard"].validate(value), (result) => {
-    const { issues, value: valid } = result as { issues?: readonly Issue[]; value?: unknown };
-    if (issues === undefined) return valid;
-    throw refusal(cut(issues.map(describeIssue).join("; ")));
-  });
-}
-
-interface Issue {
-  readonly message: string;
-  readonly path?: readonly (PropertyKey | { readonly key: PropertyKey })[];
-}
-
-function describeIssue({ message, path = [] }: Issue): string {
-  const keys = path.map((step) => String(typeof step === "object" ? step.key : step));
-  return keys.length === 0 ? message : `${keys.join(".")}: ${message}`;
-}
-
-function then(value: unknown, next: (value: unknown) => unknown): unknown {
-  return isThenable(value) ? value.then(next) : next(value);
 }

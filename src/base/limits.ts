@@ -26,6 +26,8 @@ export const CALL_TIMEOUT_MS = 10_000;
 export const DURATION_MS_MAX: number = 400 * 86_400_000;
 /** Messages waiting for one entity: enough for a burst, too few to hide an overload. */
 export const MAILBOX_CAPACITY = 1024;
+/** Calls of one message that a node handles at once, if its definition says nothing. */
+export const HANDLERS_AT_ONCE = 1024;
 /** An activation that nobody used for this long leaves memory. */
 export const IDLE_MS = 600_000;
 /** One message or reply: what is larger belongs into a store, its address into the message. */
@@ -104,6 +106,11 @@ export const IDENTITY_CHARS = 16;
 export const DELETED_MS: number = 7 * 86_400_000;
 /** How often each node of a store that has to look for them has it forget what is older. */
 export const FORGET_EVERY_MS = 60_000;
+
+/** Answers to queries that one node keeps: their table takes some 0.5 MB from the first one on. */
+export const CACHE_ENTRIES_MAX = 16_384;
+/** The same for their size, estimated from above: text takes a third or a sixth of it. */
+export const CACHE_BYTES_MAX: number = 64 * 1_048_576;
 
 /** Membership changes within this time cause one rebalance, not several. */
 export const SETTLE_MS = 50;

@@ -22,6 +22,9 @@ export interface MessageSpec {
   readonly run: (context: object, message: unknown) => unknown;
 }
 
+/** What runs when a message comes that has a name of its own, and no key. */
+export type HandlerSpec = MessageSpec;
+
 /** An entity type with its code, checked and with all defaults filled in. */
 export interface EntityDefinition {
   readonly name: string;
@@ -30,6 +33,8 @@ export interface EntityDefinition {
   readonly mailboxCapacity: number;
   readonly state: (id: string) => unknown;
   readonly persistence: Persistence;
+  /** How long answers to commands with a key are kept. @default DEDUP_MS */
+  readonly dedupMs?: number | undefined;
   /** Of the state's schema. */
   readonly version: number;
   /** Makes a state of this version of one of another. */

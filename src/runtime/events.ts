@@ -23,6 +23,9 @@ export interface ClusterEvents {
     readonly id: string;
     readonly reason: PassivationReason;
   };
+  /** This node sends no messages of that type there for a while: too many have failed. */
+  "circuit-opened": { readonly node: string; readonly message: string };
+  "circuit-closed": { readonly node: string; readonly message: string };
   /** Something that should have ended has not. */
   stuck: { readonly what: string; readonly sinceMs: number };
   /**
@@ -37,7 +40,7 @@ type Listener<T extends keyof ClusterEvents> = (event: ClusterEvents[T]) => void
 
 const NAMES =
   "node-joined node-left leader-elected shard-rebalanced entity-activated entity-passivated " +
-  "stuck unsafe";
+  "circuit-opened circuit-closed stuck unsafe";
 
 /** Listeners by event. One that throws is logged, and hurts nobody else. */
 export class Events {

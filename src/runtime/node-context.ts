@@ -11,7 +11,7 @@ import type { Driver } from "../ports/driver.ts";
 import type { Store, StoreDriver } from "../ports/store.ts";
 import { checkEntityId } from "../protocol/ids.ts";
 import type { ShardRecord } from "../protocol/records.ts";
-import type { EntityDefinition } from "./definition.ts";
+import type { EntityDefinition, HandlerSpec } from "./definition.ts";
 import type { Events } from "./events.ts";
 import { Calls } from "./remote-call.ts";
 import { Slices } from "./slices.ts";
@@ -31,6 +31,9 @@ export interface NodeSettings {
   readonly times: HeartbeatTimes;
   readonly log: Logger;
   readonly entities: readonly EntityDefinition[];
+  readonly handlers: readonly HandlerSpec[];
+  /** What this node handles, as the others are told. */
+  readonly handled: readonly string[];
 }
 
 /** The settings, with time and chance. */
