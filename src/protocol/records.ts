@@ -30,6 +30,7 @@ export interface LeaderRecord {
 
 /** Figures of a node that travel with its heartbeats. */
 export interface LoadFigures {
+  /** Calls of its handlers that are under way, on average. */
   readonly inFlight: number;
   /** Share of one core, 0 to 1 and above with several threads. */
   readonly cpu: number;

@@ -30,8 +30,6 @@ export class Handlers {
   readonly #hosted: ReadonlyMap<string, Hosted>;
   /** Contexts that somebody may still look at. */
   readonly #open = new Set<HandlerContext>();
-  /** Calls that have not ended. */
-  running = 0;
 
   constructor(context: NodeContext, exits: Exits) {
     this.#context = context;
@@ -93,7 +91,7 @@ export class Handlers {
   }
 
   #post(hosted: Hosted, work: Work, chain: readonly string[] | undefined): void {
-    this.running++;
+    this.#context.inFlight.begin();
     this.#start(hosted, work, chain);
   }
 
@@ -105,7 +103,7 @@ export class Handlers {
     }
     if (!work.begin(slices.nowMs)) {
       slices.leave();
-      this.running--;
+      this.#context.inFlight.end();
       return;
     }
     const bounds = { boundMs: work.deadlineMs, chain };
@@ -131,7 +129,7 @@ export class Handlers {
   }
 
   #succeeded(hosted: Hosted, work: Work, value: unknown): void {
-    this.running--;
+    this.#context.inFlight.end();
     if (work.oneWay) return work.succeed(undefined);
     let copy: unknown;
     try {
@@ -143,7 +141,7 @@ export class Handlers {
   }
 
   #failed(hosted: Hosted, work: Work, thrown: unknown): void {
-    this.running--;
+    this.#context.inFlight.end();
     const { log } = this.#context;
     const details = { ...detailsOf(subjectOf(hosted)), ...describeError(thrown) };
     const error =

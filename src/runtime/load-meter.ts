@@ -7,7 +7,7 @@ import type { NodeContext } from "./node-context.ts";
  * Makes what measures between two samples, so that a figure is of now and not of the whole life; it
  * is told the time.
  */
-export function createLoadMeter({ calls, slices }: NodeContext): (nowMs: number) => LoadFigures {
+export function createLoadMeter({ inFlight, slices }: NodeContext): (nowMs: number) => LoadFigures {
   let last = { atMs: 0, cpuSeconds: 0, turns: 0 };
   return (nowMs) => {
     const { cpuSeconds, memoryBytes } = processUsage();
@@ -17,7 +17,13 @@ export function createLoadMeter({ calls, slices }: NodeContext): (nowMs: number)
     const messagesPerSecond = Math.round((turns - last.turns) / seconds);
     const eventLoopLagMs = round(slices.takeLagMs());
     last = { atMs: nowMs, cpuSeconds, turns };
-    return { inFlight: calls.size, cpu, memoryBytes, messagesPerSecond, eventLoopLagMs };
+    return {
+      inFlight: round(inFlight.takeMean()),
+      cpu,
+      memoryBytes,
+      messagesPerSecond,
+      eventLoopLagMs,
+    };
   };
 }
 

@@ -2,6 +2,7 @@
 import type { Clock } from "../base/clock.ts";
 import type { CatgaError } from "../base/errors.ts";
 import { hash } from "../base/hash.ts";
+import { InFlight } from "../base/in-flight.ts";
 import { type HeartbeatTimes, KNOWN_IDS_MAX } from "../base/limits.ts";
 import type { Logger } from "../base/logger.ts";
 import type { Random } from "../base/random.ts";
@@ -70,6 +71,8 @@ export class NodeContext {
   /** Long ones: idle activations. */
   readonly idleWheel: TimerWheel;
   readonly calls: Calls;
+  /** Calls of handlers that run here, or wait for it. */
+  readonly inFlight: InFlight = new InFlight();
   readonly events: Events;
   /** Where entities with persistence are kept. */
   readonly store: StoreWriter | undefined;

@@ -186,14 +186,13 @@ export class Node implements AuthorityListener {
   }
 
   async #leave(endMs: number): Promise<void> {
-    const { clock, refusal, calls } = this.context;
+    const { clock, refusal, calls, inFlight } = this.context;
     if (refusal !== undefined) return;
     await this.#membership.leaving();
     await this.shards.release();
     this.context.refusal = this.#stoppedError();
     // Calls of this node's users are answered first.
-    const { handlers } = this.router;
-    const isBusy = (): boolean => calls.size + handlers.running > 0 || !this.#mesh.isIdle;
+    const isBusy = (): boolean => calls.size + inFlight.count > 0 || !this.#mesh.isIdle;
     while (isBusy() && clock.nowMs() < endMs) {
       await new Promise<void>((resolve) => void clock.after(QUIET_CHECK_MS, resolve));
     }
