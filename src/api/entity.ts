@@ -12,6 +12,7 @@ import {
   type Persistence,
   Refused,
 } from "../runtime/definition.ts";
+import { checkMiddleware, type Middleware, wrapped } from "../runtime/middleware.ts";
 import type { BaseContext, CommandContext, Handlers } from "./context.ts";
 import {
   type MaybePromise,
@@ -40,6 +41,8 @@ export interface EntityOptions<_N extends string, M extends Messages, S> {
   readonly idle?: Duration;
   /** Messages waiting at most; one more is refused with MAILBOX_FULL. @default 1024 */
   readonly mailboxCapacity?: number;
+  /** Around the handlers, inside that of the cluster: the first is outermost. @default none */
+  readonly middleware?: readonly Middleware[];
   /** Runs before the first message; may change the state. */
   readonly activated?: (context: CommandContext<M, NoInfer<S>>) => MaybePromise<void>;
   /** Runs after the last message. */
@@ -66,8 +69,8 @@ export interface Contract<N extends string, M extends Messages> extends Entity<N
 
 const DEFINITIONS = new WeakMap<AnyEntity, EntityDefinition>();
 const OPTIONS = (
-  "messages state handlers persistence version migrate idle mailboxCapacity activated " +
-  "deactivated"
+  "messages state handlers persistence version migrate idle mailboxCapacity middleware " +
+  "activated deactivated"
 ).split(" ");
 const PERSISTENCES: readonly unknown[] = ["none", "write-behind", "write-through"];
 
@@ -123,14 +126,16 @@ function checkDeclaration(name: string, messages: Messages): void {
 function createDefinition(name: string, options: AnyOptions): EntityDefinition {
   const why = whyNot(options);
   if (why !== undefined) throw new TypeError(`Cannot define "${name}": ${why}`);
-  const { idle = IDLE_MS, mailboxCapacity = MAILBOX_CAPACITY, handlers } = options;
+  const { idle = IDLE_MS, mailboxCapacity = MAILBOX_CAPACITY, handlers, middleware } = options;
+  checkMiddleware(middleware, `define "${name}"`);
   if (!Number.isSafeInteger(mailboxCapacity) || mailboxCapacity < 1) {
     throw new RangeError(`Cannot define "${name}": mailboxCapacity must be a whole number from 1`);
   }
   const idleMs = durationMs(idle, "idle");
   const messages = new Map<string, MessageSpec>();
   for (const [type, def] of Object.entries(options.messages)) {
-    messages.set(type, specOf(name, messageOptions(def), [type, handlers[type] as Run]));
+    const spec = specOf(name, messageOptions(def), [type, handlers[type] as Run]);
+    messages.set(type, { ...spec, run: wrapped(spec.run, { target: name, type }, middleware) });
   }
   const { state, activated, deactivated, migrate } = options as unknown as EntityDefinition;
   const { persistence = "none", version = 1 } = options;

@@ -20,7 +20,8 @@ import { memory } from "../drivers/memory/index.ts";
 import type { Driver } from "../ports/driver.ts";
 import type { StoreDriver } from "../ports/store.ts";
 import { checkName } from "../protocol/ids.ts";
-import type { EntityDefinition } from "../runtime/definition.ts";
+import type { EntityDefinition, MessageSpec } from "../runtime/definition.ts";
+import { checkMiddleware, type Middleware, wrapped } from "../runtime/middleware.ts";
 import type { NodeSettings } from "../runtime/node-context.ts";
 import { type AnyEntity, definitionOf } from "./entity.ts";
 
@@ -80,6 +81,8 @@ export interface ClusterOptions<E extends readonly AnyEntity[]> {
     | "normal"
     | "relaxed"
     | { readonly every: Duration; readonly timeout: Duration };
+  /** Around every handler of this node, outside that of an entity: the first is outermost. */
+  readonly middleware?: readonly Middleware[];
   /** Shaped like pino: what was thrown is in the field `err`. @default silence */
   readonly log?: Logger;
   /** Entity types this node hosts; without any it only calls. */
@@ -91,7 +94,7 @@ export type Given = ClusterOptions<readonly AnyEntity[]>;
 
 const OPTIONS = [
   ..."transport nodes store name nodeId endpoint weight shardCount".split(" "),
-  ..."secret heartbeat log entities".split(" "),
+  ..."secret heartbeat middleware log entities".split(" "),
 ];
 
 /** What the environment may say, so that one program runs on a laptop and in a cluster. */
@@ -138,6 +141,7 @@ export function withEnvironment(given: Given | TransportUrl | undefined, random:
 export function settingsOf(options: Given, random: Random): NodeSettings {
   const extra = Object.keys(options).find((option) => !OPTIONS.includes(option));
   if (extra !== undefined) throw new TypeError(`Cannot start a node: no option "${extra}"`);
+  checkMiddleware(options.middleware, "start a node");
   const list = listOf(options);
   const { name: cluster = "catga", entities = [] } = options;
   const named = list === undefined ? options.nodeId : nodeOfList(list, options);
@@ -156,7 +160,7 @@ export function settingsOf(options: Given, random: Random): NodeSettings {
     secret: secretOf(options.secret),
     times: timesOf(options.heartbeat ?? "fast"),
     log: options.log ?? silentLogger,
-    entities: definitionsOf(entities),
+    entities: definitionsOf(entities).map((each) => within(each, options.middleware)),
   };
 }
 
@@ -256,6 +260,20 @@ function definitionsOf(entities: readonly AnyEntity[]): EntityDefinition[] {
     names.add(entity.name);
     return definition;
   });
+}
+
+/** The entity type with the cluster's middleware around its own: it was defined without. */
+function within(
+  definition: EntityDefinition,
+  middleware: readonly Middleware[] = [],
+): EntityDefinition {
+  if (middleware.length === 0) return definition;
+  const messages = new Map<string, MessageSpec>();
+  for (const [type, spec] of definition.messages) {
+    const run = wrapped(spec.run, { target: definition.name, type }, middleware);
+    messages.set(type, { ...spec, run });
+  }
+  return { ...definition, messages };
 }
 
 /** @throws {RangeError} for a number of shards that makes no sense */
