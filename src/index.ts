@@ -13,7 +13,7 @@ export { CatgaError, type ErrorCode, type ErrorDetails } from "./base/errors.ts"
 export { type Executed, isCatgaError } from "./base/errors.ts";
 export type { Logger } from "./base/logger.ts";
 export type { MembershipChange, Plan } from "./ownership/plan.ts";
-export type { ClusterEvents } from "./runtime/events.ts";
+export type { CircuitChange, ClusterEvents } from "./runtime/events.ts";
 export type { Middleware, MiddlewareCall } from "./runtime/middleware.ts";
 export type { PassivationReason } from "./runtime/definition.ts";
 export type { Stored, StoredReminder } from "./runtime/stored.ts";

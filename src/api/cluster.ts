@@ -40,11 +40,14 @@ export interface ClusterOf<E extends AnyEntity> extends AsyncDisposable {
   /** Who owns an entity as far as this node knows; `undefined` while nobody does. */
   owner(name: string, id: string): Ownership | undefined;
   /**
-   * Calls `run` with every event of `type`, as this node learns of it; the result ends that.
+   * Calls `run` with every event of `type`, as this node learns of it; the result ends that. All
+   * events come in order. When `run` returns a promise, its next event comes after that has
+   * settled; behind it wait 1,024 events at most, then the oldest are dropped, which is logged.
+   * One that fails is logged, and hurts nobody.
    *
-   * @throws {TypeError} when there is no such event.
+   * @throws {TypeError} when there is no such event, or `run` is no function.
    */
-  on<T extends keyof ClusterEvents>(type: T, run: (event: ClusterEvents[T]) => void): () => void;
+  on<T extends keyof ClusterEvents>(type: T, run: (event: ClusterEvents[T]) => unknown): () => void;
   /**
    * What a change of membership would move; moves nothing. Of the shards of this node's entities.
    *
@@ -90,7 +93,7 @@ export async function startNode(
   world: Pick<NodeOptions, "clock" | "random" | "sessionsKept">,
 ): Promise<NodeCluster> {
   const settings = settingsOf(options, world.random);
-  const events = new Events(settings.log);
+  const events = new Events({ log: settings.log, clock: world.clock });
   const seat = new Seat(
     { ...settings, ...world, former: new Set(), events },
     (router, request) => new EntityRef({ router }, request as RefRequest<RefTarget>),

@@ -63,6 +63,8 @@ export const HOLD_MS = 20;
 
 /** A slice of turns ends after this and gives the event loop back (heartbeats, sockets). */
 export const SLICE_MS = 10;
+/** Events that wait for a slow listener: as many as all shards when they move at once. */
+export const EVENTS_WAITING_MAX = 1_024;
 /** Turns that may run inside each other on one stack; deeper ones wait in the mailbox. */
 export const NESTED_TURNS_MAX = 32;
 

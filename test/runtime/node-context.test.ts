@@ -9,7 +9,7 @@ import { FakeClock } from "../base/fake-clock.ts";
 
 test("a node that has closed arms no timer, whatever still comes to an end on it", () => {
   const clock = new FakeClock();
-  const events = new Events(silentLogger);
+  const events = new Events({ log: silentLogger, clock });
   const settings = settingsOf({ transport: "memory" }, random);
   const context = new NodeContext({ ...settings, clock, random, events, former: new Set() }, "n.1");
   let runs = 0;
