@@ -8,11 +8,13 @@ import type { MembershipChange, Plan } from "../ownership/plan.ts";
 import { type ClusterEvents, Events } from "../runtime/events.ts";
 import type { NodeOptions } from "../runtime/node-context.ts";
 import { Seat } from "../runtime/seat.ts";
+import { Singletons } from "../runtime/singleton.ts";
 import { type NodeInfo, nodesOf, type Ownership, ownerOf } from "../runtime/survey.ts";
 import { type Stored, storedAt } from "../runtime/stored.ts";
 import type { RefRequest } from "../runtime/turn-context.ts";
 import type { Ref } from "./context.ts";
 import { type AnyEntity, definitionOf, type Entity } from "./entity.ts";
+import type { MaybePromise } from "./messages.ts";
 import { type ClusterOptions, type Given, settingsOf, withEnvironment } from "./options.ts";
 import type { TransportUrl } from "./options.ts";
 import { EntityRef, type RefTarget } from "./ref.ts";
@@ -48,6 +50,22 @@ export interface ClusterOf<E extends AnyEntity> extends AsyncDisposable {
    * @throws {TypeError} when there is no such event, or `run` is no function.
    */
   on<T extends keyof ClusterEvents>(type: T, run: (event: ClusterEvents[T]) => unknown): () => void;
+  /**
+   * Runs `task` on the leader, one node of the whole cluster; the result ends that. Register it on
+   * every node, under one name: where the leader has none of that name, it runs nowhere. A task
+   * that returns has ended until another node leads, or this one again; one that throws is logged
+   * and begins again, after 50 ms at first and 2 s at most.
+   *
+   * The signal aborts when leadership is lost, when this node's lease ends by its own clock, and
+   * when the node leaves, which waits for the task within its deadline. The next leader begins
+   * after that, and no sooner than the former one's lease is over. So no two tasks run whose nodes
+   * hold a lease; but what runs on after its signal has aborted, and what a process does that was
+   * stopped in the middle of a task before it learns of that, runs beside the next one. Keep what
+   * must never happen twice in an entity.
+   *
+   * @throws {TypeError} for a name that this process has registered already, or no function.
+   */
+  singleton(name: string, task: (signal: AbortSignal) => MaybePromise<void>): () => void;
   /**
    * What a change of membership would move; moves nothing. Of the shards of this node's entities.
    *
@@ -94,8 +112,9 @@ export async function startNode(
 ): Promise<NodeCluster> {
   const settings = settingsOf(options, world.random);
   const events = new Events({ log: settings.log, clock: world.clock });
+  const singletons = new Singletons({ ...world, log: settings.log, events });
   const seat = new Seat(
-    { ...settings, ...world, former: new Set(), events },
+    { ...settings, ...world, former: new Set(), events, singletons },
     (router, request) => new EntityRef({ router }, request as RefRequest<RefTarget>),
   );
   await seat.take();
@@ -115,6 +134,7 @@ export async function startNode(
     },
     owner: (name, id) => ownerOf(seat.node.context, name, id),
     on: (type, run) => events.on(type, run),
+    singleton: (name, task) => singletons.add(name, task),
     plan: (change) => seat.node.shards.plan(change),
     get leaseLeftMs() {
       return seat.node.context.leaseLeftMs;

@@ -84,6 +84,9 @@ export const RETRY: Backoff = { firstMs: 50, longestMs: 2_000 };
 /** What write-behind may lose: answers of so long, and what was under way. */
 export const WRITE_BEHIND_MS = 1_000;
 
+/** A singleton that runs on for so long after its signal has aborted is told of as stuck. */
+export const TASK_STUCK_MS = 10_000;
+
 /** How often a node looks into the store whose reminders are due soon. */
 export const REMINDER_SCAN_MS = 30_000;
 

@@ -13,12 +13,12 @@ import { grantedLease, type Lease, type LeaseEvent, stepLease } from "../ownersh
 import type { CasResult, Entry } from "../protocol/ledger.ts";
 import {
   type GroupsRecord,
-  type LeaderRecord,
   type MetaRecord,
   sessionKey,
   type SessionRecord,
   type ShardRecord,
 } from "../protocol/records.ts";
+import { Election } from "./election.ts";
 import { createLoadMeter } from "./load-meter.ts";
 import type { NodeContext } from "./node-context.ts";
 import type { RecordWriter } from "./record-writer.ts";
@@ -31,6 +31,7 @@ export class Membership {
   readonly #context: NodeContext;
   readonly #writer: RecordWriter;
   readonly #fenced: () => void;
+  readonly election: Election;
   readonly #load: ReturnType<typeof createLoadMeter>;
   #lease: Lease = { kind: "fenced" };
   #session: SessionRecord | undefined;
@@ -44,7 +45,6 @@ export class Membership {
   #graceMs = 0;
   /** When the renewal was sent that is not answered yet. */
   #askedMs = Number.POSITIVE_INFINITY;
-  #isElecting = false;
   /** The feed has told of this node's session, and so of all that was written before it. */
   listed: () => void = () => {};
   readonly #isListed = new Promise<void>((resolve) => (this.listed = resolve));
@@ -55,6 +55,7 @@ export class Membership {
     this.#context = context;
     this.#writer = writer;
     this.#fenced = fenced;
+    this.election = new Election(context, writer);
     this.#load = createLoadMeter(context);
   }
 
@@ -217,7 +218,7 @@ export class Membership {
     clock.yield(() => {
       if (!this.#context.leaseHolds) return;
       for (const each of view.watchedBy(self)) this.#judge(each, clock.nowMs());
-      this.#elect();
+      this.election.elect();
     });
     // More often than it renews: whoever is silent shall be found soon.
     this.#cancelTick = clock.after(options.times.everyMs / 4, () => this.#tick());
@@ -235,19 +236,6 @@ export class Membership {
     this.#writer.write({ key, expected: revision, value });
   }
 
-  /** The first of all nodes that are up makes itself the leader, when there is none. */
-  #elect(): void {
-    const { view, self } = this.#context;
-    const known = view.entry("leader");
-    const leader = (known?.value as LeaderRecord | undefined)?.incarnation;
-    if (this.#isElecting || (leader !== undefined && !view.isOver(leader, "leader"))) return;
-    const up = [...view.living].filter(([, { record }]) => record.state === "up");
-    if (up.map(([incarnation]) => incarnation).sort()[0] !== self) return;
-    this.#isElecting = true;
-    const write = { key: "leader", expected: known?.revision ?? 0, value: { incarnation: self } };
-    this.#writer.write(write, () => (this.#isElecting = false));
-  }
-
   #step(event: LeaseEvent): void {
     const [lease, effect] = stepLease(this.#lease, event, this.#context.options.times);
     this.#hold(lease);
@@ -258,12 +246,13 @@ export class Membership {
   /** Where every turn looks before it starts. */
   #hold(lease: Lease): void {
     this.#lease = lease;
-    const { slices, clock } = this.#context;
+    const { slices, clock, options } = this.#context;
     const untilMs = lease.kind === "held" ? lease.untilMs : Number.NEGATIVE_INFINITY;
     slices.leaseUntilMs = untilMs;
     // A machine that slept stops the monotonic clock: the other one ends the lease as well (A1).
     slices.leaseUntilWallMs = clock.wallMs() + untilMs - clock.nowMs();
     slices.resume();
+    options.singletons.look(this.#context);
   }
 
   #renew(operation: number): void {

@@ -10,10 +10,12 @@ import { View } from "../ownership/view.ts";
 import type { Driver } from "../ports/driver.ts";
 import type { Store, StoreDriver } from "../ports/store.ts";
 import { checkEntityId } from "../protocol/ids.ts";
-import type { ShardRecord } from "../protocol/records.ts";
+import type { Entry } from "../protocol/ledger.ts";
+import type { LeaderRecord, ShardRecord } from "../protocol/records.ts";
 import type { EntityDefinition } from "./definition.ts";
 import type { Events } from "./events.ts";
 import { Calls } from "./remote-call.ts";
+import type { Singletons } from "./singleton.ts";
 import { Slices } from "./slices.ts";
 import { StoreWriter } from "./store-writer.ts";
 
@@ -42,6 +44,7 @@ export interface NodeOptions extends NodeSettings {
   /** How many sessions that are over are not forgotten, in tests. */
   readonly sessionsKept?: number;
   readonly events: Events;
+  readonly singletons: Singletons;
 }
 
 /** Where the ids of an entity type lie, as far as they were checked and hashed lately. */
@@ -103,6 +106,14 @@ export class NodeContext {
   /** True while this node may act as an owner (L3). */
   get leaseHolds(): boolean {
     return this.leaseLeftMs > 0;
+  }
+
+  /** The record that makes this node the leader, while it may act as that. */
+  get leadership(): Entry | undefined {
+    const leader = this.view.entry("leader");
+    const isLeader = (leader?.value as LeaderRecord | undefined)?.incarnation === this.self;
+    const mayLead = this.hasJoined && this.refusal === undefined && this.leaseHolds;
+    return isLeader && mayLead ? leader : undefined;
   }
 
   /** Calls `run` after `delayMs`, unless the node has closed by then. */

@@ -182,10 +182,13 @@ export class Node implements AuthorityListener {
   }
 
   async #leave(endMs: number): Promise<void> {
-    const { clock, refusal, calls } = this.context;
+    const { clock, refusal, calls, options } = this.context;
     if (refusal !== undefined) return;
+    // The next leader begins what only a leader does when it has ended here, and no sooner.
+    const resigned = options.singletons.stop().then(() => this.#membership.election.resign());
     await this.#membership.leaving();
     await this.shards.release();
+    await resigned;
     this.context.refusal = this.#stoppedError();
     // Calls of this node's users are answered first.
     while ((calls.size > 0 || !this.#mesh.isIdle) && clock.nowMs() < endMs) {
@@ -254,6 +257,8 @@ export class Node implements AuthorityListener {
     } else if (change.kind === "shard") {
       this.shards.recordChanged(change.group, change.shard);
       this.#mesh.moved(change.group, change.shard);
+    } else if (change.kind === "leader") {
+      this.context.options.singletons.look(this.context);
     } else if (change.kind === "genesis") {
       this.shards.lookAll();
       this.#mesh.pumpAll();
