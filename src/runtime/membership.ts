@@ -43,6 +43,8 @@ export class Membership {
   readonly #heardMs = new Map<string, number>();
   /** Nobody is declared dead for silence before this time (L6). */
   #graceMs = 0;
+  /** How far the wall clock was ahead of the other one when the lease was asked for. */
+  #wallAheadMs = 0;
   /** When the renewal was sent that is not answered yet. */
   #askedMs = Number.POSITIVE_INFINITY;
   /** The feed has told of this node's session, and so of all that was written before it. */
@@ -171,6 +173,7 @@ export class Membership {
     const { weight, endpoint = null, times, sessionsKept = SESSIONS_KEPT } = options;
     const { name, version } = runtimeOf();
     const sentMs = clock.nowMs();
+    const aheadMs = clock.wallMs() - sentMs;
     const none = { key: sessionKey(self), revision: 0 };
     const { key, revision } = view.forgettable(clock.wallMs(), sessionsKept) ?? none;
     const fixed = { ...own, weight, leaseMs: times.timeoutMs, endpoint };
@@ -188,6 +191,7 @@ export class Membership {
     this.#session = value;
     this.#key = key;
     this.#revision = result.revision;
+    this.#wallAheadMs = aheadMs;
     this.#hold(grantedLease(sentMs, times));
   }
 
@@ -248,20 +252,24 @@ export class Membership {
     this.#lease = lease;
     const { slices, clock, options } = this.#context;
     const untilMs = lease.kind === "held" ? lease.untilMs : Number.NEGATIVE_INFINITY;
-    slices.leaseUntilMs = untilMs;
     // A machine that slept stops the monotonic clock: the other one ends the lease as well (A1).
-    slices.leaseUntilWallMs = clock.wallMs() + untilMs - clock.nowMs();
+    slices.leaseUntilWallMs = untilMs + this.#wallAheadMs;
+    const hasSlept = clock.wallMs() >= slices.leaseUntilWallMs;
+    slices.leaseUntilMs = hasSlept ? Number.NEGATIVE_INFINITY : untilMs;
     slices.resume();
     options.singletons.look(this.#context);
   }
 
   #renew(operation: number): void {
     const session = this.#session!;
-    const load = this.#load(this.#context.clock.nowMs());
+    const { clock } = this.#context;
+    const load = this.#load(clock.nowMs());
     this.#session = { ...session, heartbeat: session.heartbeat + 1, load };
-    this.#askedMs = Math.min(this.#askedMs, this.#context.clock.nowMs());
+    this.#askedMs = Math.min(this.#askedMs, clock.nowMs());
+    const aheadMs = clock.wallMs() - operation;
     this.#write(this.#session, (result) => {
       this.#askedMs = Number.POSITIVE_INFINITY;
+      if (result.ok) this.#wallAheadMs = aheadMs;
       this.#step(result.ok ? { kind: "renewed", operation } : { kind: "refused" });
     });
   }

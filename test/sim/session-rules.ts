@@ -49,7 +49,7 @@ export const SESSION_RULES: readonly Mutation[] = [
     from: "wallMs - record.overMs! > SESSION_FORGOTTEN_MS);",
     to: "wallMs > record.overMs!);",
     kind: "days",
-    seed: 16,
+    seed: 13,
   },
   {
     rule: "K2 nothing counts of a sender that is forgotten",
@@ -57,7 +57,7 @@ export const SESSION_RULES: readonly Mutation[] = [
     from: " || view.isForgotten(from, clock.wallMs())",
     to: " || clock.wallMs() < 0",
     kind: "days",
-    seed: 7,
+    seed: 57,
   },
   {
     rule: "K3 an owner that is forgotten is over",
@@ -65,7 +65,7 @@ export const SESSION_RULES: readonly Mutation[] = [
     from: "?? Number.POSITIVE_INFINITY) <= this.#toldRevision;",
     to: "?? Number.POSITIVE_INFINITY) <= 0 * this.#toldRevision;",
     kind: "days",
-    seed: 4,
+    seed: 1,
   },
   {
     rule: "K4 who joins takes the key of one that was over for long",
@@ -96,7 +96,7 @@ export const SESSION_RULES: readonly Mutation[] = [
     from: "Math.max(0, place.leaseLeftMs)",
     to: "10_000 + Math.max(0, place.leaseLeftMs)",
     kind: "one task",
-    seed: 1,
+    seed: 11,
   },
   {
     rule: "T2 a leader resigns when its tasks have ended",
