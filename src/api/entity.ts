@@ -9,6 +9,7 @@ import type {
   PassivationReason,
   Persistence,
 } from "../runtime/definition.ts";
+import { checkMiddleware, type Middleware, wrapped } from "../runtime/middleware.ts";
 import { checkedRun } from "./checked.ts";
 import type { BaseContext, CommandContext, Handlers } from "./context.ts";
 import { type MaybePromise, messageOptions, type Messages } from "./messages.ts";
@@ -33,6 +34,8 @@ export interface EntityOptions<_N extends string, M extends Messages, S> {
   readonly idle?: Duration;
   /** Messages waiting at most; one more is refused with MAILBOX_FULL. @default 1024 */
   readonly mailboxCapacity?: number;
+  /** Around the handlers, inside that of the cluster: the first is outermost. @default none */
+  readonly middleware?: readonly Middleware[];
   /** Runs before the first message; may change the state. */
   readonly activated?: (context: CommandContext<M, NoInfer<S>>) => MaybePromise<void>;
   /** Runs after the last message. */
@@ -59,8 +62,8 @@ export interface Contract<N extends string, M extends Messages> extends Entity<N
 
 const DEFINITIONS = new WeakMap<AnyEntity, EntityDefinition>();
 const OPTIONS = (
-  "messages state handlers persistence version migrate idle mailboxCapacity activated " +
-  "deactivated"
+  "messages state handlers persistence version migrate idle mailboxCapacity middleware " +
+  "activated deactivated"
 ).split(" ");
 const PERSISTENCES: readonly unknown[] = ["none", "write-behind", "write-through"];
 
@@ -114,7 +117,8 @@ function checkDeclaration(name: string, messages: Messages): void {
 function createDefinition(name: string, options: AnyOptions): EntityDefinition {
   const why = whyNot(options);
   if (why !== undefined) throw new TypeError(`Cannot define "${name}": ${why}`);
-  const { idle = IDLE_MS, mailboxCapacity = MAILBOX_CAPACITY, handlers } = options;
+  const { idle = IDLE_MS, mailboxCapacity = MAILBOX_CAPACITY, handlers, middleware } = options;
+  checkMiddleware(middleware, `define "${name}"`);
   if (!Number.isSafeInteger(mailboxCapacity) || mailboxCapacity < 1) {
     throw new RangeError(`Cannot define "${name}": mailboxCapacity must be a whole number from 1`);
   }
@@ -123,7 +127,8 @@ function createDefinition(name: string, options: AnyOptions): EntityDefinition {
   for (const [type, def] of Object.entries(options.messages)) {
     const { kind, timeoutMs, input, reply } = messageOptions(def);
     const subject = { type, of: (context: object) => entityKey(name, (context as BaseContext).id) };
-    const run = checkedRun({ input, reply }, handlers[type] as Run, subject);
+    const checked = checkedRun({ input, reply }, handlers[type] as Run, subject);
+    const run = wrapped(checked, { target: name, type }, middleware);
     messages.set(type, { type, kind: kind === "query" ? kind : "command", timeoutMs, run });
   }
   const { state, activated, deactivated, migrate } = options as unknown as EntityDefinition;

@@ -21,6 +21,7 @@ import type { Driver } from "../ports/driver.ts";
 import type { StoreDriver } from "../ports/store.ts";
 import { checkName } from "../protocol/ids.ts";
 import type { EntityDefinition } from "../runtime/definition.ts";
+import { checkMiddleware, type Middleware, within } from "../runtime/middleware.ts";
 import type { NodeSettings } from "../runtime/node-context.ts";
 import { type AnyEntity, definitionOf } from "./entity.ts";
 import { type FailoverOptions, failoverOf, handlingsOf } from "./mediator-options.ts";
@@ -84,6 +85,8 @@ export interface ClusterOptions<E extends readonly AnyEntity[]> {
     | "normal"
     | "relaxed"
     | { readonly every: Duration; readonly timeout: Duration };
+  /** Around every handler of this node, outside that of an entity: the first is outermost. */
+  readonly middleware?: readonly Middleware[];
   /** Shaped like pino: what was thrown is in the field `err`. @default silence */
   readonly log?: Logger;
   /** How calls of messages with a name of their own are tried again elsewhere. */
@@ -99,7 +102,7 @@ export type Given = ClusterOptions<readonly AnyEntity[]>;
 
 const OPTIONS = [
   ..."transport nodes store name nodeId endpoint weight shardCount".split(" "),
-  ..."secret heartbeat log failover entities handlers".split(" "),
+  ..."secret heartbeat middleware log failover entities handlers".split(" "),
 ];
 
 /** What the environment may say, so that one program runs on a laptop and in a cluster. */
@@ -146,13 +149,14 @@ export function withEnvironment(given: Given | TransportUrl | undefined, random:
 export function settingsOf(options: Given, random: Random): NodeSettings & MediatorSettings {
   const extra = Object.keys(options).find((option) => !OPTIONS.includes(option));
   if (extra !== undefined) throw new TypeError(`Cannot start a node: no option "${extra}"`);
+  checkMiddleware(options.middleware, "start a node");
   const list = listOf(options);
   const { name: cluster = "catga", entities = [] } = options;
   const named = list === undefined ? options.nodeId : nodeOfList(list, options);
   const nodeId = named ?? `${hostName()}-${random.text(6)}`;
   checkName(cluster, "cluster name");
   checkName(nodeId, "node id");
-  const hosting = hostingOf(handlingsOf(options.handlers ?? []));
+  const hosting = hostingOf(handlingsOf(options));
   const driver = list === undefined ? driverOf(options.transport) : fixedBy(list);
   return {
     driver,
@@ -165,7 +169,10 @@ export function settingsOf(options: Given, random: Random): NodeSettings & Media
     secret: secretOf(options.secret),
     times: timesOf(options.heartbeat ?? "fast"),
     log: options.log ?? silentLogger,
-    entities: [...definitionsOf(entities), ...hosting.entities],
+    entities: [
+      ...definitionsOf(entities).map((each) => within(each, options.middleware)),
+      ...hosting.entities,
+    ],
     handlers: hosting.handlers,
     handled: hosting.handlers.map(({ type }) => type),
     failover: failoverOf(options.failover ?? {}),

@@ -65,6 +65,8 @@ export const HOLD_MS = 20;
 
 /** A slice of turns ends after this and gives the event loop back (heartbeats, sockets). */
 export const SLICE_MS = 10;
+/** Events that wait for a slow listener: as many as all shards when they move at once. */
+export const EVENTS_WAITING_MAX = 1_024;
 /** Turns that may run inside each other on one stack; deeper ones wait in the mailbox. */
 export const NESTED_TURNS_MAX = 32;
 
@@ -96,6 +98,9 @@ export const RETRY: Backoff = { firstMs: 50, longestMs: 2_000 };
 
 /** What write-behind may lose: answers of so long, and what was under way. */
 export const WRITE_BEHIND_MS = 1_000;
+
+/** A singleton that runs on for so long after its signal has aborted is told of as stuck. */
+export const TASK_STUCK_MS = 10_000;
 
 /** How often a node looks into the store whose reminders are due soon. */
 export const REMINDER_SCAN_MS = 30_000;

@@ -11,10 +11,12 @@ import { View } from "../ownership/view.ts";
 import type { Driver } from "../ports/driver.ts";
 import type { Store, StoreDriver } from "../ports/store.ts";
 import { checkEntityId } from "../protocol/ids.ts";
-import type { ShardRecord } from "../protocol/records.ts";
+import type { Entry } from "../protocol/ledger.ts";
+import type { LeaderRecord, ShardRecord } from "../protocol/records.ts";
 import type { EntityDefinition, HandlerSpec } from "./definition.ts";
 import type { Events } from "./events.ts";
 import { Calls } from "./remote-call.ts";
+import type { Singletons } from "./singleton.ts";
 import { Slices } from "./slices.ts";
 import { StoreWriter } from "./store-writer.ts";
 
@@ -46,6 +48,7 @@ export interface NodeOptions extends NodeSettings {
   /** How many sessions that are over are not forgotten, in tests. */
   readonly sessionsKept?: number;
   readonly events: Events;
+  readonly singletons: Singletons;
 }
 
 /** Where the ids of an entity type lie, as far as they were checked and hashed lately. */
@@ -106,9 +109,23 @@ export class NodeContext {
     return this.slices.leaseUntilMs - this.clock.nowMs();
   }
 
+  /** Which store this node's entities are in, if any are kept. */
+  get keptAt(): string | undefined {
+    const { store, options } = this;
+    return store && `${(options.store ?? options.driver).name} ${store.store.identity}`;
+  }
+
   /** True while this node may act as an owner (L3). */
   get leaseHolds(): boolean {
     return this.leaseLeftMs > 0;
+  }
+
+  /** The record that makes this node the leader, while it may act as that. */
+  get leadership(): Entry | undefined {
+    const leader = this.view.entry("leader");
+    const isLeader = (leader?.value as LeaderRecord | undefined)?.incarnation === this.self;
+    const mayLead = this.hasJoined && this.refusal === undefined && this.leaseHolds;
+    return isLeader && mayLead ? leader : undefined;
   }
 
   /** Calls `run` after `delayMs`, unless the node has closed by then. */

@@ -145,20 +145,13 @@ export class Node implements AuthorityListener {
   }
 
   async #join(): Promise<void> {
-    const { authority, link } = this.#ports;
+    const { authority, link, isFixed } = this.#ports;
     const address = await link.open(this.context.self, this.#mesh);
     this.resynced(await authority.open(this));
-    const group = await this.#membership.join(address, this.#kept());
+    const group = await this.#membership.join(address, isFixed ? undefined : this.context.keptAt);
     if (group === undefined) return;
     this.shards.serve(group);
     this.#alarm.start();
-  }
-
-  /** Which store this node's entities are in; on a fixed list, where none moves, it is its own. */
-  #kept(): string | undefined {
-    const { store, options } = this.context;
-    if (store === undefined || this.#ports.isFixed === true) return undefined;
-    return `${(options.store ?? options.driver).name} ${store.store.identity}`;
   }
 
   async #stop(deadlineMs: number): Promise<void> {
@@ -186,10 +179,13 @@ export class Node implements AuthorityListener {
   }
 
   async #leave(endMs: number): Promise<void> {
-    const { clock, refusal, calls, inFlight } = this.context;
+    const { clock, refusal, calls, inFlight, options } = this.context;
     if (refusal !== undefined) return;
+    // The next leader begins what only a leader does when it has ended here, and no sooner.
+    const resigned = options.singletons.stop().then(() => this.#membership.election.resign());
     await this.#membership.leaving();
     await this.shards.release();
+    await resigned;
     this.context.refusal = this.#stoppedError();
     // Calls of this node's users are answered first.
     const isBusy = (): boolean => calls.size + inFlight.count > 0 || !this.#mesh.isIdle;
@@ -260,6 +256,8 @@ export class Node implements AuthorityListener {
     } else if (change.kind === "shard") {
       this.shards.recordChanged(change.group, change.shard);
       this.#mesh.moved(change.group, change.shard);
+    } else if (change.kind === "leader") {
+      this.context.options.singletons.look(this.context);
     } else if (change.kind === "genesis") {
       this.shards.lookAll();
       this.#mesh.pumpAll();
