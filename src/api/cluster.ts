@@ -10,11 +10,14 @@ import type { NodeOptions } from "../runtime/node-context.ts";
 import { Seat } from "../runtime/seat.ts";
 import { type NodeInfo, nodesOf, type Ownership, ownerOf } from "../runtime/survey.ts";
 import { type Stored, storedAt } from "../runtime/stored.ts";
+import { Topics } from "../runtime/topics.ts";
 import type { RefRequest } from "../runtime/turn-context.ts";
 import type { Ref } from "./context.ts";
 import { type AnyEntity, definitionOf, type Entity } from "./entity.ts";
+import type { MaybePromise, Message, Named } from "./messages.ts";
 import { type ClusterOptions, type Given, settingsOf, withEnvironment } from "./options.ts";
 import type { TransportUrl } from "./options.ts";
+import { readEvent, subscribe } from "./topic.ts";
 import { EntityRef, type RefTarget } from "./ref.ts";
 
 /** This process's place in the cluster. `E` are the entity types it was started with. */
@@ -35,6 +38,24 @@ export interface ClusterOf<E extends AnyEntity> extends AsyncDisposable {
    * and NOT_STORED says that there is no store to look into.
    */
   stored(target: E["name"] | AnyEntity, id: string): Promise<Stored | undefined>;
+  /**
+   * Tells everybody who has subscribed, on this node too, and the entities that have the event among
+   * their messages. At most once, in order per publisher, to the subscribers there are now: one that
+   * cannot be reached, or is slow, misses events. Resolves when it was handed to the streams; waits
+   * for nobody.
+   *
+   * @throws {CatgaError} INVALID_PAYLOAD, INVALID_KEY, PAYLOAD_NOT_ENCODABLE, TOO_LARGE
+   * @throws {TypeError} when it is no event
+   */
+  publish<P>(message: Message<P, void>): Promise<void>;
+  /**
+   * Calls `run` for each event of `def`, one after the other: with the next one when a promise that
+   * it returned has settled. 1,024 wait behind it, then the oldest are dropped. One that throws is
+   * logged. The result ends that.
+   *
+   * @throws {TypeError} for anything but an event
+   */
+  subscribe<P>(def: Named<"event", P, void>, run: (message: P) => MaybePromise<void>): () => void;
   /** The nodes that live, sorted by id. */
   readonly nodes: readonly NodeInfo[];
   /** Who owns an entity as far as this node knows; `undefined` while nobody does. */
@@ -82,6 +103,8 @@ export const Cluster: {
 export interface NodeCluster extends ClusterOf<Entity<never, never>> {
   /** How long the node may still act for what it owns, if it does not renew; for tests. */
   readonly leaseLeftMs: number;
+  /** What listens on this process. */
+  readonly topics: Topics;
 }
 
 /** Starts a node in a world of its own; the machine's, or one that a test owns. */
@@ -91,8 +114,9 @@ export async function startNode(
 ): Promise<NodeCluster> {
   const settings = settingsOf(options, world.random);
   const events = new Events(settings.log);
+  const topics = new Topics(settings.log, readEvent);
   const seat = new Seat(
-    { ...settings, ...world, former: new Set(), events },
+    { ...settings, ...world, former: new Set(), events, topics },
     (router, request) => new EntityRef({ router }, request as RefRequest<RefTarget>),
   );
   await seat.take();
@@ -111,8 +135,11 @@ export async function startNode(
       return nodesOf(seat.node.context);
     },
     owner: (name, id) => ownerOf(seat.node.context, name, id),
+    publish: (message) => topics.publish(message),
+    subscribe: (def, run) => subscribe(topics, def, run),
     on: (type, run) => events.on(type, run),
     plan: (change) => seat.node.shards.plan(change),
+    topics,
     get leaseLeftMs() {
       return seat.node.context.leaseLeftMs;
     },

@@ -23,6 +23,7 @@ import { checkName } from "../protocol/ids.ts";
 import type { EntityDefinition } from "../runtime/definition.ts";
 import type { NodeSettings } from "../runtime/node-context.ts";
 import { type AnyEntity, definitionOf } from "./entity.ts";
+import { routedTopics } from "./topic.ts";
 
 /** A driver as a value; what it does is the house's own business. */
 export interface Transport {
@@ -157,6 +158,7 @@ export function settingsOf(options: Given, random: Random): NodeSettings {
     times: timesOf(options.heartbeat ?? "fast"),
     log: options.log ?? silentLogger,
     entities: definitionsOf(entities),
+    handled: routedTopics(entities),
   };
 }
 

@@ -59,6 +59,8 @@ export interface SessionRecord {
   /** How long the session lives without a renewal. */
   readonly leaseMs: number;
   readonly endpoint: string | null;
+  /** Messages that it has handlers for, besides those with a key; of older nodes nothing. */
+  readonly handlers?: readonly string[];
   readonly runtime: string;
   readonly load: LoadFigures;
 }
@@ -107,7 +109,7 @@ const SHARD: Shape = {
   handoff: "string?",
 };
 /** What counts for fields that a session may lack. */
-const ABSENT = { store: "", incarnation: "", overMs: 0 };
+const ABSENT = { store: "", incarnation: "", overMs: 0, handlers: [] };
 /** What a peer's records must hold, by the first two characters of their keys. */
 const SHAPES: Readonly<Record<string, Shape>> = {
   "n.": {
@@ -120,6 +122,7 @@ const SHAPES: Readonly<Record<string, Shape>> = {
     store: "string",
     incarnation: "string",
     overMs: "number",
+    handlers: "list",
   },
   "g.": SHARD,
   "s.": SHARD,

@@ -172,7 +172,8 @@ export class Membership {
     const sentMs = clock.nowMs();
     const none = { key: sessionKey(self), revision: 0 };
     const { key, revision } = view.forgettable(clock.wallMs(), sessionsKept) ?? none;
-    const fixed = { ...own, weight, leaseMs: times.timeoutMs, endpoint };
+    const handlers = this.#context.options.handled;
+    const fixed = { ...own, weight, leaseMs: times.timeoutMs, endpoint, handlers };
     const runtime = `${name} ${version}`;
     const load = this.#load(sentMs);
     const state = { incarnation: self, state: "up", heartbeat: 0 } as const;

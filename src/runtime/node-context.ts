@@ -16,6 +16,7 @@ import type { Events } from "./events.ts";
 import { Calls } from "./remote-call.ts";
 import { Slices } from "./slices.ts";
 import { StoreWriter } from "./store-writer.ts";
+import type { Topics } from "./topics.ts";
 
 /** How a node is to run; all defaults are filled in. */
 export interface NodeSettings {
@@ -31,6 +32,8 @@ export interface NodeSettings {
   readonly times: HeartbeatTimes;
   readonly log: Logger;
   readonly entities: readonly EntityDefinition[];
+  /** What this node handles, as the others are told. */
+  readonly handled: readonly string[];
 }
 
 /** The settings, with time and chance. */
@@ -42,6 +45,8 @@ export interface NodeOptions extends NodeSettings {
   /** How many sessions that are over are not forgotten, in tests. */
   readonly sessionsKept?: number;
   readonly events: Events;
+  /** Who listens to what is published. */
+  readonly topics: Topics;
 }
 
 /** Where the ids of an entity type lie, as far as they were checked and hashed lately. */

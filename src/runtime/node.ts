@@ -13,6 +13,7 @@ import { incarnationOf } from "../protocol/ids.ts";
 import type { Entry } from "../protocol/ledger.ts";
 import { sessionOf, type SessionRecord } from "../protocol/records.ts";
 import { Alarm } from "./alarm.ts";
+import { Interest } from "./interest.ts";
 import { Membership } from "./membership.ts";
 import { Mesh } from "./mesh.ts";
 import { tell } from "./events.ts";
@@ -46,6 +47,7 @@ export class Node implements AuthorityListener {
   readonly #writer: RecordWriter;
   readonly #membership: Membership;
   readonly shards: Shards;
+  readonly #interest: Interest;
   readonly #mesh: Mesh;
   readonly #alarm: Alarm;
   #isSettling = false;
@@ -75,7 +77,8 @@ export class Node implements AuthorityListener {
       isFixed: ports.isFixed === true,
     });
     const { shards, router } = this;
-    this.#mesh = new Mesh(context, { link: ports.link, shards, router, learn });
+    const interest = (this.#interest = new Interest(context, router));
+    this.#mesh = new Mesh(context, { link: ports.link, shards, router, interest, learn });
     this.#alarm = new Alarm(router);
   }
 
@@ -214,6 +217,7 @@ export class Node implements AuthorityListener {
   /** No turn starts any more, and nothing of those that run leaves this node. */
   #abandon(): void {
     this.#membership.stop();
+    this.#interest.close();
     this.#mesh.close();
     for (const host of this.router.hosts.values()) host.abandon();
   }
@@ -265,6 +269,7 @@ export class Node implements AuthorityListener {
     const { state } = view.sessions.get(incarnation)!.record;
     this.#membership.heard(incarnation);
     if (state === before) return; // A heartbeat.
+    this.#interest.sessionChanged(incarnation);
     if (incarnation === self) {
       if (state === "dead") this.#fence("dead");
     } else if (view.isGone(incarnation)) {

@@ -98,6 +98,11 @@ export class TurnContext {
     return this.#entity.host.exits.refTo({ target, id, boundMs: this.#deadlineMs });
   }
 
+  /** Tells everybody who listens; what leaves this node leaves under a valid lease. */
+  publish(message: unknown): Promise<void> {
+    return this.#entity.host.context.options.topics.publish(message);
+  }
+
   peer(id: string): unknown {
     return this.entity(this.#entity.host.definition.name, id);
   }

@@ -3,6 +3,8 @@ import { expect, test } from "bun:test";
 import { settingsOf } from "../../src/api/options.ts";
 import { silentLogger } from "../../src/base/logger.ts";
 import { systemRandom as random } from "../../src/base/random.ts";
+import { readEvent } from "../../src/api/topic.ts";
+import { Topics } from "../../src/runtime/topics.ts";
 import { Events } from "../../src/runtime/events.ts";
 import { NodeContext } from "../../src/runtime/node-context.ts";
 import { FakeClock } from "../base/fake-clock.ts";
@@ -10,8 +12,12 @@ import { FakeClock } from "../base/fake-clock.ts";
 test("a node that has closed arms no timer, whatever still comes to an end on it", () => {
   const clock = new FakeClock();
   const events = new Events(silentLogger);
+  const topics = new Topics(silentLogger, readEvent);
   const settings = settingsOf({ transport: "memory" }, random);
-  const context = new NodeContext({ ...settings, clock, random, events, former: new Set() }, "n.1");
+  const context = new NodeContext(
+    { ...settings, clock, random, events, topics, former: new Set() },
+    "n.1",
+  );
   let runs = 0;
   // Looks at a shard again for as long as there is no lease: after the end there never is one.
   const look = (): void => {
