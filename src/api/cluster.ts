@@ -39,10 +39,10 @@ export interface ClusterOf<E extends AnyEntity> extends AsyncDisposable {
    */
   stored(target: E["name"] | AnyEntity, id: string): Promise<Stored | undefined>;
   /**
-   * Tells everybody who has subscribed, on this node too, and the entities that have the event among
-   * their messages. At most once, in order per publisher, to the subscribers there are now: one that
-   * cannot be reached, or is slow, misses events. Resolves when it was handed to the streams; waits
-   * for nobody.
+   * Tells everybody who has subscribed, on this node too, and the entities that have the event
+   * among their messages. At most once, in order per publisher, to the subscribers there are now:
+   * one that cannot be reached, or is slow, misses events. Resolves when it was handed to the
+   * streams; waits for nobody.
    *
    * @throws {CatgaError} INVALID_PAYLOAD, INVALID_KEY, PAYLOAD_NOT_ENCODABLE, TOO_LARGE
    * @throws {TypeError} when it is no event

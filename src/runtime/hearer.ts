@@ -98,7 +98,6 @@ export class Hearer {
   answered({ version, sentMs }: HeardNote): void {
     this.heard = version;
     this.heardMs = sentMs;
-    this.isSilent = false;
     this.#isAsked = version < this.told;
   }
 

@@ -7,7 +7,7 @@
  * command, on any node. What a watch is told may lack its message, so that it can stand for many;
  * but as long as `isHeard` nothing is missing, and when that could be, `lost` is called.
  */
-import { CatgaError } from "../base/errors.ts";
+import type { CatgaError } from "../base/errors.ts";
 import type { Logger } from "../base/logger.ts";
 import { charsMaxOfLastCopy, copyPlain } from "../base/plain.ts";
 import { isThenable } from "../base/thenable.ts";
@@ -77,8 +77,6 @@ interface Topic {
 
 /** A name, and whether its messages are wanted. */
 export type InterestRow = readonly [type: string, wantsMessage: boolean];
-
-const DONE: Promise<void> = Promise.resolve();
 
 /** See the file's header. */
 export class Topics {
@@ -152,14 +150,9 @@ export class Topics {
    * Gives an event to everybody who listens at this moment. Resolves when it was handed to the
    * streams; whoever waits for that lets other work go first.
    */
-  publish(message: unknown): Promise<void> {
-    try {
-      const event = this.#read(message);
-      if (!isThenable(event)) return this.#publish(event);
-      return Promise.resolve(event).then((read) => this.#publish(read));
-    } catch (error) {
-      return Promise.reject(error);
-    }
+  async publish(message: unknown): Promise<void> {
+    const event = this.#read(message);
+    await this.#publish(isThenable(event) ? await event : event);
   }
 
   /**
@@ -201,7 +194,7 @@ export class Topics {
     this.lost();
   }
 
-  #publish({ type, message, key }: PublishedEvent): Promise<void> {
+  #publish({ type, message, key }: PublishedEvent): Promise<void> | undefined {
     const audience = this.#audience!;
     if (audience.refusal !== undefined) throw audience.refusal;
     const subject = { entity: "topic", id: type, type };
@@ -210,13 +203,14 @@ export class Topics {
     audience.deliver({ type, message: copy, key });
     audience.publish({ type, message: copy, charsMax });
     this.told(type, copy);
-    return audience.slices.pause() ?? DONE;
+    return audience.slices.pause();
   }
 
   #post(type: string, message: object): void {
     const subscriptions = this.#topics.get(type)?.subscriptions;
     // One that another of them adds begins with the next event, one that it ends hears no more.
-    for (const each of [...(subscriptions ?? [])]) {
+    const now = [...(subscriptions ?? [])];
+    for (const each of now) {
       if (subscriptions?.has(each) === true) each.post(message);
     }
   }

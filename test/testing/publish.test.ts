@@ -26,7 +26,8 @@ describe("an event", () => {
     Object.assign(message, { text: "too late" });
     await published;
     await cluster.advance("50ms");
-    expect(seen).toEqual(Array(3).fill({ type: "chat.said", from: "n1", n: 1, text: "as it was" }));
+    const copy = { type: "chat.said", from: "n1", n: 1, text: "as it was" };
+    expect(seen).toEqual([copy, copy, copy]);
   });
 
   test("comes at most once and in order, whatever the network does", async () => {
@@ -96,7 +97,7 @@ describe("a listener", () => {
       warn() {},
       error: (fields: object) => errors.push(fields),
     };
-    await using cluster = await start({ nodes: 1, log: log as never });
+    await using cluster = await start({ nodes: 1, log });
     const node = cluster.node("n1");
     const heard: string[][] = [[], [], []];
     node.subscribe(Said, ({ n }) => {
@@ -127,7 +128,7 @@ describe("a listener", () => {
       error() {},
       warn: (fields: object) => warnings.push(fields),
     };
-    await using cluster = await start({ nodes: 1, log: log as never });
+    await using cluster = await start({ nodes: 1, log });
     const heard: number[] = [];
     let running = 0;
     cluster.node("n1").subscribe(Said, async ({ n }) => {
