@@ -203,7 +203,7 @@ export class Topics {
     audience.deliver({ type, message: copy, key });
     audience.publish({ type, message: copy, charsMax });
     this.told(type, copy);
-    return audience.slices.pause();
+    return audience.slices.share();
   }
 
   #post(type: string, message: object): void {

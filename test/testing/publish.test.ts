@@ -194,6 +194,26 @@ describe("publish()", () => {
     expect(heard).toEqual([]);
   });
 
+  test("gives the loop back, whoever listens, also on a node that may not act", async () => {
+    await using cluster = await start({ nodes: 2 });
+    for (const isCutOff of [false, true]) {
+      if (isCutOff) cluster.isolate("n1");
+      await cluster.advance("900ms");
+      expect(cluster.leaseHolds("n1")).toBe(!isCutOff);
+      let published = 0;
+      const publishing = async (): Promise<void> => {
+        for (; published < 100; published++) {
+          cluster.block("n1", 1);
+          await cluster.node("n1").publish(Said({ from: "n1", n: 1 }));
+        }
+      };
+      const done = publishing();
+      await new Promise((resolve) => void setImmediate(resolve));
+      expect(published).toBeLessThan(15);
+      await cluster.run(done);
+    }
+  });
+
   test("refuses everything on a node that has stopped", async () => {
     await using cluster = await start({ nodes: 1 });
     const node = cluster.node("n1");

@@ -38,7 +38,11 @@ class Model {
     topicsOf(cluster, node).watch(type, {
       wantsMessage,
       heard: (message) => this.#heard(message as Happening | undefined),
-      lost: () => void (this.expected = []),
+      lost: () => {
+        // What was kept is gone, and nothing is kept before it is heard again.
+        this.expected = [];
+        this.isEstablished = false;
+      },
     });
   }
 
