@@ -8,11 +8,14 @@ import type { Peer } from "../../src/runtime/peer.ts";
 
 /** A stream whose room the test decides on; each burst is a batch. */
 class Stream {
-  takesNews = true;
+  room = Number.POSITIVE_INFINITY;
   readonly notes: Note[] = [];
   #batch = new Batch();
   #waiting: { pump(): void } | undefined;
 
+  get takesNews(): boolean {
+    return this.#batch.notes.length < this.room;
+  }
   outbox(): Batch {
     return this.#batch;
   }
@@ -23,8 +26,8 @@ class Stream {
     this.notes.push(...this.#batch.notes);
     this.#batch = new Batch();
   }
-  makeRoom(): void {
-    this.takesNews = true;
+  makeRoom(room: number): void {
+    this.room = room;
     this.#waiting?.pump();
     this.flush();
   }
@@ -38,21 +41,25 @@ function hearerOf(stream: Stream): Hearer {
 test("an acknowledgement waits behind what waits: it says that all before it was told", () => {
   const stream = new Stream();
   const hearer = hearerOf(stream);
-  stream.takesNews = false;
+  stream.room = 0;
   for (let n = 0; n < 3; n++) hearer.hint("paid");
   expect(hearer.tell({ type: "paid", message: {}, charsMax: 1 })).toBe(false);
   hearer.acknowledge(1, 10);
   hearer.acknowledge(1, 20);
   stream.flush();
   expect(stream.notes).toEqual([]);
-  stream.makeRoom();
+  hearer.hint("sent");
+  stream.makeRoom(1);
+  expect(stream.notes).toEqual([{ kind: "happened", type: "paid" }]);
+  stream.makeRoom(10);
   expect(stream.notes).toEqual([
     { kind: "happened", type: "paid" },
+    { kind: "happened", type: "sent" },
     { kind: "heard", version: 1, sentMs: 20 },
   ]);
   hearer.hint("paid");
   stream.flush();
-  expect(stream.notes.length).toBe(3);
+  expect(stream.notes.length).toBe(4);
 });
 
 test("a question is not asked again before it is answered, unless it is another one", () => {
