@@ -11,15 +11,17 @@ import { Seat } from "../runtime/seat.ts";
 import { Singletons } from "../runtime/singleton.ts";
 import { type NodeInfo, nodesOf, type Ownership, ownerOf } from "../runtime/survey.ts";
 import { type Stored, storedAt } from "../runtime/stored.ts";
+import { Topics } from "../runtime/topics.ts";
 import type { RefRequest } from "../runtime/turn-context.ts";
 import { Mediator } from "../mediator/mediator.ts";
 import { Sender } from "./asking.ts";
 import type { CallOptions, Ref } from "./context.ts";
 import type { Message } from "./messages.ts";
 import { type AnyEntity, definitionOf, type Entity } from "./entity.ts";
-import type { MaybePromise } from "./messages.ts";
+import type { MaybePromise, Named } from "./messages.ts";
 import { type ClusterOptions, type Given, settingsOf, withEnvironment } from "./options.ts";
 import type { TransportUrl } from "./options.ts";
+import { readEvent, subscribe } from "./topic.ts";
 import { EntityRef, type RefTarget } from "./ref.ts";
 
 /** This process's place in the cluster. `E` are the entity types it was started with. */
@@ -59,6 +61,24 @@ export interface ClusterOf<E extends AnyEntity> extends AsyncDisposable {
     message: Message<P, R>,
     options?: CallOptions,
   ): Promise<readonly NodeOutcome<R>[]>;
+  /**
+   * Tells everybody who has subscribed, on this node too, and the entities that have the event
+   * among their messages. At most once, in order per publisher, to the subscribers there are now:
+   * one that cannot be reached, or is slow, misses events. Resolves when it was handed to the
+   * streams; waits for nobody.
+   *
+   * @throws {CatgaError} INVALID_PAYLOAD, INVALID_KEY, PAYLOAD_NOT_ENCODABLE, TOO_LARGE
+   * @throws {TypeError} when it is no event
+   */
+  publish<P>(message: Message<P, void>): Promise<void>;
+  /**
+   * Calls `run` for each event of `def`, one after the other: with the next one when a promise that
+   * it returned has settled. 1,024 wait behind it, then the oldest are dropped. One that throws is
+   * logged. The result ends that.
+   *
+   * @throws {TypeError} for anything but an event
+   */
+  subscribe<P>(def: Named<"event", P, void>, run: (message: P) => MaybePromise<void>): () => void;
   /** The nodes that live, sorted by id. */
   readonly nodes: readonly NodeInfo[];
   /** Who owns an entity as far as this node knows; `undefined` while nobody does. */
@@ -130,6 +150,8 @@ export const Cluster: {
 export interface NodeCluster extends ClusterOf<Entity<never, never>> {
   /** How long the node may still act for what it owns, if it does not renew; for tests. */
   readonly leaseLeftMs: number;
+  /** What listens on this process. */
+  readonly topics: Topics;
 }
 
 /** Starts a node in a world of its own; the machine's, or one that a test owns. */
@@ -140,8 +162,9 @@ export async function startNode(
   const settings = settingsOf(options, world.random);
   const events = new Events({ log: settings.log, clock: world.clock });
   const singletons = new Singletons({ ...world, log: settings.log, events });
+  const topics = new Topics(settings.log, readEvent);
   const seat: Seat = new Seat(
-    { ...settings, ...world, former: new Set(), events, singletons },
+    { ...settings, ...world, former: new Set(), events, singletons, topics },
     {
       refTo: (router, request) => new EntityRef({ router }, request as RefRequest<RefTarget>),
       send: (message, given, bounds) => sender.send(message, given, bounds),
@@ -167,9 +190,12 @@ export async function startNode(
       return nodesOf(seat.node.context);
     },
     owner: (name, id) => ownerOf(seat.node.context, name, id),
+    publish: (message) => topics.publish(message),
+    subscribe: (def, run) => subscribe(topics, def, run),
     on: (type, run) => events.on(type, run),
     singleton: (name, task) => singletons.add(name, task),
     plan: (change) => seat.node.shards.plan(change),
+    topics,
     get leaseLeftMs() {
       return seat.node.context.leaseLeftMs;
     },

@@ -28,6 +28,7 @@ import { type FailoverOptions, failoverOf, handlingsOf } from "./mediator-option
 import type { MediatorSettings } from "./mediator-options.ts";
 import type { Handler } from "./named.ts";
 import { hostingOf } from "../mediator/hosting.ts";
+import { routedTopics } from "./topic.ts";
 
 /** A driver as a value; what it does is the house's own business. */
 export interface Transport {
@@ -174,7 +175,7 @@ export function settingsOf(options: Given, random: Random): NodeSettings & Media
       ...hosting.entities,
     ],
     handlers: hosting.handlers,
-    handled: hosting.handlers.map(({ type }) => type),
+    handled: [...hosting.handlers.map(({ type }) => type), ...routedTopics(entities)],
     failover: failoverOf(options.failover ?? {}),
   };
 }

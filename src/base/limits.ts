@@ -26,6 +26,8 @@ export const CALL_TIMEOUT_MS = 10_000;
 export const DURATION_MS_MAX: number = 400 * 86_400_000;
 /** Messages waiting for one entity: enough for a burst, too few to hide an overload. */
 export const MAILBOX_CAPACITY = 1024;
+/** Events that wait behind a slow listener to a topic: the newest ones. */
+export const SUBSCRIPTION_CAPACITY = 1024;
 /** Calls of one message that a node handles at once, if its definition says nothing. */
 export const HANDLERS_AT_ONCE = 1024;
 /** An activation that nobody used for this long leaves memory. */

@@ -138,8 +138,10 @@ export function isRecord(key: string, value: unknown): value is AuthorityRecord 
   const absent = key.startsWith("n.") ? ABSENT : {};
   const shape = SHAPES[key.slice(0, 2)] ?? {};
   if (!hasShape(value, {}) || !hasShape({ ...absent, ...(value as object) }, shape)) return false;
-  const groups = key.startsWith("gr") ? Object.values((value as GroupsRecord).groups) : [];
-  return groups.every(
-    (names: unknown) => Array.isArray(names) && names.every((name) => typeof name === "string"),
+  const lists: unknown[] = key.startsWith("gr")
+    ? Object.values((value as GroupsRecord).groups)
+    : [(value as Partial<SessionRecord>).handlers ?? []];
+  return lists.every(
+    (names) => Array.isArray(names) && names.every((name) => typeof name === "string"),
   );
 }

@@ -19,6 +19,7 @@ import { Calls } from "./remote-call.ts";
 import type { Singletons } from "./singleton.ts";
 import { Slices } from "./slices.ts";
 import { StoreWriter } from "./store-writer.ts";
+import type { Topics } from "./topics.ts";
 
 /** How a node is to run; all defaults are filled in. */
 export interface NodeSettings {
@@ -49,6 +50,8 @@ export interface NodeOptions extends NodeSettings {
   readonly sessionsKept?: number;
   readonly events: Events;
   readonly singletons: Singletons;
+  /** Who listens to what is published. */
+  readonly topics: Topics;
 }
 
 /** Where the ids of an entity type lie, as far as they were checked and hashed lately. */

@@ -13,25 +13,19 @@ import { incarnationOf } from "../protocol/ids.ts";
 import type { Entry } from "../protocol/ledger.ts";
 import { sessionOf, type SessionRecord } from "../protocol/records.ts";
 import { Alarm } from "./alarm.ts";
+import { Interest } from "./interest.ts";
 import { Membership } from "./membership.ts";
 import { Mesh } from "./mesh.ts";
 import { tell } from "./events.ts";
 import { NodeContext, type NodeOptions } from "./node-context.ts";
 import { RecordWriter } from "./record-writer.ts";
 import { Call, outcomeUnknown } from "./call.ts";
-import { Router } from "./router.ts";
+import { Router, type Ways } from "./router.ts";
 import { openStore } from "./open-store.ts";
 import { Shards } from "./shards.ts";
-import type { Exits, RefRequest } from "./turn-context.ts";
 
 /** Why a node's session is over: it was declared dead, or the authority is another one. */
 export type FenceReason = "dead" | "generation";
-
-/** What leads from a turn back to the door. */
-export interface Ways {
-  refTo(router: Router, request: RefRequest): unknown;
-  send: Exits["send"];
-}
 
 const QUIET_CHECK_MS = 2;
 /** At most so long a node that did not finish in time waits for its last write. */
@@ -48,6 +42,7 @@ export class Node implements AuthorityListener {
   readonly #writer: RecordWriter;
   readonly #membership: Membership;
   readonly shards: Shards;
+  readonly #interest: Interest;
   readonly #mesh: Mesh;
   readonly #alarm: Alarm;
   #isSettling = false;
@@ -66,7 +61,6 @@ export class Node implements AuthorityListener {
     this.router = new Router(context, {
       refTo: (request) => ways.refTo(this.router, request),
       send: ways.send,
-      ask: (incarnation, call) => this.#mesh.peer(incarnation).ask(call),
       channel: (group, shard) => this.#mesh.channel(group, shard),
       serving: (shard) => this.shards.serving(shard),
       peerOf: (incarnation) => this.#mesh.peer(incarnation),
@@ -79,7 +73,8 @@ export class Node implements AuthorityListener {
       isFixed: ports.isFixed === true,
     });
     const { shards, router } = this;
-    this.#mesh = new Mesh(context, { link: ports.link, shards, router, learn });
+    const interest = (this.#interest = new Interest(context, router));
+    this.#mesh = new Mesh(context, { link: ports.link, shards, router, interest, learn });
     this.#alarm = new Alarm(router);
   }
 
@@ -215,9 +210,9 @@ export class Node implements AuthorityListener {
   /** No turn starts any more, and nothing of those that run leaves this node. */
   #abandon(): void {
     this.#membership.stop();
+    this.#interest.close();
     this.#mesh.close();
-    for (const host of this.router.hosts.values()) host.abandon();
-    this.router.handlers.abort();
+    this.router.abandon();
   }
 
   #stoppedError(): CatgaError {
@@ -269,6 +264,7 @@ export class Node implements AuthorityListener {
     const { state } = view.sessions.get(incarnation)!.record;
     this.#membership.heard(incarnation);
     if (state === before) return; // A heartbeat.
+    this.#interest.sessionChanged(incarnation);
     if (incarnation === self) {
       if (state === "dead") this.#fence("dead");
     } else if (view.isGone(incarnation)) {

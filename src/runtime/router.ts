@@ -21,11 +21,17 @@ import type { OwnedShard } from "./owned-shard.ts";
 import { type Packet, packetsOf } from "./packet.ts";
 import type { Peer } from "./peer.ts";
 import type { RemoteCall } from "./remote-call.ts";
-import type { Exits } from "./turn-context.ts";
+import type { Exits, RefRequest } from "./turn-context.ts";
 import { answerFailure, callAway, InboundWork, LocalCall, LocalTell } from "./work.ts";
 import { typeOf } from "./work.ts";
 
 const ACCEPTED: Promise<unknown> = Promise.resolve();
+
+/** What leads from a turn back to the door. */
+export interface Ways {
+  refTo(router: Router, request: RefRequest): unknown;
+  send: Exits["send"];
+}
 
 /** See the file's header. */
 export class Router {
@@ -106,8 +112,14 @@ export class Router {
   ask(incarnation: string, sending: Sending): RemoteCall {
     if (this.context.refusal !== undefined) throw this.context.refusal;
     const call = callAway(sending, sending.message, this.context.calls);
-    this.exits.ask(incarnation, call);
+    this.exits.peerOf(incarnation).ask(call);
     return call;
+  }
+
+  /** The node closes: nothing here is waited for any more. */
+  abandon(): void {
+    for (const host of this.hosts.values()) host.abandon();
+    this.handlers.abort();
   }
 
   /** Turns that have run for `sinceMs` keep this node from leaving: they are told to give up. */

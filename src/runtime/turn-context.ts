@@ -12,7 +12,6 @@ import type { Keeper, KeptEntity } from "./keeper.ts";
 import type { Luggage } from "./luggage.ts";
 import type { EntityHome, OwnedShard, Resident } from "./owned-shard.ts";
 import type { Peer } from "./peer.ts";
-import type { RemoteCall } from "./remote-call.ts";
 
 /** The entity whose turn it is. */
 export interface TurnEntity extends KeptEntity {
@@ -35,8 +34,6 @@ export interface Exits {
   refTo(request: RefRequest): unknown;
   /** Sends a message with its own name from inside a turn. */
   send(message: object, options: object | undefined, bounds: Bounds): Promise<unknown>;
-  /** Sends a message to a handler of another node. */
-  ask(incarnation: string, call: RemoteCall): void;
   /** The way to a shard of another node. */
   channel(group: string, shard: number): Channel;
   /** A shard of this node, if it may serve it at this moment. */
@@ -112,6 +109,11 @@ export class TurnContext {
   /** A message with its own name; the call ends with this turn's deadline. */
   send(message: object, options?: object): Promise<unknown> {
     return this.#entity.host.exits.send(message, options, { boundMs: this.#deadlineMs });
+  }
+
+  /** Tells everybody who listens; what leaves this node leaves under a valid lease. */
+  publish(message: unknown): Promise<void> {
+    return this.#entity.host.context.options.topics.publish(message);
   }
 
   peer(id: string): unknown {
