@@ -30,11 +30,13 @@ export class EntityRef {
   readonly #name: string;
   readonly #messages: Messages | undefined;
   readonly #boundMs: number;
+  readonly #chain: readonly string[] | undefined;
 
-  constructor(door: Door, { target, id, boundMs }: RefRequest<RefTarget>) {
+  constructor(door: Door, { target, id, boundMs, chain }: RefRequest<RefTarget>) {
     this.id = id;
     this.#door = door;
     this.#boundMs = boundMs;
+    this.#chain = chain;
     this.#name = typeof target === "string" ? target : target.name;
     this.#messages = typeof target === "string" ? undefined : target.messages;
   }
@@ -67,6 +69,8 @@ export class EntityRef {
       boundMs: this.#boundMs,
       signal,
       dedup: key === undefined ? undefined : { key: checkKey(key), since: 0 },
+      // Nobody waits for what a one-way message does.
+      chain: oneWay ? undefined : this.#chain,
     };
     if (retries === 0) return this.#door.router.send(sending);
     const kind = def?.kind ?? this.#door.router.kindOf(sending);

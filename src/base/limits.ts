@@ -66,6 +66,9 @@ export const SLICE_MS = 10;
 /** Turns that may run inside each other on one stack; deeper ones wait in the mailbox. */
 export const NESTED_TURNS_MAX = 32;
 
+/** Turns that wait for a call, each for the next: more is a recursion without an end. */
+export const CHAIN_LINKS_MAX = 64;
+
 /** The answer to a command with a key is kept for this: longer than callers go on trying. */
 export const DEDUP_MS = 600_000;
 /** Answers that one entity keeps at most; one more command with a key is refused. */

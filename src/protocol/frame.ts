@@ -13,7 +13,7 @@
  * whose lists are flat where they are long: a message is ten values in a row, a reply two, a call
  * that is done without a value one. Every value in it is plain data, so encoding cannot fail.
  */
-import { BATCH_CHARS_MAX, BATCH_ITEMS_MAX } from "../base/limits.ts";
+import { BATCH_CHARS_MAX, BATCH_ITEMS_MAX, CHAIN_LINKS_MAX } from "../base/limits.ts";
 import { isWhole } from "../base/shape.ts";
 import { isNote, type Note } from "./note.ts";
 
@@ -33,9 +33,14 @@ export interface MessageItem {
   readonly id: string;
   readonly message: unknown;
   readonly dedup: Dedup | undefined;
+  /** Turns that wait for the call, the oldest first. */
+  readonly chain?: readonly string[] | undefined;
 }
 
-/** What a command is known by when it is sent again; in a frame `[key, since]`, or 0 for none. */
+/** What few messages have: in a frame 0, or `[key, since, …chain]` with key 0 for no dedup. */
+export type Extras = Pick<MessageItem, "dedup" | "chain">;
+
+/** What a command is known by when it is sent again. */
 export interface Dedup {
   readonly key: string;
   /** The shard's epoch when it was sent for the first time; 0 for the first time itself. */
@@ -92,7 +97,7 @@ export class Batch {
   addMessage(item: MessageItem): void {
     const { shard, epoch, channel, sequence, call, leftMs } = item;
     this.messages.push(shard, epoch, channel, sequence, call, leftMs);
-    this.messages.push(item.entity, item.id, item.message, dedupValue(item.dedup));
+    this.messages.push(item.entity, item.id, item.message, extrasValue(item));
   }
 
   /** Adds an answer. A list cannot hold `undefined`: JSON would make it null. */
@@ -157,8 +162,9 @@ function readMessages(values: unknown[], reader: ItemReader): boolean {
     const entity = values[i + 6];
     const id = values[i + 7];
     if (typeof leftMs !== "number") return false;
-    const dedup = readDedup(values[i + 9]);
-    if (typeof entity !== "string" || typeof id !== "string" || dedup === "malformed") return false;
+    const extras = readExtras(values[i + 9]);
+    if (typeof entity !== "string" || typeof id !== "string" || extras === "malformed")
+      return false;
     reader.message({
       shard: values[i] as number,
       epoch: values[i + 1] as number,
@@ -169,20 +175,31 @@ function readMessages(values: unknown[], reader: ItemReader): boolean {
       entity,
       id,
       message: values[i + 8],
-      dedup,
+      dedup: extras.dedup,
+      chain: extras.chain,
     });
   }
   return true;
 }
 
-/** A {@link Dedup} as it travels. */
-export function dedupValue(dedup: Dedup | undefined): unknown {
-  return dedup === undefined ? 0 : [dedup.key, dedup.since];
+/** {@link Extras} as they travel. */
+export function extrasValue({ dedup, chain }: Extras): unknown {
+  if (dedup === undefined) return chain === undefined ? 0 : [0, 0, ...chain];
+  return [dedup.key, dedup.since, ...(chain ?? [])];
 }
 
-/** Reads what {@link dedupValue} wrote. */
-export function readDedup(value: unknown): Dedup | undefined | "malformed" {
-  if (value === 0) return undefined;
-  const [key, since] = Array.isArray(value) ? (value as unknown[]) : [];
-  return typeof key === "string" && isWhole(since) ? { key, since } : "malformed";
+const NO_EXTRAS: Extras = { dedup: undefined, chain: undefined };
+
+/** Reads what {@link extrasValue} wrote. */
+export function readExtras(value: unknown): Extras | "malformed" {
+  if (value === 0) return NO_EXTRAS;
+  const [key, since, ...links] = Array.isArray(value) ? (value as unknown[]) : [];
+  if (links.length > CHAIN_LINKS_MAX || !links.every(isText) || !isWhole(since)) return "malformed";
+  const chain = links.length === 0 ? undefined : links;
+  if (key === 0 && chain !== undefined) return { dedup: undefined, chain };
+  return isText(key) ? { dedup: { key, since }, chain } : "malformed";
+}
+
+function isText(value: unknown): value is string {
+  return typeof value === "string";
 }

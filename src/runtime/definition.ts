@@ -28,6 +28,8 @@ export interface EntityDefinition {
   readonly messages: ReadonlyMap<string, MessageSpec>;
   readonly idleMs: number;
   readonly mailboxCapacity: number;
+  /** Whether calls that a turn waits for may run beside it. */
+  readonly reentrant: boolean;
   readonly state: (id: string) => unknown;
   readonly persistence: Persistence;
   /** Of the state's schema. */

@@ -9,11 +9,11 @@
 import { CatgaError, describeError } from "../base/errors.ts";
 import { isWhole } from "../base/shape.ts";
 import { admit, isStale } from "../ownership/channel.ts";
-import { type MessageItem, readDedup } from "../protocol/frame.ts";
+import { type MessageItem, readExtras } from "../protocol/frame.ts";
 import { entityKey } from "../protocol/ids.ts";
 import type { Row } from "../protocol/note.ts";
 import { Activation, type ActivationHost } from "./activation.ts";
-import { copyPayload, type Sending, type Subject, unknownMessage } from "./call.ts";
+import { checkChain, copyPayload, type Sending, type Subject, unknownMessage } from "./call.ts";
 import type { EntityDefinition, MessageKind, PassivationReason } from "./definition.ts";
 import type { NodeContext } from "./node-context.ts";
 import type { OwnedShard } from "./owned-shard.ts";
@@ -151,6 +151,7 @@ export class Router {
     const { refusal } = this.context;
     if (refusal !== undefined) return Promise.reject(refusal);
     try {
+      if (sending.chain !== undefined) checkChain(sending, sending.chain);
       const host = this.hosts.get(sending.entity);
       let activation = host?.activations.get(sending.id);
       if (activation === undefined || !isOpen(activation.shard)) {
@@ -256,13 +257,13 @@ export class Router {
   unpack(rows: readonly Row[]): Packet[] | undefined {
     const { nowMs } = this.context.wheel;
     const packets = packetsOf(rows, nowMs, (row, entity, id) => {
-      const [, sender, call, leftMs, message, key] = row;
+      const [, sender, call, leftMs, message, value] = row;
       const spec = this.hosts.get(entity)?.definition.messages.get(typeOf(message));
       if (typeof sender !== "string" || !isWhole(call) || typeof leftMs !== "number")
         return undefined;
-      const dedup = readDedup(key);
-      if (spec === undefined || dedup === "malformed") return undefined;
-      const item = { call, leftMs, entity, id, message, dedup };
+      const extras = readExtras(value);
+      if (spec === undefined || extras === "malformed") return undefined;
+      const item = { call, leftMs, entity, id, message, ...extras };
       return new InboundWork(this.exits.peerOf(sender), item, { spec, nowMs });
     });
     return packets?.every(({ entity }) => this.hosts.has(entity)) ? packets : undefined;
