@@ -1,7 +1,9 @@
 /** Calls that wait for each other: real nodes in simulated time. */
 import { describe, expect, test } from "bun:test";
-import { command, defineEntity, isCatgaError, query } from "../../src/index.ts";
+import { memory } from "../../src/drivers/memory/index.ts";
+import { Cluster, command, defineEntity, isCatgaError, query } from "../../src/index.ts";
 import { TestCluster } from "../../src/testing/index.ts";
+import { waitUntil } from "../contracts/wait-until.ts";
 
 /** Where to go from here; `ask` are queries, `leave` sends without waiting. */
 interface Trip {
@@ -25,6 +27,8 @@ const messages = {
   askThenPass: query<Trip, string[]>(),
   leave: command<Trip & { readonly holds?: boolean }, string>(),
   hold: command(),
+  /** Tells `to` to pass, through another one. */
+  note: command<{ readonly to: string; readonly through?: string }>(),
   log: query<void, readonly string[]>(),
 };
 
@@ -56,6 +60,11 @@ function travellers<const N extends string>(name: N, reentrant: boolean) {
         return ctx.id;
       },
       hold: (ctx) => held(ctx.id),
+      async note(ctx, { to, through }) {
+        if (through === undefined) return ctx.peer(to).tell({ type: "pass", path: [] });
+        await ctx.peer(through).send({ type: "note", to });
+        ctx.state.log.push("told");
+      },
       log: (ctx) => ctx.state.log,
     },
   });
@@ -74,10 +83,14 @@ const go = (peer: Peer, message: { type: "pass" | "ask"; path: string[] }): Prom
 const Walker = travellers("walker", false);
 const Guest = travellers("guest", true);
 
-async function start(nodes = 3) {
+async function start(nodes = 3, heartbeat: "relaxed" | "fast" = "relaxed") {
   left.length = 0;
   release.clear();
-  return TestCluster.start({ nodes, entities: [Walker, Guest], heartbeat: "relaxed" });
+  const entities = [Walker, Guest] as const;
+  const cluster = await TestCluster.start({ nodes, entities, heartbeat });
+  // Every node owns its part by then: walker 1 lives on n2, walker 3 on n3, as three nodes have it.
+  await cluster.advance("1s");
+  return cluster;
 }
 
 /** So long a cycle takes at most, far below any deadline. */
@@ -149,6 +162,13 @@ describe("no cycle is found", () => {
     expect(await cluster.run(passed)).toEqual(["1"]);
   });
 
+  test("in what is told, for nobody waits for it", async () => {
+    await using cluster = await start();
+    const walker = cluster.node("n1").entity(Walker, "1");
+    await cluster.run(walker.send({ type: "note", to: "1", through: "2" }));
+    expect(await cluster.run(walker.send({ type: "log" }))).toEqual(["told", "in", "out"]);
+  });
+
   test("where the turn that sent is over", async () => {
     await using cluster = await start();
     const walker = cluster.node("n1").entity(Walker, "1");
@@ -159,11 +179,81 @@ describe("no cycle is found", () => {
   test("where that turn is over and another one runs", async () => {
     await using cluster = await start();
     const walker = cluster.node("n1").entity(Walker, "1");
+    const kept = cluster.node("n1").entity(Walker, "2").send({ type: "hold" });
+    await cluster.advance("100ms");
     await cluster.run(walker.send({ type: "leave", path: ["2", "3", "1"] }));
     const holding = walker.send({ type: "hold" });
+    await cluster.advance("100ms");
+    release.get("2")!();
+    await cluster.run(kept);
     await cluster.advance(SOON_MS);
     release.get("1")!();
     await cluster.run(holding);
     expect(await cluster.run(left[0]!)).toEqual(["2", "3", "1"]);
   });
+});
+
+test("a turn of an owner that died is none of the next owner", async () => {
+  await using cluster = await start(3, "fast");
+  const at = (id: string) => cluster.node("n1").entity(Walker, id);
+  const holding = at("2").send({ type: "hold" });
+  const lost = at("1")
+    .send({ type: "pass", path: ["2", "1"] })
+    .catch(told);
+  await cluster.advance("200ms");
+  cluster.kill("n2");
+  await cluster.advance("3s");
+  const other = at("1").send({ type: "leave", path: ["3"], holds: true });
+  await cluster.advance("200ms");
+  release.get("2")!();
+  await cluster.run(holding);
+  await cluster.advance("200ms");
+  release.get("1")!();
+  await cluster.run(other);
+  expect(await cluster.run(lost)).toEqual(["OUTCOME_UNKNOWN"]);
+  expect(await cluster.run(at("1").send({ type: "log" }))).toEqual(["in", "out"]);
+});
+
+test("a chain travels with the message that moves with its entity", async () => {
+  await using cluster = await start(2);
+  const ids = Array.from({ length: 120 }, (_, n) => `w-${n}`);
+  const at = (id: string) => cluster.node("n1").entity(Walker, id);
+  const holding = Promise.all(ids.map((id) => at(id).send({ type: "hold" })));
+  const trips = Promise.all(
+    ids.map((id) => at(`to ${id}`).send({ type: "pass", path: [id, `to ${id}`] })),
+  );
+  await cluster.join("n3");
+  // Some end while their shard is sealed: what waits for them goes along.
+  for (const id of ids) {
+    release.get(id)!();
+    await cluster.advance("7ms");
+  }
+  await cluster.run(holding);
+  const found = await cluster.run(trips);
+  expect(found).toEqual(
+    ids.map((id) => [`to ${id}`, id, `walker/to ${id} → walker/${id} → walker/to ${id}`]),
+  );
+});
+
+test("on real nodes a cycle fails, and a reentrant entity answers", async () => {
+  const options = { transport: memory() as never, shardCount: 64, entities: [Walker, Guest] };
+  await using first = await Cluster.start({ ...options, nodeId: "n1" });
+  await using second = await Cluster.start({ ...options, nodeId: "n2" });
+  const ids = Array.from({ length: 30 }, (_, n) => `${n}`);
+  const owners = (): Set<unknown> => new Set(ids.map((id) => first.owner("walker", id)?.node));
+  await waitUntil("both nodes own walkers", () => owners().size === 2);
+  const send = (name: "walker" | "guest") =>
+    Promise.all(
+      ids.map((id, n) =>
+        (n % 2 === 0 ? first : second)
+          .entity(name, id)
+          .send({ type: "pass", path: [`${n + 1}`, "far", id] })
+          .then((found) => found.at(-1)),
+      ),
+    );
+  for (const [n, id] of ids.entries()) {
+    const trip = first.entity(Walker, id).send({ type: "pass", path: [`${n + 1}`, id] });
+    expect((await trip).at(-1)).toBe(`walker/${id} → walker/${n + 1} → walker/${id}`);
+  }
+  expect(await send("guest")).toEqual(ids);
 });

@@ -16,6 +16,8 @@ const messages = {
   keyed: command<void, number>(),
   leave: command<void, number>(),
   recurse: command<void, string>(),
+  again: command<void, string>(),
+  saving: command<void, number>(),
 };
 type Inner = "add" | "fail" | "look" | "slow" | "keyed";
 
@@ -34,8 +36,9 @@ function house(persistence: "none" | "write-behind" | "write-through") {
     handlers: {
       async visit(ctx, { inner, times = 1 }) {
         ctx.state.log.push("begin");
-        const guest = ctx.entity(Guest, `of ${ctx.id}`);
-        const calls = Array.from({ length: times }, () => guest.send({ type: "back", inner }));
+        const calls = Array.from({ length: times }, (_, n) =>
+          ctx.entity(Guest, `${n} of ${ctx.id}`).send({ type: "back", inner }),
+        );
         ctx.state.log.push("sent");
         const found = await Promise.all(calls);
         ctx.state.log.push("end");
@@ -44,7 +47,7 @@ function house(persistence: "none" | "write-behind" | "write-through") {
       add: (ctx) => (ctx.state.log.push("add"), ++ctx.state.count),
       async slow(ctx) {
         ctx.state.log.push("slow");
-        await ctx.entity(Guest, "idle").send({ type: "nothing" });
+        for (let n = 0; n < 4; n++) await ctx.entity(Guest, "idle").send({ type: "nothing" });
         ctx.state.log.push("slower");
         return ++ctx.state.count;
       },
@@ -53,22 +56,36 @@ function house(persistence: "none" | "write-behind" | "write-through") {
         throw new Error("not today");
       },
       look: (ctx) => ctx.state.log,
-      watch: (ctx, { inner }) => ctx.entity(Guest, `of ${ctx.id}`).send({ type: "back", inner }),
+      watch: (ctx, { inner }) => ctx.entity(Guest, `a of ${ctx.id}`).send({ type: "back", inner }),
       async unwaited(ctx) {
-        sent.push(ctx.entity(Guest, `of ${ctx.id}`).send({ type: "back", inner: "add" }));
+        sent.push(ctx.entity(Guest, `a of ${ctx.id}`).send({ type: "back", inner: "add" }));
         ctx.state.log.push("sent");
         await ctx.entity(Guest, "idle").send({ type: "nothing" });
         return ctx.state.log;
       },
-      keyed: (ctx) => ++ctx.state.count,
-      recurse: (ctx) =>
+      async keyed(ctx) {
+        await ctx.entity(Guest, "idle").send({ type: "nothing" });
+        return ++ctx.state.count;
+      },
+      again: (ctx) =>
         ctx
           .peer(ctx.id)
-          .send({ type: "recurse" })
+          .send({ type: "again" }, { idempotencyKey: "once" })
           .catch((error: CatgaError) => error.code),
+      async saving(ctx) {
+        ctx.state.count++;
+        const inside = ctx.entity(Guest, `a of ${ctx.id}`).send({ type: "back", inner: "add" });
+        await Promise.all([ctx.save(), inside, ctx.save()]);
+        return ctx.state.count;
+      },
+      recurse(ctx) {
+        ctx.state.count++;
+        const inside = ctx.peer(ctx.id).send({ type: "recurse" });
+        return inside.catch((error: CatgaError) => error.code);
+      },
       async leave(ctx) {
         ctx.passivate();
-        await ctx.entity(Guest, `of ${ctx.id}`).send({ type: "back", inner: "add" });
+        await ctx.entity(Guest, `a of ${ctx.id}`).send({ type: "back", inner: "add" });
         return ctx.state.count;
       },
     },
@@ -81,7 +98,7 @@ const Guest = defineEntity("guest", {
   handlers: {
     async back(ctx, { inner }) {
       await opened;
-      const home = ctx.entity({ name: "house", messages }, ctx.id.slice("of ".length));
+      const home = ctx.entity({ name: "house", messages }, ctx.id.split(" of ")[1]!);
       if (inner === "keyed") return home.send({ type: inner }, { idempotencyKey: "once" });
       return home.send({ type: inner });
     },
@@ -97,6 +114,7 @@ async function start(persistence: "none" | "write-behind" | "write-through", nod
   const House = house(persistence);
   const entities = [House, Guest] as const;
   const cluster = await TestCluster.start({ nodes, entities, heartbeat: "relaxed" });
+  await cluster.advance("1s");
   const at = (node: string, id = "1"): House => cluster.node(node).entity(House, id);
   return { cluster, House, at, [Symbol.asyncDispose]: () => cluster[Symbol.asyncDispose]() };
 }
@@ -120,7 +138,9 @@ describe.each(["none", "write-behind", "write-through"] as const)("with %s", (pe
     await using world = await start(persistence);
     const { cluster, at } = world;
     const visit = at("n1").send({ type: "visit", inner: "slow", times: 2 });
-    expect(await cluster.run(visit)).toEqual([1, 2]);
+    expect(new Set(await cluster.run(visit))).toEqual(new Set([1, 2]));
+    const log = await cluster.run(at("n1").send({ type: "look" }));
+    expect(log).toEqual(["begin", "sent", "slow", "slow", "slower", "slower", "end"]);
   });
 
   test("a query that waits admits a command of its chain", async () => {
@@ -148,6 +168,12 @@ describe.each(["none", "write-behind", "write-through"] as const)("with %s", (pe
     const again = at("n2").send({ type: "keyed" }, { idempotencyKey: "once" });
     expect(await cluster.run(again)).toBe(1);
     expect(await cluster.run(at("n1").send({ type: "visit", inner: "keyed" }))).toEqual([1]);
+  });
+
+  test("a command that waits for itself under its key is a cycle", async () => {
+    await using world = await start(persistence);
+    const again = world.at("n1").send({ type: "again" }, { idempotencyKey: "once" });
+    expect(await world.cluster.run(again)).toBe("CALL_CYCLE");
   });
 
   test("a turn that asked to leave memory still admits what it waits for", async () => {
@@ -196,7 +222,12 @@ describe("a reentrant entity", () => {
     await using world = await start("none");
     const { cluster, at } = world;
     expect(await cluster.run(at("n1").send({ type: "recurse" }))).toBe("CHAIN_TOO_LONG");
-    expect(await cluster.run(at("n1").send({ type: "add" }))).toBe(1);
+    expect(await cluster.run(at("n1").send({ type: "add" }))).toBe(66);
+  });
+
+  test("stores what a turn has asked for, whatever ends inside it meanwhile", async () => {
+    await using world = await start("write-through", 1);
+    expect(await world.cluster.run(world.at("n1").send({ type: "saving" }))).toBe(2);
   });
 
   test("stores what its turn and the calls inside it did as one", async () => {
