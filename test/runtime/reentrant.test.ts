@@ -237,3 +237,10 @@ describe("a reentrant entity", () => {
     expect(cluster.stored(House, "1")?.version).toBe(1);
   });
 });
+
+test("what is no yes and no no is refused", () => {
+  const options = { messages: {}, state: () => null, handlers: {} };
+  expect(() => defineEntity("odd", { ...options, reentrant: 1 as never })).toThrow(
+    'Cannot define "odd": reentrant must be true or false',
+  );
+});
