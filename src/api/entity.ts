@@ -36,6 +36,14 @@ export interface EntityOptions<_N extends string, M extends Messages, S> {
   readonly mailboxCapacity?: number;
   /** Around the handlers, inside that of the cluster: the first is outermost. @default none */
   readonly middleware?: readonly Middleware[];
+  /**
+   * Admits calls of the entity's own chain: a call that a turn sends, and what comes back here to
+   * answer it, runs at once, beside the turn that waits, whatever else is in the mailbox. They are
+   * interleaved where a turn awaits something, nowhere else: look at the state again after an
+   * `await`. What such a call did is stored with the turn that waits for it, as one; its answer
+   * leaves at once. Without it such a call fails with CALL_CYCLE. @default false
+   */
+  readonly reentrant?: boolean;
   /** Runs before the first message; may change the state. */
   readonly activated?: (context: CommandContext<M, NoInfer<S>>) => MaybePromise<void>;
   /** Runs after the last message. */
@@ -62,7 +70,7 @@ export interface Contract<N extends string, M extends Messages> extends Entity<N
 
 const DEFINITIONS = new WeakMap<AnyEntity, EntityDefinition>();
 const OPTIONS = (
-  "messages state handlers persistence version migrate idle mailboxCapacity middleware " +
+  "messages state handlers persistence version migrate idle mailboxCapacity middleware reentrant " +
   "activated deactivated"
 ).split(" ");
 const PERSISTENCES: readonly unknown[] = ["none", "write-behind", "write-through"];
@@ -132,18 +140,20 @@ function createDefinition(name: string, options: AnyOptions): EntityDefinition {
     messages.set(type, { type, kind: kind === "query" ? kind : "command", timeoutMs, run });
   }
   const { state, activated, deactivated, migrate } = options as unknown as EntityDefinition;
-  const { persistence = "none", version = 1 } = options;
-  const kept = { persistence, version, migrate };
+  const { persistence = "none", version = 1, reentrant = false } = options;
+  const kept = { persistence, version, migrate, reentrant };
   return { name, messages, idleMs, mailboxCapacity, state, ...kept, activated, deactivated };
 }
 
 function whyNot(options: AnyOptions): string | undefined {
   const { messages, handlers, persistence = "none", version = 1, migrate } = options;
+  const { reentrant = false } = options;
   const extra = Object.keys(options).find((option) => !OPTIONS.includes(option));
   if (extra !== undefined) return `no option "${extra}"`;
   if (!PERSISTENCES.includes(persistence)) return `no persistence "${persistence}"`;
   if (!isWhole(version) || version === 0) return "version must be a whole number from 1";
   if (migrate !== undefined && typeof migrate !== "function") return "migrate must be a function";
+  if (typeof reentrant !== "boolean") return "reentrant must be true or false";
   if (typeof options.state !== "function") return "state must be a function";
   const mute = Object.keys(messages).find(
     (type) => !Object.hasOwn(handlers, type) || typeof handlers[type] !== "function",

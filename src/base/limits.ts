@@ -85,6 +85,9 @@ export const CIRCUIT_HALF_OPEN: Backoff = { firstMs: 1_000, longestMs: 30_000 };
 /** Further tries of a call whose node failed: with more, an overload multiplies itself. */
 export const FAILOVER_RETRIES = 3;
 
+/** Turns that wait for a call, each for the next: more is a recursion without an end. */
+export const CHAIN_LINKS_MAX = 64;
+
 /** The answer to a command with a key is kept for this: longer than callers go on trying. */
 export const DEDUP_MS = 600_000;
 /** Answers that one entity keeps at most; one more command with a key is refused. */

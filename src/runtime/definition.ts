@@ -31,6 +31,8 @@ export interface EntityDefinition {
   readonly messages: ReadonlyMap<string, MessageSpec>;
   readonly idleMs: number;
   readonly mailboxCapacity: number;
+  /** Whether calls that a turn waits for may run beside it. */
+  readonly reentrant: boolean;
   readonly state: (id: string) => unknown;
   readonly persistence: Persistence;
   /** How long answers to commands with a key are kept. @default DEDUP_MS */

@@ -58,12 +58,12 @@ export class Handlers {
     if (hosted === undefined) throw this.#unhandled(sending.type);
     const local = { spec: hosted.spec, message: copyPayload(sending, sending.message) };
     if (sending.oneWay) {
-      this.#post(hosted, new LocalTell(sending, local, log), sending.chain);
+      this.#post(hosted, new LocalTell(sending, local, log));
       return undefined;
     }
     const call = new LocalCall(sending, local, wheel);
     if (sending.signal !== undefined) call.cancelWith(sending.signal);
-    this.#post(hosted, call, sending.chain);
+    this.#post(hosted, call);
     call.wait();
     return call;
   }
@@ -74,10 +74,10 @@ export class Handlers {
     const hosted = this.#hosted.get(type);
     if (hosted === undefined) return answerFailure(peer, call, this.#unhandled(type));
     if (refusal !== undefined) return answerFailure(peer, call, refusal);
-    const item = { call, leftMs, entity: hosted.entity, id: "", message, dedup: undefined };
+    const item = { call, leftMs, entity: hosted.entity, id: "", message, dedup: undefined, chain };
     const { spec } = hosted;
     const work = new InboundWork(peer, item, { spec, nowMs: slices.nowMs });
-    this.#post(hosted, work, chain);
+    this.#post(hosted, work);
   }
 
   /** The node closes, or is to leave soon: those that run are told to give up. */
@@ -90,15 +90,15 @@ export class Handlers {
     return new CatgaError("NO_HANDLER", { message, reason });
   }
 
-  #post(hosted: Hosted, work: Work, chain: readonly string[] | undefined): void {
+  #post(hosted: Hosted, work: Work): void {
     this.#context.inFlight.begin();
-    this.#start(hosted, work, chain);
+    this.#start(hosted, work);
   }
 
-  #start(hosted: Hosted, work: Work, chain: readonly string[] | undefined): void {
+  #start(hosted: Hosted, work: Work): void {
     const { slices } = this.#context;
     if (!slices.enter()) {
-      slices.later({ resume: () => this.#start(hosted, work, chain) });
+      slices.later({ resume: () => this.#start(hosted, work) });
       return;
     }
     if (!work.begin(slices.nowMs)) {
@@ -106,7 +106,7 @@ export class Handlers {
       this.#context.inFlight.end();
       return;
     }
-    const bounds = { boundMs: work.deadlineMs, chain };
+    const bounds = { boundMs: work.deadlineMs, chain: work.chain };
     const context = new HandlerContext(this.#context, this.#exits, bounds);
     let result: unknown;
     try {

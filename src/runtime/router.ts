@@ -9,10 +9,10 @@
 import { CatgaError } from "../base/errors.ts";
 import { isWhole } from "../base/shape.ts";
 import { admit, isStale } from "../ownership/channel.ts";
-import { type MessageItem, readDedup } from "../protocol/frame.ts";
+import { type MessageItem, readExtras } from "../protocol/frame.ts";
 import type { Row } from "../protocol/note.ts";
 import type { Activation } from "./activation.ts";
-import { copyPayload, type Sending, type Subject, unknownMessage } from "./call.ts";
+import { checkChain, copyPayload, type Sending, type Subject, unknownMessage } from "./call.ts";
 import type { MessageKind } from "./definition.ts";
 import { Handlers } from "./handlers.ts";
 import { EntityHost } from "./entity-host.ts";
@@ -54,6 +54,7 @@ export class Router {
     const { refusal } = this.context;
     if (refusal !== undefined) return Promise.reject(refusal);
     try {
+      if (sending.chain !== undefined) checkChain(sending, sending.chain);
       const host = this.hosts.get(sending.entity);
       let activation = host?.activations.get(sending.id);
       if (activation === undefined || !isOpen(activation.shard)) {
@@ -111,6 +112,7 @@ export class Router {
   /** Sends to a handler of another node. */
   ask(incarnation: string, sending: Sending): RemoteCall {
     if (this.context.refusal !== undefined) throw this.context.refusal;
+    if (sending.chain !== undefined) checkChain(sending, sending.chain);
     const call = callAway(sending, sending.message, this.context.calls);
     this.exits.peerOf(incarnation).ask(call);
     return call;
@@ -174,13 +176,13 @@ export class Router {
   unpack(rows: readonly Row[]): Packet[] | undefined {
     const { nowMs } = this.context.wheel;
     const packets = packetsOf(rows, nowMs, (row, entity, id) => {
-      const [, sender, call, leftMs, message, key] = row;
+      const [, sender, call, leftMs, message, value] = row;
       const spec = this.hosts.get(entity)?.definition.messages.get(typeOf(message));
       if (typeof sender !== "string" || !isWhole(call) || typeof leftMs !== "number")
         return undefined;
-      const dedup = readDedup(key);
-      if (spec === undefined || dedup === "malformed") return undefined;
-      const item = { call, leftMs, entity, id, message, dedup };
+      const extras = readExtras(value);
+      if (spec === undefined || extras === "malformed") return undefined;
+      const item = { call, leftMs, entity, id, message, ...extras };
       return new InboundWork(this.exits.peerOf(sender), item, { spec, nowMs });
     });
     return packets?.every(({ entity }) => this.hosts.has(entity)) ? packets : undefined;

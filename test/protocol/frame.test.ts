@@ -49,6 +49,7 @@ const messages = fc.record<MessageItem>({
   id: text,
   message: plain,
   dedup: fc.option(fc.record({ key: text, since: whole }), { nil: undefined }),
+  chain: fc.option(fc.array(text, { minLength: 1, maxLength: 64 }), { nil: undefined }),
 });
 const replies = fc.tuple(whole, fc.oneof(plain, fc.constant(undefined)));
 const failures = fc.record<FailureNote>({
@@ -125,6 +126,8 @@ const REDIRECT: RedirectNote = {
   retryMs: 0,
   entry: null,
 };
+const MESSAGE = [1, 1, 0, 1, 1, 5, "a", "1", {}];
+const LONG = Array.from({ length: 65 }, (_, n) => `a/${n}`);
 const GOOD: Items = {
   messages: [
     {
@@ -138,6 +141,7 @@ const GOOD: Items = {
       id: "1",
       message: { type: "t" },
       dedup: { key: "k", since: 0 },
+      chain: ["a/1", "a/2"],
     },
   ],
   replies: [
@@ -267,6 +271,9 @@ describe("a frame", () => {
     ["a message without a word on its key", [[1, 1, 0, 1, 1, 5, "a", "1", {}], [], [], [], []]],
     ["a message whose key is no text", [[1, 1, 0, 1, 1, 5, "a", "1", {}, [1, 0]], [], [], [], []]],
     ["a message with half a key", [[1, 1, 0, 1, 1, 5, "a", "1", {}, ["k"]], [], [], [], []]],
+    ["a message whose chain is no text", [[...MESSAGE, [0, 0, 1]], [], [], [], []]],
+    ["a message whose chain is too long", [[...MESSAGE, [0, 0, ...LONG]], [], [], [], []]],
+    ["a message whose key and chain are mixed up", [[...MESSAGE, [["a/1"], 0]], [], [], [], []]],
     ["a reply to nobody", [[], ["1", {}], [], [], []]],
     ["nothing done", [[], [], [null], [], []]],
     ...nonsenseNotes(),
