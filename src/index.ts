@@ -14,6 +14,7 @@ export { type Executed, isCatgaError } from "./base/errors.ts";
 export type { Logger } from "./base/logger.ts";
 export type { MembershipChange, Plan } from "./ownership/plan.ts";
 export type { ClusterEvents } from "./runtime/events.ts";
+export type { HotKey } from "./runtime/hot-keys.ts";
 export type { PassivationReason } from "./runtime/definition.ts";
 export type { Stored, StoredReminder } from "./runtime/stored.ts";
 export type { NodeInfo, Ownership } from "./runtime/survey.ts";

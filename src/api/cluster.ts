@@ -6,6 +6,7 @@ import { systemRandom } from "../base/random.ts";
 import { checkRuntime } from "../base/runtime.ts";
 import type { MembershipChange, Plan } from "../ownership/plan.ts";
 import { type ClusterEvents, Events } from "../runtime/events.ts";
+import type { HotKey } from "../runtime/hot-keys.ts";
 import type { NodeOptions } from "../runtime/node-context.ts";
 import { Seat } from "../runtime/seat.ts";
 import { type NodeInfo, nodesOf, type Ownership, ownerOf } from "../runtime/survey.ts";
@@ -37,6 +38,11 @@ export interface ClusterOf<E extends AnyEntity> extends AsyncDisposable {
   stored(target: E["name"] | AnyEntity, id: string): Promise<Stored | undefined>;
   /** The nodes that live, sorted by id. */
   readonly nodes: readonly NodeInfo[];
+  /**
+   * Entities, and keys of messages, that get far more messages than others of their node, the most
+   * frequent first: as the nodes told with their last heartbeats.
+   */
+  hotKeys(): readonly HotKey[];
   /** Who owns an entity as far as this node knows; `undefined` while nobody does. */
   owner(name: string, id: string): Ownership | undefined;
   /**
@@ -110,6 +116,7 @@ export async function startNode(
     get nodes() {
       return nodesOf(seat.node.context);
     },
+    hotKeys: () => seat.node.context.hot.all,
     owner: (name, id) => ownerOf(seat.node.context, name, id),
     on: (type, run) => events.on(type, run),
     plan: (change) => seat.node.shards.plan(change),

@@ -12,6 +12,7 @@ import {
   type Persistence,
   Refused,
 } from "../runtime/definition.ts";
+import type { Rate } from "../runtime/rate-limit.ts";
 import type { BaseContext, CommandContext, Handlers } from "./context.ts";
 import {
   type MaybePromise,
@@ -40,6 +41,18 @@ export interface EntityOptions<_N extends string, M extends Messages, S> {
   readonly idle?: Duration;
   /** Messages waiting at most; one more is refused with MAILBOX_FULL. @default 1024 */
   readonly mailboxCapacity?: number;
+  /**
+   * Answers repeated queries of a hot entity from a cache of this age at most, on each node that
+   * hosts its type. A command drops what the node it leaves from has of its entity; others may be
+   * given what was true up to this age ago. Middleware does not run for them. @default off
+   */
+  readonly hotCache?: Duration;
+  /**
+   * Each entity takes so many messages in a second, and after a rest `burst` at once; one more is
+   * refused with OVERLOADED. Where an entity comes to another node it begins anew.
+   * @default no limit; `burst` as many as in a second
+   */
+  readonly rateLimit?: { readonly perSecond: number; readonly burst?: number };
   /** Runs before the first message; may change the state. */
   readonly activated?: (context: CommandContext<M, NoInfer<S>>) => MaybePromise<void>;
   /** Runs after the last message. */
@@ -66,8 +79,8 @@ export interface Contract<N extends string, M extends Messages> extends Entity<N
 
 const DEFINITIONS = new WeakMap<AnyEntity, EntityDefinition>();
 const OPTIONS = (
-  "messages state handlers persistence version migrate idle mailboxCapacity activated " +
-  "deactivated"
+  "messages state handlers persistence version migrate idle mailboxCapacity hotCache rateLimit " +
+  "activated deactivated"
 ).split(" ");
 const PERSISTENCES: readonly unknown[] = ["none", "write-behind", "write-through"];
 
@@ -123,11 +136,13 @@ function checkDeclaration(name: string, messages: Messages): void {
 function createDefinition(name: string, options: AnyOptions): EntityDefinition {
   const why = whyNot(options);
   if (why !== undefined) throw new TypeError(`Cannot define "${name}": ${why}`);
-  const { idle = IDLE_MS, mailboxCapacity = MAILBOX_CAPACITY, handlers } = options;
+  const { idle = IDLE_MS, mailboxCapacity = MAILBOX_CAPACITY, handlers, hotCache } = options;
   if (!Number.isSafeInteger(mailboxCapacity) || mailboxCapacity < 1) {
     throw new RangeError(`Cannot define "${name}": mailboxCapacity must be a whole number from 1`);
   }
   const idleMs = durationMs(idle, "idle");
+  const hotCacheMs = hotCache === undefined ? undefined : durationMs(hotCache, "hotCache");
+  const limits = { mailboxCapacity, hotCacheMs, rateLimit: rateOf(name, options.rateLimit) };
   const messages = new Map<string, MessageSpec>();
   for (const [type, def] of Object.entries(options.messages)) {
     messages.set(type, specOf(name, messageOptions(def), [type, handlers[type] as Run]));
@@ -135,7 +150,17 @@ function createDefinition(name: string, options: AnyOptions): EntityDefinition {
   const { state, activated, deactivated, migrate } = options as unknown as EntityDefinition;
   const { persistence = "none", version = 1 } = options;
   const kept = { persistence, version, migrate };
-  return { name, messages, idleMs, mailboxCapacity, state, ...kept, activated, deactivated };
+  return { name, messages, idleMs, ...limits, state, ...kept, activated, deactivated };
+}
+
+function rateOf(name: string, limit: AnyOptions["rateLimit"]): Rate | undefined {
+  if (limit === undefined) return undefined;
+  const { perSecond, burst = Math.max(1, Math.floor(perSecond)) } = limit;
+  if (Number.isFinite(perSecond) && perSecond > 0 && Number.isSafeInteger(burst) && burst > 0) {
+    return { perSecond, burst };
+  }
+  const rule = "perSecond must be a number above 0, burst a whole one from 1";
+  throw new RangeError(`Cannot limit "${name}": ${rule}`);
 }
 
 function whyNot(options: AnyOptions): string | undefined {

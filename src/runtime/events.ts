@@ -23,6 +23,8 @@ export interface ClusterEvents {
     readonly id: string;
     readonly reason: PassivationReason;
   };
+  /** An entity, or the key of a message, gets far more messages than others of its node. */
+  "hot-key": { readonly name: string; readonly id: string; readonly share: number };
   /** Something that should have ended has not. */
   stuck: { readonly what: string; readonly sinceMs: number };
   /**
@@ -37,7 +39,7 @@ type Listener<T extends keyof ClusterEvents> = (event: ClusterEvents[T]) => void
 
 const NAMES =
   "node-joined node-left leader-elected shard-rebalanced entity-activated entity-passivated " +
-  "stuck unsafe";
+  "hot-key stuck unsafe";
 
 /** Listeners by event. One that throws is logged, and hurts nobody else. */
 export class Events {

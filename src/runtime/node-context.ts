@@ -13,6 +13,7 @@ import { checkEntityId } from "../protocol/ids.ts";
 import type { ShardRecord } from "../protocol/records.ts";
 import type { EntityDefinition } from "./definition.ts";
 import type { Events } from "./events.ts";
+import { HotKeys } from "./hot-keys.ts";
 import { Calls } from "./remote-call.ts";
 import { Slices } from "./slices.ts";
 import { StoreWriter } from "./store-writer.ts";
@@ -68,6 +69,7 @@ export class NodeContext {
   readonly idleWheel: TimerWheel;
   readonly calls: Calls;
   readonly events: Events;
+  readonly hot: HotKeys;
   /** Where entities with persistence are kept. */
   readonly store: StoreWriter | undefined;
   /** Before this, nothing that is learned is news. */
@@ -92,6 +94,7 @@ export class NodeContext {
     this.idleWheel = new TimerWheel(this.clock, IDLE_TICK_MS);
     this.calls = new Calls(this.wheel);
     this.events = options.events;
+    this.hot = new HotKeys(this.view, this.events);
     this.store = store && new StoreWriter(store);
   }
 

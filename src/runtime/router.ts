@@ -6,15 +6,15 @@
  * this node sent before is still on its way to the shard: so the order of one sender's messages
  * holds when the shard comes home while some of them travel. This is the hot path.
  */
-import { CatgaError, describeError } from "../base/errors.ts";
+import { CatgaError } from "../base/errors.ts";
 import { isWhole } from "../base/shape.ts";
 import { admit, isStale } from "../ownership/channel.ts";
 import { type MessageItem, readDedup } from "../protocol/frame.ts";
-import { entityKey } from "../protocol/ids.ts";
 import type { Row } from "../protocol/note.ts";
-import { Activation, type ActivationHost } from "./activation.ts";
+import type { Activation } from "./activation.ts";
 import { copyPayload, type Sending, type Subject, unknownMessage } from "./call.ts";
-import type { EntityDefinition, MessageKind, PassivationReason } from "./definition.ts";
+import type { MessageKind } from "./definition.ts";
+import { EntityHost } from "./entity-host.ts";
 import type { NodeContext } from "./node-context.ts";
 import type { OwnedShard } from "./owned-shard.ts";
 import { type Packet, packetsOf } from "./packet.ts";
@@ -22,116 +22,9 @@ import type { Peer } from "./peer.ts";
 import type { RemoteCall } from "./remote-call.ts";
 import type { Exits } from "./turn-context.ts";
 import { answerFailure, callAway, InboundWork, LocalCall, LocalTell } from "./work.ts";
-import { typeOf, type Work } from "./work.ts";
+import { typeOf } from "./work.ts";
 
 const ACCEPTED: Promise<unknown> = Promise.resolve();
-
-/** One entity type at this node: its activations, and what they need of the house. */
-export class EntityHost implements ActivationHost {
-  readonly definition: EntityDefinition;
-  readonly activations: Map<string, Activation> = new Map();
-  readonly context: NodeContext;
-  readonly exits: Exits;
-
-  constructor(definition: EntityDefinition, context: NodeContext, exits: Exits) {
-    this.definition = definition;
-    this.context = context;
-    this.exits = exits;
-  }
-
-  /** The entity in errors and logs: `account/42`. */
-  keyOf(id: string): string {
-    return entityKey(this.definition.name, id);
-  }
-
-  /**
-   * The activation of `id`, made if there is none. The caller has checked that this node owns
-   * `shard`. With `state` it goes on where it ended elsewhere.
-   *
-   * @throws {CatgaError} ACTIVATION_FAILED when the state factory throws.
-   */
-  activate(id: string, shard: OwnedShard, origin: Partial<Packet> = {}): Activation {
-    let activation = this.activations.get(id);
-    if (activation !== undefined) return activation;
-    try {
-      const { state, stored } = origin;
-      activation = new Activation(id, this, { shard, state, stored });
-    } catch (error) {
-      throw this.stillborn(id, error);
-    }
-    this.activations.set(id, activation);
-    shard.activations.add(activation);
-    this.context.events.emit("entity-activated", { name: this.definition.name, id });
-    activation.open();
-    return activation;
-  }
-
-  stillborn(id: string, cause: unknown): CatgaError {
-    const details = { entity: this.keyOf(id), ...describeError(cause) };
-    return new CatgaError("ACTIVATION_FAILED", details, { cause });
-  }
-
-  forget(activation: Activation, reason: PassivationReason, waiting: readonly Work[]): void {
-    const { name } = this.definition;
-    const { id, shard } = activation;
-    const travelling = shard.isPacking ? waiting.filter((work) => !("depart" in work)) : [];
-    if (shard.isPacking) shard.packets.push(this.#pack(activation, reason, travelling));
-    const dueMs = activation.keeper?.isOver === true ? undefined : activation.carried?.firstMs;
-    if (dueMs !== undefined && reason === "idle") this.exits.sleeps(activation, dueMs);
-    this.context.events.emit("entity-passivated", { name, id, reason });
-    if (this.activations.get(id) === activation) this.activations.delete(id);
-    shard.activations.delete(activation);
-    const staying = waiting.filter((work) => !travelling.includes(work));
-    this.#redeliver(id, shard, staying);
-    // Last, for the shard may come back to life here: what waited stands before what came since.
-    shard.changed();
-  }
-
-  #pack(activation: Activation, reason: PassivationReason, works: Work[]): Packet {
-    const { id, state: value, keeper, carried } = activation;
-    const { name: entity, version } = this.definition;
-    const packet = { entity, id, works, timers: [], answers: [], reminders: [] };
-    if (reason !== "moved") return { ...packet, state: undefined };
-    const stored = keeper && ([keeper.version, version] as const);
-    return { ...packet, state: { value }, stored, ...carried?.packed() };
-  }
-
-  /** Brings messages that outlived their activation to whoever owns the entity now, or soon. */
-  #redeliver(id: string, shard: OwnedShard, works: readonly Work[]): void {
-    if (shard.accepting) {
-      for (const work of works) this.deliver(id, shard, work);
-      return;
-    }
-    // The others came from nodes that will learn that this one has lost the shard.
-    const own = works.flatMap((work) => work.depart?.(this.context.calls) ?? []);
-    if (own.length === 0) return;
-    const group = this.context.view.groupOf(this.definition.name)!;
-    this.exits.channel(group, shard.number).putBack(own);
-  }
-
-  /** Brings `work` to its mailbox, or fails it. */
-  deliver(id: string, shard: OwnedShard, work: Work): void {
-    try {
-      const refusal = this.activate(id, shard).post(work);
-      if (refusal !== undefined) work.fail(refusal);
-    } catch (error) {
-      if (!(error instanceof CatgaError)) throw error;
-      work.fail(error);
-    }
-  }
-
-  /** Tells turns that run to give up; returns their entities. */
-  abortRunning(): string[] {
-    const running = [...this.activations.values()].filter(({ isQuiet }) => !isQuiet);
-    for (const activation of running) activation.abort();
-    return running.map(({ id }) => this.keyOf(id));
-  }
-
-  /** The node closes: nothing here is waited for any more. */
-  abandon(): void {
-    for (const activation of this.activations.values()) activation.abort();
-  }
-}
 
 /** See the file's header. */
 export class Router {
@@ -150,14 +43,21 @@ export class Router {
   send(sending: Sending): Promise<unknown> {
     const { refusal } = this.context;
     if (refusal !== undefined) return Promise.reject(refusal);
+    const host = this.hosts.get(sending.entity);
+    const cache = host?.hotCache;
+    if (cache === undefined) return this.#send(sending, host);
+    return cache.send(sending, (query) => this.#send(query, host));
+  }
+
+  #send(sending: Sending, host: EntityHost | undefined): Promise<unknown> {
     try {
-      const host = this.hosts.get(sending.entity);
-      let activation = host?.activations.get(sending.id);
+      if (host === undefined) return this.#sendAway(sending);
+      let activation = host.activations.get(sending.id);
       if (activation === undefined || !isOpen(activation.shard)) {
-        activation = host && this.#activate(host, sending);
+        activation = this.#activate(host, sending);
         if (activation === undefined) return this.#sendAway(sending);
       }
-      return this.#sendHere(activation, sending);
+      return this.#sendHere(activation, sending, host);
     } catch (error) {
       if (error instanceof CatgaError) return Promise.reject(error);
       throw error;
@@ -176,10 +76,12 @@ export class Router {
     return shard !== undefined && isOpen(shard) ? host.activate(id, shard) : undefined;
   }
 
-  #sendHere(activation: Activation, sending: Sending): Promise<unknown> {
-    const spec = activation.host.definition.messages.get(sending.type);
+  #sendHere(activation: Activation, sending: Sending, host: EntityHost): Promise<unknown> {
+    const spec = host.definition.messages.get(sending.type);
     if (spec === undefined) throw unknownMessage(sending);
     const message = copyPayload(sending, sending.message);
+    const excess = host.admit(sending.id);
+    if (excess !== undefined) throw excess;
     if (sending.oneWay) {
       const tell = new LocalTell(sending, { spec, message }, this.context.log);
       const refusal = activation.post(tell);
@@ -231,8 +133,9 @@ export class Router {
     counter.last = item.sequence;
     const type = typeOf(item.message);
     const spec = host.definition.messages.get(type);
-    if (spec === undefined) {
-      answerFailure(peer, item.call, unknownMessage({ entity: item.entity, type }));
+    const refusal = spec === undefined ? unknownMessage({ ...item, type }) : host.admit(item.id);
+    if (spec === undefined || refusal !== undefined) {
+      answerFailure(peer, item.call, refusal!);
     } else {
       const { nowMs } = this.context.slices;
       host.deliver(item.id, shard, new InboundWork(peer, item, { spec, nowMs }));
