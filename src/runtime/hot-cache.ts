@@ -19,8 +19,8 @@ interface Entry {
   readonly text: string;
   /** Given to nobody who asks later. */
   readonly untilMs: number;
-  /** When the query ends at the latest. */
-  readonly deadlineMs: number;
+  /** Until its answer has come: when it ends at the latest. */
+  deadlineMs: number;
   readonly answer: Promise<unknown>;
   chars: number;
 }
@@ -32,10 +32,10 @@ type Send = (sending: Sending) => Promise<unknown>;
 class Sharing extends Call {
   readonly #context: NodeContext;
 
-  constructor(sending: Sending, deadlineMs: number, context: NodeContext) {
-    super(sending, undefined, deadlineMs - context.clock.nowMs());
+  constructor(sending: Sending, timeoutMs: number, context: NodeContext) {
+    super(sending, undefined, timeoutMs);
     this.#context = context;
-    this.deadlineMs = Math.min(this.deadlineMs, deadlineMs);
+    this.deadlineMs = Math.min(this.deadlineMs, context.clock.nowMs() + timeoutMs);
     this.executed = "maybe";
     context.wheel.add(this, this.deadlineMs);
     if (sending.signal !== undefined) this.cancelWith(sending.signal);
@@ -74,7 +74,7 @@ export class HotCache {
     }
     const nowMs = clock.nowMs();
     const usualMs = spec.timeoutMs ?? CALL_TIMEOUT_MS;
-    const deadlineMs = nowMs + (sending.timeoutMs ?? usualMs);
+    const ownMs = sending.timeoutMs ?? usualMs;
     let query: Sending;
     try {
       query = { ...sending, message: copyPayload(sending, sending.message) };
@@ -88,10 +88,10 @@ export class HotCache {
       this.#forget(entry);
       entry = undefined;
     }
-    const timeoutMs = usualMs + this.#ageMs;
-    // Who has more patience than others goes alone.
-    if (deadlineMs > (entry?.deadlineMs ?? nowMs + timeoutMs)) return send(sending);
+    // Who has more patience than those who wait already goes alone.
+    if (entry !== undefined && nowMs + ownMs > entry.deadlineMs) return send(sending);
     if (entry === undefined) {
+      const timeoutMs = Math.max(usualMs, ownMs) + this.#ageMs;
       const free = { boundMs: Number.POSITIVE_INFINITY, signal: undefined, timeoutMs };
       entry = this.#keep({
         id,
@@ -104,7 +104,7 @@ export class HotCache {
     } else {
       hot.count(entity, id);
     }
-    return this.#share(entry, new Sharing(sending, deadlineMs, this.#context));
+    return this.#share(entry, new Sharing(sending, ownMs, this.#context));
   }
 
   #share({ answer }: Entry, waiting: Sharing): Promise<unknown> {
@@ -126,6 +126,7 @@ export class HotCache {
     this.#grow(entry, text.length);
     answer.then(
       (value) => {
+        entry.deadlineMs = Number.POSITIVE_INFINITY;
         copyPlain(value);
         this.#grow(entry, charsMaxOfLastCopy());
       },

@@ -2,74 +2,9 @@
 import { describe, expect, test } from "bun:test";
 import * as fc from "fast-check";
 import { HOT_CACHE_ENTRIES_MAX } from "../../src/base/limits.ts";
-import { command, defineEntity, isCatgaError, query } from "../../src/index.ts";
-import { TestCluster } from "../../src/testing/index.ts";
+import { type Duration, isCatgaError } from "../../src/index.ts";
 import { failureOf } from "../drivers/nodes.ts";
-
-const AGE_MS = 250;
-
-let ran = 0;
-let wait: (node: string, ms: number) => Promise<void>;
-
-const Price = defineEntity("price", {
-  messages: {
-    set: command<{ value: number }, number>(),
-    get: query<{ of?: string; in?: string }, { value: number; by: string[] }>(),
-    slow: query<{ ms: number }, number>(),
-    fail: query<{ ms: number }, number>(),
-    much: query<{ n: number }, string>(),
-  },
-  state: () => ({ value: 0 }),
-  hotCache: AGE_MS,
-  handlers: {
-    set: ({ state }, { value }) => (state.value = value),
-    get({ state, node }) {
-      ran++;
-      return { value: state.value, by: [node] };
-    },
-    async slow(ctx, { ms }) {
-      ran++;
-      const { value } = ctx.state;
-      await wait(ctx.node, ms);
-      return value;
-    },
-    async fail(ctx, { ms }) {
-      ran++;
-      await wait(ctx.node, ms);
-      throw new Error("not today");
-    },
-    much() {
-      ran++;
-      return "x".repeat(300_000);
-    },
-  },
-});
-const entities = [Price] as const;
-type Prices = TestCluster<typeof entities>;
-
-const ref = (cluster: Prices, node: string, id = "hot") => cluster.node(node).entity(Price, id);
-
-/** A cluster in which "hot" is hot on all nodes, and the node it lives on is not n1. */
-async function start(): Promise<{ cluster: Prices; owner: string; others: string[] }> {
-  const cluster = await TestCluster.start({ entities, shardCount: 64 });
-  wait = (node, ms) => cluster.sleep(node, ms);
-  await cluster.advance("1s");
-  await heat(cluster);
-  const owner = cluster.node("n1").owner("price", "hot")!.node;
-  return { cluster, owner, others: cluster.names.filter((name) => name !== owner) };
-}
-
-async function heat(cluster: Prices): Promise<void> {
-  for (let n = 0; n < 30; n++) {
-    const calls = Array.from({ length: 100 }, (_, value) =>
-      ref(cluster, "n1").send({ type: "set", value }),
-    );
-    await cluster.run(Promise.all(calls));
-    await cluster.advance("100ms");
-  }
-  expect(cluster.node("n3").hotKeys().length).toBe(1);
-  ran = 0;
-}
+import { AGE_MS, ref, runs, start } from "./prices.ts";
 
 const get = { type: "get" } as const;
 
@@ -80,15 +15,19 @@ describe("answers to queries of a hot entity", () => {
     const { cluster, others } = await start();
     await using _ = cluster;
     const hot = ref(cluster, others[0]!);
-    const first = await cluster.run(hot.send(get));
+    // However long a caller would wait.
+    const ask = (timeout: Duration = "10s") => cluster.run(hot.send(get, { timeout }));
+    const first = await ask();
     first.by.push("the caller");
     await cluster.advance(AGE_MS / 2);
-    const second = await cluster.run(hot.send(get));
+    const second = await ask("1m");
     expect(second).toEqual({ value: 99, by: [first.by[0]!] });
-    expect(ran).toBe(1);
+    expect(runs.count).toBe(1);
     await cluster.advance(AGE_MS / 2 + 1);
-    await cluster.run(hot.send(get));
-    expect(ran).toBe(2);
+    await ask("1s");
+    expect(runs.count).toBe(2);
+    await ask("5s");
+    expect(runs.count).toBe(2);
   });
 
   test("are told apart by the whole message, not by the order of its fields", async () => {
@@ -97,18 +36,18 @@ describe("answers to queries of a hot entity", () => {
     const hot = ref(cluster, others[0]!);
     await cluster.run(hot.send({ type: "get", of: "a", in: "b" }));
     await cluster.run(hot.send({ in: "b", of: "a", type: "get" }));
-    expect(ran).toBe(1);
+    expect(runs.count).toBe(1);
     await cluster.run(hot.send({ type: "get", of: "b", in: "a" }));
     await cluster.run(hot.send({ type: "get", of: 'a","in":"b' }));
     await cluster.run(ref(cluster, others[1]!).send({ type: "get", of: "a", in: "b" }));
-    expect(ran).toBe(4);
+    expect(runs.count).toBe(4);
   });
 
   test("are kept of hot entities alone", async () => {
     const { cluster } = await start();
     await using _ = cluster;
     for (let n = 0; n < 5; n++) await cluster.run(ref(cluster, "n1", "cold").send(get));
-    expect(ran).toBe(5);
+    expect(runs.count).toBe(5);
   });
 
   test("are dropped by a command of the same node, also while they are on their way", async () => {
@@ -129,14 +68,14 @@ describe("answers to queries of a hot entity", () => {
     const hot = ref(cluster, others[0]!);
     const calls = Array.from({ length: 20 }, () => hot.send({ type: "slow", ms: 100 }));
     expect(await cluster.run(Promise.all(calls))).toEqual(calls.map(() => 99));
-    expect(ran).toBe(1);
+    expect(runs.count).toBe(1);
     const failures = Array.from({ length: 3 }, () => failureOf(hot.send({ type: "fail", ms: 9 })));
     for (const error of await cluster.run(Promise.all(failures))) {
       expect(isCatgaError(error, "HANDLER_FAILED") && error.details.text).toBe("not today");
     }
-    expect(ran).toBe(2);
+    expect(runs.count).toBe(2);
     await cluster.run(failureOf(hot.send({ type: "fail", ms: 9 })));
-    expect(ran).toBe(3);
+    expect(runs.count).toBe(3);
   });
 
   test("are waited for by each as long as it likes", async () => {
@@ -162,6 +101,59 @@ describe("answers to queries of a hot entity", () => {
     expect(await cluster.run(patient)).toBe(99);
   });
 
+  test("are waited for as long as the first who asked likes", async () => {
+    const { cluster, others } = await start();
+    await using _ = cluster;
+    const first = ref(cluster, others[0]!).send({ type: "slow", ms: 20_000 }, { timeout: "1m" });
+    expect(await cluster.run(first)).toBe(99);
+  });
+
+  test("come for others when the first who asked has given up", async () => {
+    const { cluster, others } = await start();
+    await using _ = cluster;
+    const hot = ref(cluster, others[0]!);
+    const abort = new AbortController();
+    const slow = { type: "slow", ms: 500 } as const;
+    const first = failureOf(hot.send(slow, { signal: abort.signal, timeout: "100ms" }));
+    const second = hot.send(slow);
+    abort.abort();
+    expect(codeOf(await cluster.run(first))).toBe("CANCELLED");
+    expect(await cluster.run(second)).toBe(99);
+    expect(runs.count).toBe(1);
+  });
+
+  test("keep their entity hot where they are given", async () => {
+    const { cluster, others } = await start();
+    await using _ = cluster;
+    const hot = ref(cluster, others[0]!);
+    const seconds = 180;
+    for (let n = 0; n < seconds * 10; n++) {
+      await cluster.run(Promise.all(Array.from({ length: 50 }, () => hot.send(get))));
+      await cluster.advance("100ms");
+    }
+    expect(cluster.node(others[0]!).hotKeys()).toEqual([]);
+    expect(runs.count).toBeLessThanOrEqual((seconds * 1_000) / AGE_MS + 1);
+  });
+
+  test("are given by nobody whose lease has lapsed", async () => {
+    const { cluster, others } = await start();
+    await using _ = cluster;
+    const name = others[0]!;
+    const hot = ref(cluster, name);
+    cluster.isolate(name);
+    while (cluster.leaseHolds(name)) {
+      await cluster.run(hot.send(get));
+      await cluster.advance("20ms");
+    }
+    const answers: unknown[] = [];
+    const late = failureOf(hot.send(get).then((answer) => answers.push(answer)));
+    await cluster.advance("20ms");
+    expect(answers).toEqual([]);
+    cluster.heal();
+    // Its node may have been declared dead by now.
+    await cluster.run(late);
+  });
+
   test("are not more than fit, the oldest go first", async () => {
     const { cluster, others } = await start();
     await using _ = cluster;
@@ -169,11 +161,11 @@ describe("answers to queries of a hot entity", () => {
     const ask = (n: number): Promise<unknown> => hot.send({ type: "get", of: `${n}` });
     const count = HOT_CACHE_ENTRIES_MAX + 1;
     await cluster.run(Promise.all(Array.from({ length: count }, (_each, n) => ask(n))));
-    expect(ran).toBe(count);
+    expect(runs.count).toBe(count);
     await cluster.run(ask(count - 1));
-    expect(ran).toBe(count);
+    expect(runs.count).toBe(count);
     await cluster.run(ask(0));
-    expect(ran).toBe(count + 1);
+    expect(runs.count).toBe(count + 1);
   });
 
   test("are not larger than what there is room for", async () => {
@@ -181,11 +173,11 @@ describe("answers to queries of a hot entity", () => {
     await using _ = cluster;
     const hot = ref(cluster, others[0]!);
     for (const n of [1, 2, 2, 1, 3]) await cluster.run(hot.send({ type: "much", n }));
-    expect(ran).toBe(3);
+    expect(runs.count).toBe(3);
     await cluster.run(hot.send({ type: "much", n: 3 }));
-    expect(ran).toBe(3);
+    expect(runs.count).toBe(3);
     await cluster.run(hot.send({ type: "much", n: 1 }));
-    expect(ran).toBe(4);
+    expect(runs.count).toBe(4);
   });
 
   test("are asked for by messages that could be sent, and by no others", async () => {

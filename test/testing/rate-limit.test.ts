@@ -104,6 +104,15 @@ describe("a rate limit", () => {
     }
   });
 
+  test("forgets those alone that have rested", () => {
+    const limit = new RateLimit({ perSecond: 1, burst: 2 });
+    for (const _ of "ab") expect(limit.take("busy", 0)).toBe(true);
+    for (let n = 0; n < 5_000; n++) expect(limit.take(`other-${n}`, 0)).toBe(true);
+    expect(limit.take("busy", 0)).toBe(false);
+    expect(limit.take("other-7", 0)).toBe(true);
+    expect(limit.take("other-7", 0)).toBe(false);
+  });
+
   test("takes in no time more than its burst and its rate", () => {
     const rate = fc.record({
       perSecond: fc.double({ min: 0.1, max: 10_000, noNaN: true }),
