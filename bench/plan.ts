@@ -18,6 +18,7 @@ const PLAN = {
     })),
     { file: "cases/local-counted.ts", args: [] },
   ],
+  cache: [{ file: "cases/cache.ts", args: [] }],
   embedded: [{ file: "cases/embedded.ts", args: [] }],
   nats: overBroker("nats"),
   redis: overBroker("redis"),
@@ -27,6 +28,7 @@ const PLAN = {
   ],
   start: [{ file: "cases/start.ts", args: ["embedded"] }],
   handoff: [{ file: "cases/handoff.ts", args: [] }],
+  balance: [{ file: "cases/balance.ts", args: [] }],
   state: [
     { file: "cases/store.ts", args: [] },
     ...["sqlite", "nats", "redis"].flatMap((store) =>

@@ -38,6 +38,7 @@ const reader: ItemReader = {
   message: ({ message }) => (amounts += (message as Payload).amount),
   reply: () => {},
   note: () => {},
+  ask: () => {},
 };
 
 function jsonFrame(): void {

@@ -9,11 +9,16 @@ import { type ClusterEvents, Events } from "../runtime/events.ts";
 import type { HotKey } from "../runtime/hot-keys.ts";
 import type { NodeOptions } from "../runtime/node-context.ts";
 import { Seat } from "../runtime/seat.ts";
+import { Singletons } from "../runtime/singleton.ts";
 import { type NodeInfo, nodesOf, type Ownership, ownerOf } from "../runtime/survey.ts";
 import { type Stored, storedAt } from "../runtime/stored.ts";
 import type { RefRequest } from "../runtime/turn-context.ts";
-import type { Ref } from "./context.ts";
+import { Mediator } from "../mediator/mediator.ts";
+import { Sender } from "./asking.ts";
+import type { CallOptions, Ref } from "./context.ts";
+import type { Message } from "./messages.ts";
 import { type AnyEntity, definitionOf, type Entity } from "./entity.ts";
+import type { MaybePromise } from "./messages.ts";
 import { type ClusterOptions, type Given, settingsOf, withEnvironment } from "./options.ts";
 import type { TransportUrl } from "./options.ts";
 import { EntityRef, type RefTarget } from "./ref.ts";
@@ -36,6 +41,25 @@ export interface ClusterOf<E extends AnyEntity> extends AsyncDisposable {
    * and NOT_STORED says that there is no store to look into.
    */
   stored(target: E["name"] | AnyEntity, id: string): Promise<Stored | undefined>;
+  /**
+   * Sends a message with its own name to whoever handles it; resolves with the answer.
+   *
+   * @throws {CatgaError} NO_HANDLER when no live node has a handler, INVALID_KEY; else what the
+   * last try failed with.
+   */
+  send<P, R>(message: Message<P, R>, options?: CallOptions): Promise<R>;
+  /** Resolves once whoever handles it has taken the message. */
+  tell<P>(message: Message<P, unknown>, options?: CallOptions): Promise<void>;
+  /**
+   * Asks every node that handles it, in parallel; resolves with what they have answered when the
+   * quorum of its route, by default all, has answered or cannot any more.
+   *
+   * @throws {CatgaError} NO_HANDLER, or NO_QUORUM when there are too few nodes: nobody was asked.
+   */
+  broadcast<P, R>(
+    message: Message<P, R>,
+    options?: CallOptions,
+  ): Promise<readonly NodeOutcome<R>[]>;
   /** The nodes that live, sorted by id. */
   readonly nodes: readonly NodeInfo[];
   /**
@@ -46,11 +70,30 @@ export interface ClusterOf<E extends AnyEntity> extends AsyncDisposable {
   /** Who owns an entity as far as this node knows; `undefined` while nobody does. */
   owner(name: string, id: string): Ownership | undefined;
   /**
-   * Calls `run` with every event of `type`, as this node learns of it; the result ends that.
+   * Calls `run` with every event of `type`, as this node learns of it; the result ends that. All
+   * events come in order. When `run` returns a promise, its next event comes after that has
+   * settled; behind it wait 1,024 events at most, then the oldest are dropped, which is logged.
+   * One that fails is logged, and hurts nobody.
    *
-   * @throws {TypeError} when there is no such event.
+   * @throws {TypeError} when there is no such event, or `run` is no function.
    */
-  on<T extends keyof ClusterEvents>(type: T, run: (event: ClusterEvents[T]) => void): () => void;
+  on<T extends keyof ClusterEvents>(type: T, run: (event: ClusterEvents[T]) => unknown): () => void;
+  /**
+   * Runs `task` on the leader, one node of the whole cluster; the result ends that. Register it on
+   * every node, under one name: where the leader has none of that name, it runs nowhere. A task
+   * that returns has ended until another node leads, or this one again; one that throws is logged
+   * and begins again, after 50 ms at first and 2 s at most.
+   *
+   * The signal aborts when leadership is lost, when this node's lease ends by its own clock, and
+   * when the node leaves, which waits for the task within its deadline. The next leader begins
+   * after that, and no sooner than the former one's lease is over. So no two tasks run whose nodes
+   * hold a lease; but what runs on after its signal has aborted, and what a process does that was
+   * stopped in the middle of a task before it learns of that, runs beside the next one. Keep what
+   * must never happen twice in an entity.
+   *
+   * @throws {TypeError} for a name that this process has registered already, or no function.
+   */
+  singleton(name: string, task: (signal: AbortSignal) => MaybePromise<void>): () => void;
   /**
    * What a change of membership would move; moves nothing. Of the shards of this node's entities.
    *
@@ -60,6 +103,11 @@ export interface ClusterOf<E extends AnyEntity> extends AsyncDisposable {
   /** Leaves: hands everything over, then closes. Always ends within the deadline. @default "10s" */
   stop(options?: { readonly deadline?: Duration }): Promise<void>;
 }
+
+/** What one node's answer to a broadcast was. */
+export type NodeOutcome<R> =
+  | { readonly node: string; readonly ok: true; readonly reply: R }
+  | { readonly node: string; readonly ok: false; readonly code: string };
 
 /** Starts nodes. */
 export const Cluster: {
@@ -96,11 +144,16 @@ export async function startNode(
   world: Pick<NodeOptions, "clock" | "random" | "sessionsKept">,
 ): Promise<NodeCluster> {
   const settings = settingsOf(options, world.random);
-  const events = new Events(settings.log);
-  const seat = new Seat(
-    { ...settings, ...world, former: new Set(), events },
-    (router, request) => new EntityRef({ router }, request as RefRequest<RefTarget>),
+  const events = new Events({ log: settings.log, clock: world.clock });
+  const singletons = new Singletons({ ...world, log: settings.log, events });
+  const seat: Seat = new Seat(
+    { ...settings, ...world, former: new Set(), events, singletons },
+    {
+      refTo: (router, request) => new EntityRef({ router }, request as RefRequest<RefTarget>),
+      send: (message, given, bounds) => sender.send(message, given, bounds),
+    },
   );
+  const sender = new Sender(new Mediator(seat, settings.failover));
   await seat.take();
   const boundMs = Number.POSITIVE_INFINITY;
   const stop: NodeCluster["stop"] = (how) =>
@@ -108,6 +161,9 @@ export async function startNode(
   return {
     nodeId: settings.nodeId,
     entity: (target, id) => new EntityRef(seat, { target, id, boundMs }) as never,
+    send: (message, options) => sender.send(message, options) as never,
+    tell: (message, options) => sender.tell(message, options) as never,
+    broadcast: (message, options) => sender.broadcast(message, options) as never,
     stored: async (target, id) => {
       const [entity, given] =
         typeof target === "string" ? [target] : [target.name, definitionOf(target)];
@@ -119,6 +175,7 @@ export async function startNode(
     hotKeys: () => seat.node.context.hot.all,
     owner: (name, id) => ownerOf(seat.node.context, name, id),
     on: (type, run) => events.on(type, run),
+    singleton: (name, task) => singletons.add(name, task),
     plan: (change) => seat.node.shards.plan(change),
     get leaseLeftMs() {
       return seat.node.context.leaseLeftMs;

@@ -1,7 +1,7 @@
 /** What handlers are given and references offer, as types. */
 import type { Duration } from "../base/duration.ts";
 import type { Logger } from "../base/logger.ts";
-import type { Def, MaybePromise, MessageIn, Messages, ReplyOf } from "./messages.ts";
+import type { Def, MaybePromise, Message, MessageIn, Messages, ReplyOf } from "./messages.ts";
 
 type Primitive = string | number | bigint | boolean | symbol | null | undefined;
 
@@ -72,7 +72,14 @@ export interface BaseContext {
   readonly log: Logger;
   /** Another entity; calls end with the deadline of the message that is being handled. */
   entity<M extends Messages>(target: Target<M>, id: string): Ref<M>;
+  /** Sends a message with its own name; the call ends with this one's deadline. */
+  send<P, R>(message: Message<P, R>, options?: CallOptions): Promise<R>;
+  /** Tells everybody who has subscribed. */
+  publish<P>(message: Message<P, void>): Promise<void>;
 }
+
+/** What the handler of a message with its own name is given. */
+export interface HandlerContext extends Omit<BaseContext, "id"> {}
 
 /** What a command's handler is given. */
 export interface CommandContext<M extends Messages, S> extends BaseContext {

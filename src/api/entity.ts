@@ -1,25 +1,19 @@
 /** `defineEntity` and `defineContract`: an entity type with its code, or without it for callers. */
 import { type Duration, durationMs } from "../base/duration.ts";
-import { CatgaError, cut } from "../base/errors.ts";
 import { IDLE_MS, MAILBOX_CAPACITY } from "../base/limits.ts";
 import { isWhole } from "../base/shape.ts";
-import { isThenable } from "../base/thenable.ts";
 import { checkName, entityKey } from "../protocol/ids.ts";
-import {
-  type EntityDefinition,
-  type MessageSpec,
-  type PassivationReason,
-  type Persistence,
-  Refused,
+import type {
+  EntityDefinition,
+  MessageSpec,
+  PassivationReason,
+  Persistence,
 } from "../runtime/definition.ts";
+import { checkMiddleware, type Middleware, wrapped } from "../runtime/middleware.ts";
 import type { Rate } from "../runtime/rate-limit.ts";
+import { checkedRun } from "./checked.ts";
 import type { BaseContext, CommandContext, Handlers } from "./context.ts";
-import {
-  type MaybePromise,
-  type MessageOptions,
-  messageOptions,
-  type Messages,
-} from "./messages.ts";
+import { type MaybePromise, messageOptions, type Messages } from "./messages.ts";
 
 /** How an entity behaves. */
 export interface EntityOptions<_N extends string, M extends Messages, S> {
@@ -53,6 +47,8 @@ export interface EntityOptions<_N extends string, M extends Messages, S> {
    * @default no limit; `burst` as many as in a second
    */
   readonly rateLimit?: { readonly perSecond: number; readonly burst?: number };
+  /** Around the handlers, inside that of the cluster: the first is outermost. @default none */
+  readonly middleware?: readonly Middleware[];
   /** Runs before the first message; may change the state. */
   readonly activated?: (context: CommandContext<M, NoInfer<S>>) => MaybePromise<void>;
   /** Runs after the last message. */
@@ -80,6 +76,7 @@ export interface Contract<N extends string, M extends Messages> extends Entity<N
 const DEFINITIONS = new WeakMap<AnyEntity, EntityDefinition>();
 const OPTIONS = (
   "messages state handlers persistence version migrate idle mailboxCapacity hotCache rateLimit " +
+  "middleware " +
   "activated deactivated"
 ).split(" ");
 const PERSISTENCES: readonly unknown[] = ["none", "write-behind", "write-through"];
@@ -122,8 +119,6 @@ export function definitionOf(entity: AnyEntity): EntityDefinition | undefined {
 // `any`: the types of state and messages were checked at `defineEntity` and are gone by here.
 type AnyOptions = EntityOptions<string, Messages, any>;
 type Run = MessageSpec["run"];
-type Named = readonly [type: string, handler: Run];
-type Refusal = (issues: string) => Refused;
 
 function checkDeclaration(name: string, messages: Messages): void {
   checkName(name, "entity name");
@@ -137,6 +132,8 @@ function createDefinition(name: string, options: AnyOptions): EntityDefinition {
   const why = whyNot(options);
   if (why !== undefined) throw new TypeError(`Cannot define "${name}": ${why}`);
   const { idle = IDLE_MS, mailboxCapacity = MAILBOX_CAPACITY, handlers, hotCache } = options;
+  const { middleware } = options;
+  checkMiddleware(middleware, `define "${name}"`);
   if (!Number.isSafeInteger(mailboxCapacity) || mailboxCapacity < 1) {
     throw new RangeError(`Cannot define "${name}": mailboxCapacity must be a whole number from 1`);
   }
@@ -145,7 +142,11 @@ function createDefinition(name: string, options: AnyOptions): EntityDefinition {
   const limits = { mailboxCapacity, hotCacheMs, rateLimit: rateOf(name, options.rateLimit) };
   const messages = new Map<string, MessageSpec>();
   for (const [type, def] of Object.entries(options.messages)) {
-    messages.set(type, specOf(name, messageOptions(def), [type, handlers[type] as Run]));
+    const { kind, timeoutMs, input, reply } = messageOptions(def);
+    const subject = { type, of: (context: object) => entityKey(name, (context as BaseContext).id) };
+    const checked = checkedRun({ input, reply }, handlers[type] as Run, subject);
+    const run = wrapped(checked, { target: name, type }, middleware);
+    messages.set(type, { type, kind: kind === "query" ? kind : "command", timeoutMs, run });
   }
   const { state, activated, deactivated, migrate } = options as unknown as EntityDefinition;
   const { persistence = "none", version = 1 } = options;
@@ -177,47 +178,4 @@ function whyNot(options: AnyOptions): string | undefined {
   if (mute !== undefined) return `message "${mute}" has no handler`;
   const orphan = Object.keys(handlers).find((type) => !Object.hasOwn(messages, type));
   return orphan === undefined ? undefined : `handler "${orphan}" has no message`;
-}
-
-function specOf(name: string, options: MessageOptions, [type, handler]: Named): MessageSpec {
-  const { kind, timeoutMs, input, reply } = options;
-  if (input === undefined && reply === undefined) return { type, kind, timeoutMs, run: handler };
-  const run: Run = (context, message) => {
-    const refusal = (code: "INVALID_PAYLOAD" | "INVALID_REPLY") => (issues: string) => {
-      const entity = entityKey(name, (context as BaseContext).id);
-      return new Refused(new CatgaError(code, { entity, message: type, issues }));
-    };
-    const handle = (valid: unknown): unknown =>
-      then(handler(context, valid), (value) => check(reply, value, refusal("INVALID_REPLY")));
-    if (input === undefined) return handle(message);
-    // The tag is no field of the payload, so a schema neither sees nor returns it.
-    const { type: _, ...payload } = message as { readonly type: string };
-    return then(check(input, payload, refusal("INVALID_PAYLOAD")), (valid) =>
-      handle(typeof valid === "object" ? { ...valid, type } : { type }),
-    );
-  };
-  return { type, kind, timeoutMs, run };
-}
-
-function check(schema: MessageOptions["input"], value: unknown, refusal: Refusal): unknown {
-  if (schema === undefined) return value;
-  return then(schema["~standard"].validate(value), (result) => {
-    const { issues, value: valid } = result as { issues?: readonly Issue[]; value?: unknown };
-    if (issues === undefined) return valid;
-    throw refusal(cut(issues.map(describeIssue).join("; ")));
-  });
-}
-
-interface Issue {
-  readonly message: string;
-  readonly path?: readonly (PropertyKey | { readonly key: PropertyKey })[];
-}
-
-function describeIssue({ message, path = [] }: Issue): string {
-  const keys = path.map((step) => String(typeof step === "object" ? step.key : step));
-  return keys.length === 0 ? message : `${keys.join(".")}: ${message}`;
-}
-
-function then(value: unknown, next: (value: unknown) => unknown): unknown {
-  return isThenable(value) ? value.then(next) : next(value);
 }

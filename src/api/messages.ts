@@ -6,8 +6,8 @@ declare const REPLY: unique symbol;
 
 /** A value or a promise of it. */
 export type MaybePromise<T> = T | Promise<T>;
-/** What a message does: a command may change the state, a query reads it. */
-export type Kind = "command" | "query";
+/** What a message does: a command may change something, a query reads, an event tells. */
+export type Kind = "command" | "query" | "event";
 
 /** Payloads are plain objects (so a field can be added later) or nothing; `type` is the tag. */
 export type Payload = (object & { readonly type?: never }) | void;
@@ -50,6 +50,23 @@ export type PayloadOf<D> = D extends { readonly [PAYLOAD]?: infer P } ? P : neve
 export type ReplyOf<D> = D extends { readonly [REPLY]?: infer R } ? R : never;
 type Body<P> = [P] extends [void] ? {} : P;
 
+/** A message with its own name: it is also the function that builds the message. */
+export interface Named<K extends Kind, P, R> extends Def<K, P, R> {
+  readonly type: string;
+  (...payload: Args<P>): Message<P, R>;
+}
+// `any`: `unknown` would not match the parameters of the function.
+/** Any message with its own name. */
+export type AnyNamed = Named<Kind, any, any>;
+/** A message with its own name as it is sent: plain data. */
+export type Message<P, R> = {
+  readonly type: string;
+  /** For types only; there is no such property. */
+  readonly [REPLY]?: R;
+} & (P extends void ? {} : P);
+/** The payload, if there is one. */
+export type Args<P> = [P] extends [void] ? [] : [payload: P];
+
 /** The messages of an entity by their names. */
 export type Messages = Readonly<Record<string, AnyDef>>;
 /** `{ type: "deposit", amount: 10 }`: plain data, the same over HTTP and the wire. */
@@ -72,9 +89,17 @@ export function query<P extends Payload, R>(options?: CommonOptions<P, R>): Def<
   return new MessageOptions("query", options) as Def<"query", P, R>;
 }
 
+const NAMED = new WeakMap<AnyDef, MessageOptions>();
+
+/** Makes `def`, a message with its own name, one that an entity may have among its messages. */
+export function keepOptions(def: AnyDef, options: MessageOptions): void {
+  NAMED.set(def, options);
+}
+
 /** What `command()` or `query()` made, as the runtime reads it. */
 export function messageOptions(def: AnyDef): MessageOptions {
-  if (def instanceof MessageOptions) return def;
+  const options = def instanceof MessageOptions ? def : NAMED.get(def);
+  if (options !== undefined) return options;
   throw new TypeError(`Cannot use ${JSON.stringify(def)} as a message: write command() or query()`);
 }
 

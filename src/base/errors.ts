@@ -22,7 +22,9 @@ export type ErrorDetails = {
 /** Details that the text does not show, or that are of several types. */
 interface OtherDetails {
   CALL_TIMEOUT: { entity: string; message: string; timeoutMs: number; executed: Executed };
+
   CANCELLED: { entity: string; message: string; executed: Executed };
+  NO_QUORUM: { message: string; answered: number; needed: number; executed?: Executed };
   SETTINGS_DIFFER: { setting: string; ours: number | string; theirs: number | string };
 }
 
@@ -42,6 +44,7 @@ type Names<Text> = Text extends `${string}{${infer Name}}${infer Rest}`
 const CODES = {
   ACTIVATION_FAILED: 'Cannot activate "{entity}": {name}: {text}',
   BAD_LINE: "Cannot import line {line#}: {reason}",
+  BALANCER_FAILED: 'Cannot route "{message}": its balancer {reason}',
   BROKER_LACKS: "Cannot use the broker at {address}: {what}",
   BROKER_READ_ONLY: "Cannot use the broker at {address}: it is a replica; name the primary",
   BROKER_REFUSED: "Cannot log in to the broker at {address}: {reason}",
@@ -54,11 +57,14 @@ const CODES = {
   ENTITY_SETS_DIFFER: "Cannot join with entities [{ours}]: live nodes host [{theirs}] together",
   HANDLER_FAILED: 'Cannot finish "{message}" on "{entity}": {name}: {text}',
   INVALID_ID: "Cannot address the entity: its id {reason}",
+  INVALID_KEY: 'Cannot route "{message}": {reason}',
   INVALID_PAYLOAD: 'Cannot send "{message}" to "{entity}": {issues}',
   INVALID_REPLY: 'Cannot answer "{message}" of "{entity}": {issues}',
   MAILBOX_FULL: 'Cannot accept a message for "{entity}": {capacity#} are waiting',
   MALFORMED: "Cannot read the {what}: {reason}",
   MISSING_PACKAGE: 'Cannot {purpose}: run "npm install {package}"',
+  NO_HANDLER: 'Cannot find a handler for "{message}": {reason}',
+  NO_QUORUM: 'Cannot finish "{message}": {answered#} of {needed#} nodes answered',
   NODE_AWAY: 'Cannot reach node "{node}": it is away, and nobody else has its entities',
   NODE_ID_TAKEN: 'Cannot join as "{node}": a live node has this id',
   NOT_FOUND: 'Cannot find "{path}": there is no such route',

@@ -26,6 +26,8 @@ export const CALL_TIMEOUT_MS = 10_000;
 export const DURATION_MS_MAX: number = 400 * 86_400_000;
 /** Messages waiting for one entity: enough for a burst, too few to hide an overload. */
 export const MAILBOX_CAPACITY = 1024;
+/** Calls of one message that a node handles at once, if its definition says nothing. */
+export const HANDLERS_AT_ONCE = 1024;
 /** An activation that nobody used for this long leaves memory. */
 export const IDLE_MS = 600_000;
 /** One message or reply: what is larger belongs into a store, its address into the message. */
@@ -63,8 +65,23 @@ export const HOLD_MS = 20;
 
 /** A slice of turns ends after this and gives the event loop back (heartbeats, sockets). */
 export const SLICE_MS = 10;
+/** Events that wait for a slow listener: as many as all shards when they move at once. */
+export const EVENTS_WAITING_MAX = 1_024;
 /** Turns that may run inside each other on one stack; deeper ones wait in the mailbox. */
 export const NESTED_TURNS_MAX = 32;
+
+/** Of the calls that go by load, this part goes to the worse node: it may be quick again. */
+export const TRIAL_PART: number = 1 / 64;
+/** What one heartbeat counts beside those before it: with more, callers swing between nodes. */
+export const FIGURES_SHARE = 0.2;
+/** The same for one answer. */
+export const ANSWER_SHARE = 0.2;
+/** Failures in a row that open the circuit of a node: fewer may be one bad moment. */
+export const CIRCUIT_THRESHOLD = 5;
+/** Waits before one call may try whether a node is well again: it doubles to the second figure. */
+export const CIRCUIT_HALF_OPEN: Backoff = { firstMs: 1_000, longestMs: 30_000 };
+/** Further tries of a call whose node failed: with more, an overload multiplies itself. */
+export const FAILOVER_RETRIES = 3;
 
 /** The answer to a command with a key is kept for this: longer than callers go on trying. */
 export const DEDUP_MS = 600_000;
@@ -82,6 +99,9 @@ export const RETRY: Backoff = { firstMs: 50, longestMs: 2_000 };
 /** What write-behind may lose: answers of so long, and what was under way. */
 export const WRITE_BEHIND_MS = 1_000;
 
+/** A singleton that runs on for so long after its signal has aborted is told of as stuck. */
+export const TASK_STUCK_MS = 10_000;
+
 /** How often a node looks into the store whose reminders are due soon. */
 export const REMINDER_SCAN_MS = 30_000;
 
@@ -91,6 +111,11 @@ export const IDENTITY_CHARS = 16;
 export const DELETED_MS: number = 7 * 86_400_000;
 /** How often each node of a store that has to look for them has it forget what is older. */
 export const FORGET_EVERY_MS = 60_000;
+
+/** Answers to queries that one node keeps: their table takes some 0.5 MB from the first one on. */
+export const CACHE_ENTRIES_MAX = 16_384;
+/** The same for their size, estimated from above: text takes a third or a sixth of it. */
+export const CACHE_BYTES_MAX: number = 64 * 1_048_576;
 
 /** Membership changes within this time cause one rebalance, not several. */
 export const SETTLE_MS = 50;

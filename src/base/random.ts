@@ -10,9 +10,19 @@ export interface Random {
 
 const ALPHABET = "0123456789abcdefghijklmnopqrstuv";
 
+/** Asked for in bulk: Node.js takes two microseconds per request, however small. */
+const words = new Uint32Array(256);
+let used: number = words.length;
+
 /** Chance as the platform's cryptographic generator gives it. */
 export const systemRandom: Random = {
-  fraction: () => crypto.getRandomValues(new Uint32Array(1))[0]! / 2 ** 32,
+  fraction() {
+    if (used === words.length) {
+      crypto.getRandomValues(words);
+      used = 0;
+    }
+    return words[used++]! / 2 ** 32;
+  },
   text(length) {
     let text = "";
     for (const byte of crypto.getRandomValues(new Uint8Array(length))) text += ALPHABET[byte & 31];

@@ -63,6 +63,8 @@ export class View {
   readonly #living = new Map<string, Session>();
   readonly #groups = new Map<string, Map<number, Versioned<ShardRecord>>>();
   readonly #groupOfEntity = new Map<string, string>();
+  /** Rises when a session begins or its state changes. */
+  changes = 0;
   /** Up to here the feed has told of everything but heartbeats. */
   #toldRevision = 0;
 
@@ -220,6 +222,7 @@ export class View {
         const session = { key, revision, record: value as SessionRecord };
         this.#sessions.set(incarnation, session);
         const { state } = session.record;
+        if (state !== before) this.changes++;
         if (state === "up" || state === "leaving") this.#living.set(incarnation, session);
         else this.#living.delete(incarnation);
         return { kind: "session", incarnation, before };

@@ -7,11 +7,12 @@
  * dump. A frame is the array
  *
  * ```
- * [generation, number, acknowledged, to, [messages, replies, done, notes]]
+ * [generation, number, acknowledged, to, [messages, replies, done, notes, asks]]
  * ```
  *
  * whose lists are flat where they are long: a message is ten values in a row, a reply two, a call
- * that is done without a value one. Every value in it is plain data, so encoding cannot fail.
+ * that is done without a value one, an ask five. Every value in it is plain data, so encoding
+ * cannot fail.
  */
 import { BATCH_CHARS_MAX, BATCH_ITEMS_MAX } from "../base/limits.ts";
 import { isWhole } from "../base/shape.ts";
@@ -42,6 +43,13 @@ export interface Dedup {
   readonly since: number;
 }
 
+/** A message for a handler of the node it is sent to, as it travels. */
+export interface AskItem extends Pick<MessageItem, "call" | "leftMs" | "message"> {
+  readonly type: string;
+  /** Who waits for it. */
+  readonly chain: readonly string[] | undefined;
+}
+
 /** A frame taken apart; its items are for {@link readItems}. */
 export interface Frame {
   readonly generation: number;
@@ -59,10 +67,12 @@ export interface ItemReader {
   message(item: MessageItem): void;
   reply(call: number, value: unknown): void;
   note(note: Note): void;
+  ask(item: AskItem): void;
 }
 
 const MESSAGE_VALUES = 10;
-const LISTS = 4;
+const ASK_VALUES = 5;
+const LISTS = 5;
 
 const encoder = new TextEncoder();
 const decoder = new TextDecoder("utf-8", { fatal: true });
@@ -75,16 +85,18 @@ export class Batch {
   readonly replies: unknown[] = [];
   readonly done: number[] = [];
   readonly notes: Note[] = [];
+  readonly asks: unknown[] = [];
 
   /** True when nothing waits. */
   get isEmpty(): boolean {
-    const { messages, replies, done, notes } = this;
-    return messages.length + replies.length + done.length + notes.length === 0;
+    const { messages, replies, done, notes, asks } = this;
+    return messages.length + replies.length + done.length + notes.length + asks.length === 0;
   }
 
   /** True when it has grown so large that the other side should begin with it. */
   get isFull(): boolean {
     if (this.messages.length >= MESSAGE_VALUES * BATCH_ITEMS_MAX) return true;
+    if (this.asks.length >= ASK_VALUES * BATCH_ITEMS_MAX) return true;
     return this.replies.length >= 2 * BATCH_ITEMS_MAX || this.charsMax >= BATCH_CHARS_MAX;
   }
 
@@ -95,6 +107,11 @@ export class Batch {
     this.messages.push(item.entity, item.id, item.message, dedupValue(item.dedup));
   }
 
+  /** Adds a message for a handler. */
+  addAsk({ call, leftMs, type, message, chain }: AskItem): void {
+    this.asks.push(call, leftMs, type, message, chain ?? 0);
+  }
+
   /** Adds an answer. A list cannot hold `undefined`: JSON would make it null. */
   addReply(call: number, value: unknown): void {
     if (value === undefined) this.done.push(call);
@@ -103,7 +120,7 @@ export class Batch {
 
   /** The items as text, for {@link encodeFrame}. */
   encode(): string {
-    return JSON.stringify([this.messages, this.replies, this.done, this.notes]);
+    return JSON.stringify([this.messages, this.replies, this.done, this.notes, this.asks]);
   }
 }
 
@@ -132,7 +149,7 @@ export function decodeFrame(bytes: Uint8Array): Frame | undefined {
 export function readItems({ items }: Frame, reader: ItemReader): boolean {
   if (items.length === 0) return true;
   if (items.length !== LISTS || !items.every(Array.isArray)) return false;
-  const [messages, replies, done, notes] = items as unknown[][];
+  const [messages, replies, done, notes, asks] = items as unknown[][];
   if (!readMessages(messages!, reader)) return false;
   for (let i = 0; i < replies!.length; i += 2) {
     const call = replies![i];
@@ -147,7 +164,22 @@ export function readItems({ items }: Frame, reader: ItemReader): boolean {
     if (!isNote(note)) return false;
     reader.note(note);
   }
+  return readAsks(asks!, reader);
+}
+
+function readAsks(values: unknown[], reader: ItemReader): boolean {
+  for (let i = 0; i < values.length; i += ASK_VALUES) {
+    const [call, leftMs, type, message, who] = values.slice(i, i + ASK_VALUES);
+    const chain = who === 0 ? undefined : who;
+    if (!isWhole(call) || typeof leftMs !== "number" || typeof type !== "string") return false;
+    if (chain !== undefined && !isChain(chain)) return false;
+    reader.ask({ call, leftMs, type, message, chain });
+  }
   return true;
+}
+
+function isChain(value: unknown): value is string[] {
+  return Array.isArray(value) && value.every((link) => typeof link === "string");
 }
 
 function readMessages(values: unknown[], reader: ItemReader): boolean {

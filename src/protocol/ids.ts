@@ -43,9 +43,18 @@ export function checkName(name: unknown, what: string): asserts name is string {
   );
 }
 
-/** An entity in errors and logs: `account/42`. */
+/** Begins the entity type that messages of a key are handled by; no user's type begins so. */
+const INTERNAL = "@";
+
+/** The entity type that stands for the handler of a message: what has a key is one of its ids. */
+export function handlerEntity(type: string): string {
+  return `${INTERNAL}${type}`;
+}
+
+/** An entity in errors and logs: `account/42`; of a message with its own name `orders.place`. */
 export function entityKey(name: string, id: string): string {
-  return `${name}/${id}`;
+  const shown = name.startsWith(INTERNAL) ? name.slice(INTERNAL.length) : name;
+  return id === "" ? shown : `${shown}/${id}`;
 }
 
 /**

@@ -33,12 +33,17 @@ export type HotRow = readonly [entity: string, id: string, share: number, perSec
 
 /** Figures of a node that travel with its heartbeats. */
 export interface LoadFigures {
+  /** Calls of its handlers that are under way, on average. */
   readonly inFlight: number;
   /** Share of one core, 0 to 1 and above with several threads. */
   readonly cpu: number;
   readonly memoryBytes: number;
   readonly messagesPerSecond: number;
   readonly eventLoopLagMs: number;
+}
+
+/** The same, with the node's hot keys. */
+export interface SessionLoad extends LoadFigures {
   /** The most frequent first; nothing when there is none. */
   readonly hot?: readonly HotRow[];
 }
@@ -64,8 +69,10 @@ export interface SessionRecord {
   /** How long the session lives without a renewal. */
   readonly leaseMs: number;
   readonly endpoint: string | null;
+  /** Messages that it has handlers for, besides those with a key; of older nodes nothing. */
+  readonly handlers?: readonly string[];
   readonly runtime: string;
-  readonly load: LoadFigures;
+  readonly load: SessionLoad;
 }
 
 /** Who owns a shard. */
@@ -112,7 +119,7 @@ const SHARD: Shape = {
   handoff: "string?",
 };
 /** What counts for fields that a session may lack. */
-const ABSENT = { store: "", incarnation: "", overMs: 0 };
+const ABSENT = { store: "", incarnation: "", overMs: 0, handlers: [] };
 /** What a peer's records must hold, by the first two characters of their keys. */
 const SHAPES: Readonly<Record<string, Shape>> = {
   "n.": {
@@ -125,6 +132,7 @@ const SHAPES: Readonly<Record<string, Shape>> = {
     store: "string",
     incarnation: "string",
     overMs: "number",
+    handlers: "list",
   },
   "g.": SHARD,
   "s.": SHARD,

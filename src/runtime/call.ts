@@ -23,6 +23,8 @@ export interface Sending {
   readonly boundMs: number;
   readonly signal: AbortSignal | undefined;
   readonly dedup: Dedup | undefined;
+  /** The entities whose turns wait for it. */
+  readonly chain?: readonly string[] | undefined;
 }
 
 /** The parts of a {@link Sending} that name it in errors. */
@@ -61,6 +63,11 @@ export class Call extends WheelEntry {
     this.dedup = subject.dedup;
     this.timeoutMs = timeoutMs;
     this.deadlineMs = subject.boundMs;
+  }
+
+  /** Why it has failed, if it has. */
+  get failure(): Error | undefined {
+    return this.#error;
   }
 
   /** Answers the call. */

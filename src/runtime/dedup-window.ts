@@ -70,7 +70,8 @@ export class DedupWindow {
     }
     const keyed = new KeyedWork(work, (outcome) => {
       this.#running.delete(name);
-      if (outcome !== undefined) this.keep({ name, untilMs: nowMs + DEDUP_MS, outcome });
+      const { dedupMs = DEDUP_MS } = host.definition;
+      if (outcome !== undefined) this.keep({ name, untilMs: nowMs + dedupMs, outcome });
     });
     this.#running.set(name, keyed);
     return keyed;

@@ -23,6 +23,9 @@ export interface MessageSpec {
   readonly run: (context: object, message: unknown) => unknown;
 }
 
+/** What runs when a message comes that has a name of its own, and no key. */
+export type HandlerSpec = MessageSpec;
+
 /** An entity type with its code, checked and with all defaults filled in. */
 export interface EntityDefinition {
   readonly name: string;
@@ -30,11 +33,13 @@ export interface EntityDefinition {
   readonly idleMs: number;
   readonly mailboxCapacity: number;
   /** Of each entity. */
-  readonly rateLimit: Rate | undefined;
+  readonly rateLimit?: Rate | undefined;
   /** For so long a node keeps answers to queries of a hot entity. */
-  readonly hotCacheMs: number | undefined;
+  readonly hotCacheMs?: number | undefined;
   readonly state: (id: string) => unknown;
   readonly persistence: Persistence;
+  /** How long answers to commands with a key are kept. @default DEDUP_MS */
+  readonly dedupMs?: number | undefined;
   /** Of the state's schema. */
   readonly version: number;
   /** Makes a state of this version of one of another. */

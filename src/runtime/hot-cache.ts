@@ -88,6 +88,9 @@ export class HotCache {
       this.#forget(entry);
       entry = undefined;
     }
+    // A turn must not wait for a query that does not know of it: a cycle would never be found.
+    const isAnswered = entry?.deadlineMs === Number.POSITIVE_INFINITY;
+    if (!isAnswered && (sending.chain?.length ?? 0) > 0) return send(sending);
     // Who has more patience than those who wait already goes alone.
     if (entry !== undefined && nowMs + ownMs > entry.deadlineMs) return send(sending);
     if (entry === undefined) {

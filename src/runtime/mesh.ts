@@ -81,11 +81,12 @@ export class Mesh implements LinkListener, PeerOwner, ChannelOwner {
 
   /** Nothing is heard of `incarnation`, and nobody takes over what it has. */
   away(incarnation: string): void {
-    this.context.calls.fail((call) =>
-      this.#recordOf(call)?.owner === incarnation
+    this.context.calls.fail((call) => {
+      if (call.lane === undefined) return this.#lossOfAsk(call, incarnation, "is away");
+      return this.#recordOf(call)?.owner === incarnation
         ? outcomeUnknown(call, "the owner's node is away")
-        : undefined,
-    );
+        : undefined;
+    });
     this.pumpAll();
   }
 
@@ -127,6 +128,7 @@ export class Mesh implements LinkListener, PeerOwner, ChannelOwner {
       message: (item) => this.#receive(peer, item, frame.number),
       reply: (call, value) => calls.replied(call, value),
       note: (note) => this.#noted(peer, note),
+      ask: (item) => this.parts.router.handlers.receive(peer, item),
     });
   }
 
@@ -189,6 +191,7 @@ export class Mesh implements LinkListener, PeerOwner, ChannelOwner {
    * run there, and its answer is lost. Who left had brought all answers home.
    */
   #lossOf(call: RemoteCall, incarnation: string): Error | undefined {
+    if (call.lane === undefined) return this.#lossOfAsk(call, incarnation, "died");
     const record = this.#recordOf(call);
     if (!call.isAccepted || record === undefined) return undefined;
     const { sessions } = this.context.view;
@@ -198,6 +201,12 @@ export class Mesh implements LinkListener, PeerOwner, ChannelOwner {
       isStale(call.epoch, record.cleanSince) ||
       (hadIt && sessions.get(incarnation)?.record.state === "dead");
     return isLost ? outcomeUnknown(call, "the owner's node died") : undefined;
+  }
+
+  /** What was sent to a handler of that node, whose answer does not come. */
+  #lossOfAsk(call: RemoteCall, incarnation: string, how: string): Error | undefined {
+    const isThere = call.sentTo !== undefined && call.sentTo === this.#peers.get(incarnation);
+    return isThere ? outcomeUnknown(call, `the node that had it ${how}`) : undefined;
   }
 
   /** The owner of the shard that a call was sent to. */

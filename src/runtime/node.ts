@@ -22,18 +22,20 @@ import { Call, outcomeUnknown } from "./call.ts";
 import { Router } from "./router.ts";
 import { openStore } from "./open-store.ts";
 import { Shards } from "./shards.ts";
-import type { RefRequest } from "./turn-context.ts";
+import type { Exits, RefRequest } from "./turn-context.ts";
 
 /** Why a node's session is over: it was declared dead, or the authority is another one. */
 export type FenceReason = "dead" | "generation";
 
-/** Makes the references that turns ask for. */
-export type RefFactory = (router: Router, request: RefRequest) => unknown;
+/** What leads from a turn back to the door. */
+export interface Ways {
+  refTo(router: Router, request: RefRequest): unknown;
+  send: Exits["send"];
+}
 
 const QUIET_CHECK_MS = 2;
 /** At most so long a node that did not finish in time waits for its last write. */
 const DEATH_NOTE_MS = 200;
-
 /** At most so long a node that closes waits for its store. */
 const STORE_CLOSE_MS = 1_000;
 
@@ -55,14 +57,16 @@ export class Node implements AuthorityListener {
   readonly #over = new Promise<void>((resolve) => (this.#end = resolve));
   #stopped: Promise<void> | undefined;
 
-  private constructor(context: NodeContext, ports: Ports, refTo: RefFactory) {
+  private constructor(context: NodeContext, ports: Ports, ways: Ways) {
     this.context = context;
     this.#ports = ports;
     const learn = (entry: Entry): void => this.#learn(entry);
     this.#writer = new RecordWriter(context, ports.authority, learn);
     this.#membership = new Membership(context, this.#writer, () => this.#fence("dead"));
     this.router = new Router(context, {
-      refTo: (request) => refTo(this.router, request),
+      refTo: (request) => ways.refTo(this.router, request),
+      send: ways.send,
+      ask: (incarnation, call) => this.#mesh.peer(incarnation).ask(call),
       channel: (group, shard) => this.#mesh.channel(group, shard),
       serving: (shard) => this.shards.serving(shard),
       peerOf: (incarnation) => this.#mesh.peer(incarnation),
@@ -85,7 +89,7 @@ export class Node implements AuthorityListener {
    */
   static async start(
     options: NodeOptions,
-    refTo: RefFactory,
+    ways: Ways,
     fenced?: (reason: FenceReason) => void,
   ): Promise<Node> {
     const { nodeId, driver, clock, random, times } = options;
@@ -95,7 +99,7 @@ export class Node implements AuthorityListener {
     const own = { incarnation: self, entities, leaseMs: times.timeoutMs, unsafe };
     const ports = await driver.connect({ ...options, ...own });
     const store = await openStore(options, ports, unsafe);
-    const node = new Node(new NodeContext(options, self, store), ports, refTo);
+    const node = new Node(new NodeContext(options, self, store), ports, ways);
     try {
       // A session that is declared dead before it began to act ends the attempt as well.
       await Promise.race([node.#join(), node.#over]);
@@ -141,20 +145,13 @@ export class Node implements AuthorityListener {
   }
 
   async #join(): Promise<void> {
-    const { authority, link } = this.#ports;
+    const { authority, link, isFixed } = this.#ports;
     const address = await link.open(this.context.self, this.#mesh);
     this.resynced(await authority.open(this));
-    const group = await this.#membership.join(address, this.#kept());
+    const group = await this.#membership.join(address, isFixed ? undefined : this.context.keptAt);
     if (group === undefined) return;
     this.shards.serve(group);
     this.#alarm.start();
-  }
-
-  /** Which store this node's entities are in; on a fixed list, where none moves, it is its own. */
-  #kept(): string | undefined {
-    const { store, options } = this.context;
-    if (store === undefined || this.#ports.isFixed === true) return undefined;
-    return `${(options.store ?? options.driver).name} ${store.store.identity}`;
   }
 
   async #stop(deadlineMs: number): Promise<void> {
@@ -182,13 +179,17 @@ export class Node implements AuthorityListener {
   }
 
   async #leave(endMs: number): Promise<void> {
-    const { clock, refusal, calls } = this.context;
+    const { clock, refusal, calls, inFlight, options } = this.context;
     if (refusal !== undefined) return;
+    // The next leader begins what only a leader does when it has ended here, and no sooner.
+    const resigned = options.singletons.stop().then(() => this.#membership.election.resign());
     await this.#membership.leaving();
     await this.shards.release();
+    await resigned;
     this.context.refusal = this.#stoppedError();
     // Calls of this node's users are answered first.
-    while ((calls.size > 0 || !this.#mesh.isIdle) && clock.nowMs() < endMs) {
+    const isBusy = (): boolean => calls.size + inFlight.count > 0 || !this.#mesh.isIdle;
+    while (isBusy() && clock.nowMs() < endMs) {
       await new Promise<void>((resolve) => void clock.after(QUIET_CHECK_MS, resolve));
     }
     await this.#membership.leave("left");
@@ -216,6 +217,7 @@ export class Node implements AuthorityListener {
     this.#membership.stop();
     this.#mesh.close();
     for (const host of this.router.hosts.values()) host.abandon();
+    this.router.handlers.abort();
   }
 
   #stoppedError(): CatgaError {
@@ -254,6 +256,8 @@ export class Node implements AuthorityListener {
     } else if (change.kind === "shard") {
       this.shards.recordChanged(change.group, change.shard);
       this.#mesh.moved(change.group, change.shard);
+    } else if (change.kind === "leader") {
+      this.context.options.singletons.look(this.context);
     } else if (change.kind === "genesis") {
       this.shards.lookAll();
       this.#mesh.pumpAll();

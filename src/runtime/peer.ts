@@ -9,11 +9,13 @@
  * was not redirected has been accepted.
  */
 import Denque from "denque";
+import { CatgaError } from "../base/errors.ts";
 import {
   EARLY_FRAMES_MAX,
   PEER_WINDOW_BYTES,
   RETRANSMIT_MS,
   RETRANSMIT_MS_MAX,
+  WAITING_SENDS_MAX,
 } from "../base/limits.ts";
 import { WheelEntry } from "../base/timer-wheel.ts";
 import { Batch, encodeFrame, type Frame } from "../protocol/frame.ts";
@@ -54,6 +56,8 @@ export class Peer extends WheelEntry {
   /** Channels that wait for room. */
   readonly #starved = new Set<{ pump(): void }>();
   #retransmitMs = RETRANSMIT_MS;
+  /** Messages for handlers that wait for room. */
+  readonly #asks = new Denque<RemoteCall>();
   #isClosed = false;
 
   constructor(incarnation: string, owner: PeerOwner) {
@@ -83,6 +87,14 @@ export class Peer extends WheelEntry {
     call.frame = this.#nextFrame;
     this.#messages.push(call);
     batch.addMessage(call);
+  }
+
+  /** Sends a message for a handler of that node, when there is room. */
+  ask(call: RemoteCall): void {
+    if (this.hasRoom && this.#asks.length === 0) return this.#addAsk(call);
+    if (this.#asks.length < WAITING_SENDS_MAX) return void this.#asks.push(call);
+    const what = `messages for node "${this.incarnation}"`;
+    call.fail(new CatgaError("OVERLOADED", { what, limit: WAITING_SENDS_MAX }));
   }
 
   /** What leaves at the end of the burst; items may be added at once, not later. */
@@ -160,6 +172,14 @@ export class Peer extends WheelEntry {
     this.#send(sent);
   }
 
+  #addAsk(call: RemoteCall): void {
+    if (call.isSettled) return;
+    const batch = this.outbox(call.charsMax);
+    call.hasLeft(this, this.#nextFrame);
+    this.#messages.push(call);
+    batch.addAsk(call);
+  }
+
   #send({ number, acknowledged, items }: Omit<SentFrame, "messages">): void {
     this.#owesAcknowledgement = false;
     const { generation } = this.#owner.context;
@@ -185,6 +205,7 @@ export class Peer extends WheelEntry {
     this.#retransmitMs = RETRANSMIT_MS;
     this.#owner.context.wheel.remove(this);
     if (waiting.length > 0) this.#watch();
+    while (this.hasRoom && this.#asks.length > 0) this.#addAsk(this.#asks.shift()!);
     const starved = [...this.#starved];
     this.#starved.clear();
     for (const channel of starved) channel.pump();

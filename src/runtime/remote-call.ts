@@ -24,6 +24,8 @@ export interface Lane {
 export class RemoteCall extends Call implements MessageItem {
   readonly entity: string;
   readonly id: string;
+  readonly type: string;
+  readonly chain: readonly string[] | undefined;
   /** An upper bound for its length as JSON. */
   readonly charsMax: number = charsMaxOfLastCopy();
   readonly createdMs: number;
@@ -51,6 +53,8 @@ export class RemoteCall extends Call implements MessageItem {
     super(sending, message, sending.timeoutMs ?? CALL_TIMEOUT_MS);
     this.entity = sending.entity;
     this.id = sending.id;
+    this.type = sending.type;
+    this.chain = sending.chain;
     this.createdMs = calls.nowMs;
     this.deadlineMs = Math.min(this.deadlineMs, this.createdMs + this.timeoutMs);
     this.#calls = calls;
@@ -65,6 +69,14 @@ export class RemoteCall extends Call implements MessageItem {
     this.shard = lane.shard;
     this.channel = lane.number;
     this.sequence = sequence;
+  }
+
+  /** It goes to a handler of the node at the other end. */
+  hasLeft(to: object, frame: number): void {
+    this.sentTo = to;
+    this.frame = frame;
+    this.executed = "maybe";
+    if (!this.oneWay) this.leftMs = Math.max(0, Math.ceil(this.deadlineMs - this.#calls.nowMs));
   }
 
   /** It has come home, and is about to run. */

@@ -15,6 +15,7 @@ import type { Activation } from "./activation.ts";
 import { copyPayload, type Sending, type Subject, unknownMessage } from "./call.ts";
 import type { MessageKind } from "./definition.ts";
 import { EntityHost } from "./entity-host.ts";
+import { Handlers } from "./handlers.ts";
 import type { NodeContext } from "./node-context.ts";
 import type { OwnedShard } from "./owned-shard.ts";
 import { type Packet, packetsOf } from "./packet.ts";
@@ -30,12 +31,15 @@ const ACCEPTED: Promise<unknown> = Promise.resolve();
 export class Router {
   readonly context: NodeContext;
   readonly hosts: ReadonlyMap<string, EntityHost>;
+  /** Of messages that belong to no entity. */
+  readonly handlers: Handlers;
   readonly exits: Exits;
 
   constructor(context: NodeContext, exits: Exits) {
     this.context = context;
     this.exits = exits;
     const { entities } = context.options;
+    this.handlers = new Handlers(context, exits);
     this.hosts = new Map(entities.map((each) => [each.name, new EntityHost(each, context, exits)]));
   }
 
@@ -107,8 +111,17 @@ export class Router {
     return call.promise();
   }
 
+  /** Sends to a handler of another node. */
+  ask(incarnation: string, sending: Sending): RemoteCall {
+    if (this.context.refusal !== undefined) throw this.context.refusal;
+    const call = callAway(sending, sending.message, this.context.calls);
+    this.exits.ask(incarnation, call);
+    return call;
+  }
+
   /** Turns that have run for `sinceMs` keep this node from leaving: they are told to give up. */
   hurry(sinceMs: number): void {
+    this.handlers.abort();
     for (const host of this.hosts.values()) {
       for (const entity of host.abortRunning()) {
         const what = `a turn of ${entity}, which keeps this node from leaving`;

@@ -5,7 +5,7 @@
  */
 import { backoffMs } from "../base/backoff.ts";
 import { RETRY, silenceMsMax } from "../base/limits.ts";
-import { type FenceReason, Node, type RefFactory } from "./node.ts";
+import { type FenceReason, Node, type Ways } from "./node.ts";
 import type { NodeOptions } from "./node-context.ts";
 import type { Router } from "./router.ts";
 import { type NodeInfo, nodesOf } from "./survey.ts";
@@ -13,13 +13,13 @@ import { type NodeInfo, nodesOf } from "./survey.ts";
 /** See the file's header. */
 export class Seat {
   readonly #options: NodeOptions;
-  readonly #refTo: RefFactory;
+  readonly #ways: Ways;
   #node: Node | undefined;
   #stopped: Promise<void> | undefined;
 
-  constructor(options: NodeOptions, refTo: RefFactory) {
+  constructor(options: NodeOptions, ways: Ways) {
     this.#options = options;
-    this.#refTo = refTo;
+    this.#ways = ways;
   }
 
   /** The node that sits here now; it takes no calls while the next one joins. */
@@ -39,7 +39,7 @@ export class Seat {
         this.#options.log.error({ err: error }, "cannot join anew, and will not try again");
       });
     };
-    const node = await Node.start(this.#options, this.#refTo, fenced);
+    const node = await Node.start(this.#options, this.#ways, fenced);
     // Stopped meanwhile: nobody will ask this one to leave.
     if (this.#stopped !== undefined) return node.stop(0);
     this.#node = node;

@@ -3,7 +3,7 @@ import type { LoadFigures } from "../protocol/records.ts";
 import type { NodeContext } from "./node-context.ts";
 
 /** A node of the cluster, as the others know it. */
-export interface NodeInfo extends Omit<LoadFigures, "hot"> {
+export interface NodeInfo extends LoadFigures {
   readonly node: string;
   readonly endpoint: string | undefined;
   readonly runtime: string;

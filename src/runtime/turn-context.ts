@@ -12,6 +12,7 @@ import type { Keeper, KeptEntity } from "./keeper.ts";
 import type { Luggage } from "./luggage.ts";
 import type { EntityHome, OwnedShard, Resident } from "./owned-shard.ts";
 import type { Peer } from "./peer.ts";
+import type { RemoteCall } from "./remote-call.ts";
 
 /** The entity whose turn it is. */
 export interface TurnEntity extends KeptEntity {
@@ -32,6 +33,10 @@ export interface TurnHome extends EntityHome {
 export interface Exits {
   /** A reference for use inside a turn; its calls end with the turn's deadline. */
   refTo(request: RefRequest): unknown;
+  /** Sends a message with its own name from inside a turn. */
+  send(message: object, options: object | undefined, bounds: Bounds): Promise<unknown>;
+  /** Sends a message to a handler of another node. */
+  ask(incarnation: string, call: RemoteCall): void;
   /** The way to a shard of another node. */
   channel(group: string, shard: number): Channel;
   /** A shard of this node, if it may serve it at this moment. */
@@ -44,13 +49,19 @@ export interface Exits {
   peerOf(incarnation: string): Peer;
 }
 
+/** What the calls of a turn are bound by. */
+export interface Bounds {
+  /** When they end at the latest. */
+  readonly boundMs: number;
+  /** The entities whose turns wait for them. */
+  readonly chain?: readonly string[] | undefined;
+}
+
 /** A reference that a turn asks for. */
-export interface RefRequest<T = unknown> {
+export interface RefRequest<T = unknown> extends Bounds {
   /** An entity type, or its name. */
   readonly target: T;
   readonly id: string;
-  /** When its calls end at the latest. */
-  readonly boundMs: number;
 }
 
 /** See the file's header. */
@@ -96,6 +107,11 @@ export class TurnContext {
   /** A reference whose calls end with this turn's deadline. */
   entity(target: unknown, id: string): unknown {
     return this.#entity.host.exits.refTo({ target, id, boundMs: this.#deadlineMs });
+  }
+
+  /** A message with its own name; the call ends with this turn's deadline. */
+  send(message: object, options?: object): Promise<unknown> {
+    return this.#entity.host.exits.send(message, options, { boundMs: this.#deadlineMs });
   }
 
   peer(id: string): unknown {

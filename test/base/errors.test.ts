@@ -19,6 +19,11 @@ const EACH: { readonly [C in ErrorCode]: readonly [ErrorDetails[C], Executed, st
     'Cannot activate "cart/42": TypeError: no',
   ],
   BAD_LINE: [{ line: 7, reason: "it is cut" }, "no", "Cannot import line 7: it is cut"],
+  BALANCER_FAILED: [
+    { message: "orders.place", reason: "threw Error: no" },
+    "no",
+    'Cannot route "orders.place": its balancer threw Error: no',
+  ],
   BROKER_LACKS: [
     { address: "host:1", what: "it has no streams" },
     "no",
@@ -71,6 +76,11 @@ const EACH: { readonly [C in ErrorCode]: readonly [ErrorDetails[C], Executed, st
     'Cannot finish "add" on "cart/42": TypeError: no',
   ],
   INVALID_ID: [{ reason: "why" }, "no", "Cannot address the entity: its id why"],
+  INVALID_KEY: [
+    { message: "orders.place", reason: 'its key, of the field "orderId", is undefined' },
+    "no",
+    'Cannot route "orders.place": its key, of the field "orderId", is undefined',
+  ],
   INVALID_PAYLOAD: [
     { entity: "cart/42", message: "add", issues: "amount: too small" },
     "no",
@@ -91,6 +101,16 @@ const EACH: { readonly [C in ErrorCode]: readonly [ErrorDetails[C], Executed, st
     { package: "hono", purpose: "serve HTTP" },
     "no",
     'Cannot serve HTTP: run "npm install hono"',
+  ],
+  NO_HANDLER: [
+    { message: "orders.place", reason: "no node has one" },
+    "no",
+    'Cannot find a handler for "orders.place": no node has one',
+  ],
+  NO_QUORUM: [
+    { message: "ops.ping", answered: 1, needed: 2 },
+    "no",
+    'Cannot finish "ops.ping": 1 of 2 nodes answered',
   ],
   NODE_AWAY: [
     { node: "n1" },

@@ -7,6 +7,7 @@ import {
   encodeFrame,
   type Frame,
   type ItemReader,
+  type AskItem,
   type MessageItem,
   readItems,
 } from "../../src/protocol/frame.ts";
@@ -17,6 +18,7 @@ class Notes implements ItemReader {
   readonly messages: MessageItem[] = [];
   readonly replies: [call: number, value: unknown][] = [];
   readonly notes: Note[] = [];
+  readonly asks: AskItem[] = [];
   message(item: MessageItem): void {
     this.messages.push(item);
   }
@@ -25,6 +27,9 @@ class Notes implements ItemReader {
   }
   note(note: Note): void {
     this.notes.push(note);
+  }
+  ask(item: AskItem): void {
+    this.asks.push(item);
   }
 }
 
@@ -250,18 +255,20 @@ describe("a frame", () => {
   });
 
   const nonsense: readonly [what: string, lists: readonly unknown[]][] = [
-    ["too few lists", [[], [], []]],
-    ["too many lists", [[], [], [], [], []]],
-    ["a list that is none", [[], [], [], {}]],
-    ["half a message", [[1, 1, 0, 1, 1], [], [], []]],
-    ["a message without a number", [[null, 1, 0, 1, 1, 5, "a", "1", {}, 0], [], [], []]],
-    ["a message without a deadline", [[1, 1, 0, 1, 1, "5", "a", "1", {}, 0], [], [], []]],
-    ["a message without an id", [[1, 1, 0, 1, 1, 5, "a", 1, {}, 0], [], [], []]],
-    ["a message without a word on its key", [[1, 1, 0, 1, 1, 5, "a", "1", {}], [], [], []]],
-    ["a message whose key is no text", [[1, 1, 0, 1, 1, 5, "a", "1", {}, [1, 0]], [], [], []]],
-    ["a message with half a key", [[1, 1, 0, 1, 1, 5, "a", "1", {}, ["k"]], [], [], []]],
-    ["a reply to nobody", [[], ["1", {}], [], []]],
-    ["nothing done", [[], [], [null], []]],
+    ["too few lists", [[], [], [], []]],
+    ["too many lists", [[], [], [], [], [], []]],
+    ["half an ask", [[], [], [], [], [1, 2, "t"]]],
+    ["an ask of a chain that is none", [[], [], [], [], [1, 2, "t", {}, 1]]],
+    ["a list that is none", [[], [], [], {}, []]],
+    ["half a message", [[1, 1, 0, 1, 1], [], [], [], []]],
+    ["a message without a number", [[null, 1, 0, 1, 1, 5, "a", "1", {}, 0], [], [], [], []]],
+    ["a message without a deadline", [[1, 1, 0, 1, 1, "5", "a", "1", {}, 0], [], [], [], []]],
+    ["a message without an id", [[1, 1, 0, 1, 1, 5, "a", 1, {}, 0], [], [], [], []]],
+    ["a message without a word on its key", [[1, 1, 0, 1, 1, 5, "a", "1", {}], [], [], [], []]],
+    ["a message whose key is no text", [[1, 1, 0, 1, 1, 5, "a", "1", {}, [1, 0]], [], [], [], []]],
+    ["a message with half a key", [[1, 1, 0, 1, 1, 5, "a", "1", {}, ["k"]], [], [], [], []]],
+    ["a reply to nobody", [[], ["1", {}], [], [], []]],
+    ["nothing done", [[], [], [null], [], []]],
     ...nonsenseNotes(),
   ];
   test.each([...nonsense])("with %s makes no sense", (_, items) => {
@@ -289,5 +296,5 @@ function nonsenseNotes(): [what: string, lists: readonly unknown[]][] {
     ["a transfer of half a counter", { ...transfer, counters: [["a", 1]], rows: [] }],
     ["a transfer of no row", { ...transfer, counters: [], rows: [1] }],
   ];
-  return notes.map(([what, note]) => [what, [[], [], [], [note]]]);
+  return notes.map(([what, note]) => [what, [[], [], [], [note], []]]);
 }

@@ -1,0 +1,67 @@
+/** Messages with a name of their own on their way from the door to the mediator. */
+import { durationMs } from "../base/duration.ts";
+import { CatgaError } from "../base/errors.ts";
+import type { NamedSpec } from "../mediator/definition.ts";
+import type { Asking, Mediator } from "../mediator/mediator.ts";
+import type { Bounds } from "../runtime/turn-context.ts";
+import type { CallOptions } from "./context.ts";
+import { specOfMessage } from "./named.ts";
+import { checkKey, checkRetries } from "./ref.ts";
+
+/** The bounds of a call that no turn makes. */
+const UNBOUND: Bounds = { boundMs: Number.POSITIVE_INFINITY };
+
+/**
+ * The definition of a message that is sent.
+ *
+ * @throws {CatgaError} NO_HANDLER for one that this program has not defined
+ * @throws {TypeError} for an event
+ */
+function sendable(message: object): NamedSpec {
+  const type = String((message as { readonly type?: unknown } | null)?.type);
+  const spec = specOfMessage(type, message);
+  if (spec === undefined) {
+    throw new CatgaError("NO_HANDLER", { message: type, reason: "it is not defined here" });
+  }
+  if (spec.kind === "event") throw new TypeError(`Cannot send "${type}": publish an event`);
+  return spec;
+}
+
+/** The options of a call, checked. @throws {TypeError | RangeError} */
+function askingOf(options: CallOptions | undefined, { boundMs, chain }: Bounds): Asking {
+  const { timeout, signal, retries, idempotencyKey: key } = options ?? {};
+  return {
+    oneWay: false,
+    timeoutMs: timeout === undefined ? undefined : durationMs(timeout, "timeout"),
+    boundMs,
+    signal,
+    chain,
+    retries: retries === undefined || retries === 0 ? retries : checkRetries(retries),
+    key: key === undefined ? undefined : checkKey(key),
+  };
+}
+
+/** Sends messages with a name of their own for their callers, who may be turns. */
+export class Sender {
+  readonly #mediator: Mediator;
+
+  constructor(mediator: Mediator) {
+    this.#mediator = mediator;
+  }
+
+  async send(message: object, options?: CallOptions, bounds: Bounds = UNBOUND): Promise<unknown> {
+    return this.#ask("send", message, askingOf(options, bounds));
+  }
+
+  tell(message: object, options?: CallOptions): Promise<unknown> {
+    return this.#ask("send", message, { ...askingOf(options, UNBOUND), oneWay: true });
+  }
+
+  broadcast(message: object, options?: CallOptions): Promise<unknown> {
+    return this.#ask("broadcast", message, askingOf(options, UNBOUND));
+  }
+
+  #ask(how: "send" | "broadcast", message: object, asking: Asking): Promise<unknown> {
+    return this.#mediator[how](sendable(message), message, asking);
+  }
+}

@@ -1,0 +1,212 @@
+/**
+ * The answers to queries that one node keeps for a while, and may not keep when it hears that they
+ * are over.
+ *
+ * Nobody is told an answer that was asked for before the invalidation he could know of. Answers
+ * and fills under way stand in the *round* of their type. A key that is invalidated leaves its
+ * round, a type begins another one, and what a fill brings is kept only if the fill still stands
+ * where it began: so an invalidation costs one look into a table, whatever is cached, and leaves
+ * nothing behind.
+ *
+ * The age of an answer counts from before it was asked for.
+ */
+import { LRUCache } from "lru-cache";
+import type { Clock } from "../base/clock.ts";
+import { charsMaxOfLastCopy, copyPlain } from "../base/plain.ts";
+
+/** How the answers to one type of query are kept. */
+export interface CacheRule {
+  readonly type: string;
+  /** An answer is fresh for so long. */
+  readonly ttlMs: number;
+  /** For so long beyond, it is still told while another one is asked for; 0 for never. */
+  readonly staleMs: number;
+}
+
+/** What a cache may hold. */
+export interface CacheOptions {
+  readonly clock: Clock;
+  readonly entriesMax: number;
+  /** Of answers and keys together, estimated from above. */
+  readonly bytesMax: number;
+}
+
+/** What a cache has done so far, and what it holds. */
+export interface CacheFigures {
+  /** Answers that were kept here; of those that were stale, each counts too. */
+  readonly hits: number;
+  /** Answers that were waited for, also those that others were waiting for already. */
+  readonly misses: number;
+  /** With those of rounds that are over, until others take their room. */
+  readonly entries: number;
+  readonly bytes: number;
+}
+
+interface Entry {
+  readonly answer: unknown;
+  readonly freshUntilMs: number;
+  readonly endsMs: number;
+}
+
+interface Flight {
+  readonly isKept: boolean;
+  readonly answer: Promise<unknown>;
+}
+
+/** What is valid of one type since it was invalidated as a whole. */
+interface Round {
+  /** Goes before the keys of its answers; no other round ever had it. */
+  readonly prefix: string;
+  readonly flights: Map<string, Flight>;
+}
+
+interface Question {
+  readonly rule: CacheRule;
+  readonly key: string;
+  readonly isKept: boolean;
+  readonly fill: () => Promise<unknown>;
+}
+
+interface Arrival {
+  readonly name: string;
+  readonly answer: unknown;
+  readonly beganMs: number;
+}
+
+/** An entry, its key's place in the tables, and the objects around it. */
+const ENTRY_BYTES = 256;
+
+/** The cache of one node. Every caller owns the copy he is given. */
+export class QueryCache {
+  readonly #clock: Clock;
+  readonly #entries: LRUCache<string, Entry>;
+  readonly #rounds = new Map<string, Round>();
+  #roundsBegun = 0;
+  #hits = 0;
+  #misses = 0;
+
+  constructor({ clock, entriesMax, bytesMax }: CacheOptions) {
+    this.#clock = clock;
+    this.#entries = new LRUCache({ max: entriesMax, maxSize: bytesMax });
+  }
+
+  /**
+   * The answer under `key`, from here or from `fill`, which is called once for all who ask
+   * meanwhile. It must end in time, and not with the patience of the first of them.
+   *
+   * @throws what `fill` throws, and {@link CopyError} when its answer is not plain.
+   */
+  answer(rule: CacheRule, key: string, fill: () => Promise<unknown>): Promise<unknown> {
+    const round = this.#roundOf(rule.type);
+    const entry = this.#entries.get(round.prefix + key);
+    const nowMs = this.#clock.nowMs();
+    if (entry === undefined || nowMs >= entry.endsMs) {
+      return this.#wait({ rule, key, fill, isKept: true });
+    }
+    if (nowMs >= entry.freshUntilMs) {
+      // Who fills knows of failures. The old answer stays until its end, and the next one who asks
+      // tries again.
+      this.#fly({ rule, key, fill, isKept: true }).then(undefined, () => {});
+    }
+    this.#hits++;
+    return Promise.resolve(copyPlain(entry.answer));
+  }
+
+  /**
+   * The answer from `fill` alone, called once for all who ask past the cache meanwhile: for a node
+   * that may have missed invalidations. Before it trusts itself again, it has to `clear()`.
+   */
+  pass(rule: CacheRule, key: string, fill: () => Promise<unknown>): Promise<unknown> {
+    return this.#wait({ rule, key, fill, isKept: false });
+  }
+
+  /** Forgets the answer of `type` under `key`, or all of that type. */
+  invalidate(type: string, key?: string): void {
+    const round = this.#rounds.get(type);
+    if (round === undefined) return;
+    if (key === undefined) {
+      round.flights.clear();
+      this.#rounds.delete(type);
+    } else {
+      round.flights.delete(key);
+      this.#entries.delete(round.prefix + key);
+    }
+  }
+
+  /** Forgets everything. */
+  clear(): void {
+    for (const type of this.#rounds.keys()) this.invalidate(type);
+    this.#entries.clear();
+  }
+
+  /** What it has done so far, and what it holds. */
+  get figures(): CacheFigures {
+    const { size: entries, calculatedSize: bytes } = this.#entries;
+    return { hits: this.#hits, misses: this.#misses, entries, bytes };
+  }
+
+  #roundOf(type: string): Round {
+    let round = this.#rounds.get(type);
+    if (round === undefined) {
+      round = { prefix: `${this.#roundsBegun++}:`, flights: new Map() };
+      this.#rounds.set(type, round);
+    }
+    return round;
+  }
+
+  #wait(question: Question): Promise<unknown> {
+    this.#misses++;
+    return this.#fly(question).then(copyPlain);
+  }
+
+  #fly(question: Question): Promise<unknown> {
+    const round = this.#roundOf(question.rule.type);
+    const known = round.flights.get(question.key);
+    if (known?.isKept === question.isKept) return known.answer;
+    const beganMs = this.#clock.nowMs();
+    const flight: Flight = {
+      isKept: question.isKept,
+      // Not at once: an invalidation that the fill itself causes has to find it under way.
+      answer: Promise.resolve().then(async () => {
+        try {
+          const answer = copyPlain(await question.fill());
+          if (round.flights.get(question.key) === flight && question.isKept) {
+            this.#keep(question, { name: round.prefix + question.key, answer, beganMs });
+          }
+          return answer;
+        } finally {
+          if (round.flights.get(question.key) === flight) round.flights.delete(question.key);
+        }
+      }),
+    };
+    round.flights.set(question.key, flight);
+    return flight.answer;
+  }
+
+  /** Right after `answer` was copied: its size is that of the last copy. */
+  #keep({ rule, key }: Question, { name, answer, beganMs }: Arrival): void {
+    const freshUntilMs = beganMs + rule.ttlMs;
+    const endsMs = freshUntilMs + rule.staleMs;
+    const size = ENTRY_BYTES + 2 * key.length + charsMaxOfLastCopy();
+    this.#entries.set(name, { answer, freshUntilMs, endsMs }, { size });
+  }
+}
+
+/**
+ * The key of an answer that depends on all of `payload`: the same text whatever the order of its
+ * properties. It is as long as the payload, and counts as that where it is kept.
+ *
+ * @throws {CopyError} when `payload` is not plain, or too large for a message.
+ */
+export function cacheKeyOf(payload: unknown): string {
+  return payload === undefined ? "" : JSON.stringify(ordered(copyPlain(payload)));
+}
+
+function ordered(value: unknown): unknown {
+  if (typeof value !== "object" || value === null) return value;
+  if (Array.isArray(value)) return value.map(ordered);
+  const fields = value as Readonly<Record<string, unknown>>;
+  const result: Record<string, unknown> = {};
+  for (const name of Object.keys(fields).sort()) result[name] = ordered(fields[name]);
+  return result;
+}

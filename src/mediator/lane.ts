@@ -1,0 +1,192 @@
+/**
+ * The calls of one type of message to the nodes that handle it: which one, whether it is well, and
+ * who is next when it is not.
+ */
+import { CatgaError } from "../base/errors.ts";
+import { CALL_TIMEOUT_MS } from "../base/limits.ts";
+import { rejected } from "../base/thenable.ts";
+import type { Sending } from "../runtime/call.ts";
+import type { Router } from "../runtime/router.ts";
+import { createCustomPicker, createPicker, type Picker } from "./balance.ts";
+import { type CircuitEvent, type CircuitLimits, CLOSED, stepCircuit } from "./breaker.ts";
+import type { NamedSpec, RouteSpec } from "./definition.ts";
+import { excluded, failover, type FailoverLimits, verdictOn } from "./failover.ts";
+import { Outlet, type Place } from "./outlet.ts";
+import type { Door } from "./retry.ts";
+
+/** How calls are tried again, and when nodes are left out. */
+export interface FailoverSettings extends FailoverLimits {
+  readonly circuit: CircuitLimits;
+}
+
+type NodeRoute = Extract<RouteSpec, { readonly to: "node" }>;
+
+/** A call at a node. */
+interface Trial {
+  readonly place: Place;
+  readonly answer: Promise<unknown>;
+}
+
+const DONE: Promise<undefined> = Promise.resolve(undefined);
+const ROUND_ROBIN: NodeRoute = { to: "node", strategy: "roundRobin", local: undefined };
+
+/** See the file's header. */
+export class Lane {
+  readonly outlet: Outlet;
+  readonly #spec: NamedSpec;
+  readonly #route: NodeRoute;
+  readonly #door: Door;
+  readonly #settings: FailoverSettings;
+  readonly #picker: Picker;
+  #trials = 0;
+
+  constructor(spec: NamedSpec, door: Door, settings: FailoverSettings) {
+    this.#spec = spec;
+    this.#route = spec.route.to === "node" ? spec.route : ROUND_ROBIN;
+    this.#door = door;
+    this.#settings = settings;
+    this.outlet = new Outlet(spec);
+    const { strategy } = this.#route;
+    this.#picker =
+      typeof strategy === "string"
+        ? createPicker(strategy, door.router.context.options.random)
+        : createCustomPicker(spec.type, strategy);
+  }
+
+  /**
+   * Sends to one of the nodes, and to another one if that may help.
+   *
+   * @throws {CatgaError} NO_HANDLER, UNAVAILABLE, BALANCER_FAILED
+   */
+  send(sending: Sending, retries: number | undefined): Promise<unknown> {
+    const { router } = this.#door;
+    const place = this.#pick(router, []);
+    if (place !== this.outlet.here) {
+      return this.#follow(sending, { place, answer: this.at(place, sending) }, retries);
+    }
+    // The usual call within a process has ended when it returns.
+    let answer: Promise<unknown>;
+    try {
+      const call = router.handlers.call(sending);
+      if (call === undefined) return router.context.slices.pause() ?? DONE;
+      answer = call.promise();
+      if (call.isSettled && call.failure === undefined && place.circuit === CLOSED) return answer;
+    } catch (error) {
+      answer = rejected(error);
+    }
+    return this.#follow(sending, { place, answer }, retries);
+  }
+
+  /** Sends to that node alone. */
+  at(place: Place, sending: Sending): Promise<unknown> {
+    const { router } = this.#door;
+    try {
+      if (place !== this.outlet.here) return router.ask(place.incarnation, sending).promise();
+      return router.handlers.call(sending)?.promise() ?? DONE;
+    } catch (error) {
+      return rejected(error);
+    }
+  }
+
+  async #follow(sending: Sending, first: Trial, retries: number | undefined): Promise<unknown> {
+    const { clock } = this.#door.router.context;
+    const { boundMs, timeoutMs = CALL_TIMEOUT_MS } = sending;
+    const untilMs = Math.min(boundMs, clock.nowMs() + timeoutMs);
+    const tried: string[] = [];
+    for (let trial = first; ;) {
+      const { place, answer } = trial;
+      const call = this.#begin(place);
+      const beganMs = clock.nowMs();
+      try {
+        const reply = await answer;
+        const nowMs = clock.nowMs();
+        place.answered(nowMs - beganMs);
+        this.#end(place, { kind: "succeeded", call, nowMs });
+        return reply;
+      } catch (error) {
+        const nowMs = clock.nowMs();
+        const isKnown = error instanceof CatgaError;
+        this.#end(place, { kind: isKnown ? verdictOn(error) : "given-up", call, nowMs });
+        tried.push(place.node);
+        if (!isKnown) throw error;
+        await this.#wait({ error, tried, leftMs: untilMs - nowMs }, retries);
+      }
+      const again = { ...sending, boundMs: untilMs };
+      const next = this.#pick(this.#door.router, tried);
+      trial = { place: next, answer: this.at(next, again) };
+    }
+  }
+
+  /** Until the next try. @throws what the last one failed with, if there is none */
+  async #wait(
+    failed: { readonly error: CatgaError; readonly tried: string[]; readonly leftMs: number },
+    retries: number = this.#settings.maxRetries,
+  ): Promise<void> {
+    const { router } = this.#door;
+    const { clock, options } = router.context;
+    const candidates = this.outlet.ready(router).map(({ node }) => node);
+    const mayRunTwice = this.#spec.kind === "query";
+    const limits = { ...this.#settings, maxRetries: retries };
+    const next = failover({ ...failed, candidates, mayRunTwice }, limits, options.random);
+    if (next === undefined || candidates.length === 0) throw failed.error;
+    if (next.waitMs === 0) return;
+    await new Promise<void>((resolve) => void clock.after(next.waitMs, resolve));
+  }
+
+  #pick(router: Router, tried: readonly string[]): Place {
+    const ready = this.outlet.ready(router);
+    const { here } = this.outlet;
+    const { local } = this.#route;
+    const isHereReady =
+      here !== undefined && (ready === this.outlet.all(router) || ready.includes(here));
+    if (local === "only" && isHereReady) return here;
+    if (ready.length === 0 || local === "only") throw this.#nobody(router);
+    if (local === "preferred" && isHereReady && !tried.includes(here.node)) return here;
+    if (tried.length === 0) return this.#picker.pick(ready);
+    const out = excluded(
+      tried,
+      ready.map(({ node }) => node),
+    );
+    return this.#picker.pick(ready.filter(({ node }) => !out.includes(node)));
+  }
+
+  #nobody(router: Router): CatgaError {
+    const { type } = this.#spec;
+    if (this.#route.local === "only" && this.outlet.here === undefined) {
+      return new CatgaError("NO_HANDLER", { message: type, reason: "this node has none" });
+    }
+    if (this.outlet.all(router).length === 0) return unhandled(type);
+    const reason = `all nodes that handle "${type}" have failed of late`;
+    return new CatgaError("UNAVAILABLE", { reason });
+  }
+
+  #begin(place: Place): number {
+    place.open++;
+    const call = ++this.#trials;
+    if (place.circuit.kind === "open") {
+      this.#step(place, { kind: "sent", call, nowMs: this.#door.router.context.clock.nowMs() });
+    }
+    return call;
+  }
+
+  #end(place: Place, event: CircuitEvent): void {
+    place.open--;
+    if (event.kind !== "succeeded" || place.circuit !== CLOSED) this.#step(place, event);
+  }
+
+  #step(place: Place, event: CircuitEvent): void {
+    const [circuit, effect] = stepCircuit(place.circuit, event, this.#settings.circuit);
+    const isSame = circuit.kind === place.circuit.kind;
+    place.circuit = circuit;
+    if (!isSame || circuit.kind === "open") this.outlet.select(event.nowMs);
+    if (effect !== undefined) {
+      const event = { node: place.node, message: this.#spec.type };
+      this.#door.router.context.events.emit(`circuit-${effect}`, event);
+    }
+  }
+}
+
+/** No live node has a handler. */
+export function unhandled(message: string): CatgaError {
+  return new CatgaError("NO_HANDLER", { message, reason: "no node that lives has one" });
+}

@@ -1,0 +1,75 @@
+/**
+ * Calls of entities that are sent again when they fail. A command goes under a key, so that the
+ * dedup window of its entity makes it run once; without one it is sent again only when it did not
+ * run. A query may run as often as it likes. After the death of an owner nobody remembers what it
+ * ran: a command that may have run there is never sent again blindly.
+ */
+import { backoffMs } from "../base/backoff.ts";
+import { CatgaError, type ErrorCode } from "../base/errors.ts";
+import { RETRY } from "../base/limits.ts";
+import type { Sending } from "../runtime/call.ts";
+import { WINDOW_LOST } from "../runtime/dedup-window.ts";
+import type { Router } from "../runtime/router.ts";
+
+/** Where calls are sent; another node may stand behind it the next time. */
+export interface Door {
+  readonly router: Router;
+}
+
+/** How a call is sent again. */
+export interface Persistent {
+  /** Tries after the first one. */
+  readonly retries: number;
+  /** Unknown is a command. */
+  readonly kind: "command" | "query" | "event" | undefined;
+  readonly key: string | undefined;
+}
+
+/** Sends up to `retries` times more than once; rejects with the last failure. */
+export async function sendAgain(
+  door: Door,
+  sending: Sending,
+  { retries, kind, key }: Persistent,
+): Promise<unknown> {
+  const { clock, options } = door.router.context;
+  let since = 0;
+  for (let tries = 0; ; tries++) {
+    const { router } = door;
+    const { epoch = 1 } = router.context.recordOf(sending.entity, sending.id) ?? {};
+    try {
+      const dedup = key === undefined ? undefined : { key, since };
+      return await router.send({ ...sending, dedup });
+    } catch (error) {
+      const isPassing = error instanceof CatgaError && mayPass(error, { kind, key });
+      const isOver = sending.signal?.aborted === true;
+      const waitMs = backoffMs(tries, RETRY, options.random);
+      const isLate = clock.nowMs() + waitMs >= sending.boundMs;
+      if (tries === retries || !isPassing || isOver || isLate) throw error;
+      // From here on the key must still be known where it may have run.
+      if (error.executed !== "no" && since === 0) since = epoch;
+      await new Promise<void>((resolve) => void clock.after(waitMs, resolve));
+    }
+  }
+}
+
+/** Failures that another try may not meet; all others would come again. */
+const PASSING: readonly ErrorCode[] = [
+  "ACTIVATION_FAILED",
+  "CALL_TIMEOUT",
+  "MAILBOX_FULL",
+  "NODE_AWAY",
+  "OUTCOME_UNKNOWN",
+  "OVERLOADED",
+  "STORE_UNAVAILABLE",
+  "UNAVAILABLE",
+];
+
+/** A command that may have run goes to whoever has its key, unless that memory is lost. */
+function mayPass(
+  { code, executed, details }: CatgaError,
+  { kind, key }: Pick<Persistent, "kind" | "key">,
+): boolean {
+  if (!PASSING.includes(code)) return false;
+  if (kind === "query" || executed === "no") return true;
+  return key !== undefined && (details as { reason?: unknown }).reason !== WINDOW_LOST;
+}

@@ -1,0 +1,158 @@
+/**
+ * Handlers of this node for messages with a name of their own: who calls them, from here or from
+ * another node, and how many run at once. They have no key, so they wait for nobody's turn; what
+ * has a key runs as a turn of an entity.
+ */
+import { CatgaError, describeError } from "../base/errors.ts";
+import { copyPlain } from "../base/plain.ts";
+import { isThenable } from "../base/thenable.ts";
+import type { AskItem } from "../protocol/frame.ts";
+import { handlerEntity } from "../protocol/ids.ts";
+import { copyPayload, detailsOf, replyError, type Sending } from "./call.ts";
+import { type HandlerSpec, Refused } from "./definition.ts";
+import { HandlerContext } from "./handler-context.ts";
+import type { NodeContext } from "./node-context.ts";
+import type { Peer } from "./peer.ts";
+import type { Exits } from "./turn-context.ts";
+import { answerFailure, InboundWork, LocalCall, LocalTell, type Work } from "./work.ts";
+
+/** A message with a handler here. */
+interface Hosted {
+  readonly spec: HandlerSpec;
+  /** What it is called in errors. */
+  readonly entity: string;
+}
+
+/** See the file's header. */
+export class Handlers {
+  readonly #context: NodeContext;
+  readonly #exits: Exits;
+  readonly #hosted: ReadonlyMap<string, Hosted>;
+  /** Contexts that somebody may still look at. */
+  readonly #open = new Set<HandlerContext>();
+
+  constructor(context: NodeContext, exits: Exits) {
+    this.#context = context;
+    this.#exits = exits;
+    this.#hosted = new Map(
+      context.options.handlers.map((spec) => {
+        return [spec.type, { spec, entity: handlerEntity(spec.type) }];
+      }),
+    );
+  }
+
+  /** True when this node has a handler. */
+  has(type: string): boolean {
+    return this.#hosted.has(type);
+  }
+
+  /**
+   * Calls the handler of this node; for a one-way message the result has ended when it was taken.
+   *
+   * @throws {CatgaError} what keeps it from being taken.
+   */
+  call(sending: Sending): LocalCall | undefined {
+    const { refusal, wheel, log } = this.#context;
+    const hosted = this.#hosted.get(sending.type);
+    if (refusal !== undefined) throw refusal;
+    if (hosted === undefined) throw this.#unhandled(sending.type);
+    const local = { spec: hosted.spec, message: copyPayload(sending, sending.message) };
+    if (sending.oneWay) {
+      this.#post(hosted, new LocalTell(sending, local, log), sending.chain);
+      return undefined;
+    }
+    const call = new LocalCall(sending, local, wheel);
+    if (sending.signal !== undefined) call.cancelWith(sending.signal);
+    this.#post(hosted, call, sending.chain);
+    call.wait();
+    return call;
+  }
+
+  /** Takes in a message of another node. */
+  receive(peer: Peer, { call, leftMs, type, message, chain }: AskItem): void {
+    const { refusal, slices } = this.#context;
+    const hosted = this.#hosted.get(type);
+    if (hosted === undefined) return answerFailure(peer, call, this.#unhandled(type));
+    if (refusal !== undefined) return answerFailure(peer, call, refusal);
+    const item = { call, leftMs, entity: hosted.entity, id: "", message, dedup: undefined };
+    const { spec } = hosted;
+    const work = new InboundWork(peer, item, { spec, nowMs: slices.nowMs });
+    this.#post(hosted, work, chain);
+  }
+
+  /** The node closes, or is to leave soon: those that run are told to give up. */
+  abort(): void {
+    for (const context of this.#open) context.abort();
+  }
+
+  #unhandled(message: string): CatgaError {
+    const reason = `node "${this.#context.options.nodeId}" has none`;
+    return new CatgaError("NO_HANDLER", { message, reason });
+  }
+
+  #post(hosted: Hosted, work: Work, chain: readonly string[] | undefined): void {
+    this.#context.inFlight.begin();
+    this.#start(hosted, work, chain);
+  }
+
+  #start(hosted: Hosted, work: Work, chain: readonly string[] | undefined): void {
+    const { slices } = this.#context;
+    if (!slices.enter()) {
+      slices.later({ resume: () => this.#start(hosted, work, chain) });
+      return;
+    }
+    if (!work.begin(slices.nowMs)) {
+      slices.leave();
+      this.#context.inFlight.end();
+      return;
+    }
+    const bounds = { boundMs: work.deadlineMs, chain };
+    const context = new HandlerContext(this.#context, this.#exits, bounds);
+    let result: unknown;
+    try {
+      result = hosted.spec.run(context, work.message);
+    } catch (error) {
+      slices.leave();
+      return this.#failed(hosted, work, error);
+    }
+    slices.leave();
+    if (!isThenable(result)) return this.#succeeded(hosted, work, result);
+    this.#open.add(context);
+    const over = (): void => {
+      this.#open.delete(context);
+      context.close();
+    };
+    result.then(
+      (value) => (over(), this.#succeeded(hosted, work, value)),
+      (error: unknown) => (over(), this.#failed(hosted, work, error)),
+    );
+  }
+
+  #succeeded(hosted: Hosted, work: Work, value: unknown): void {
+    this.#context.inFlight.end();
+    if (work.oneWay) return work.succeed(undefined);
+    let copy: unknown;
+    try {
+      copy = copyPlain(value);
+    } catch (error) {
+      return work.fail(replyError(subjectOf(hosted), error));
+    }
+    work.succeed(copy);
+  }
+
+  #failed(hosted: Hosted, work: Work, thrown: unknown): void {
+    this.#context.inFlight.end();
+    const { log } = this.#context;
+    const details = { ...detailsOf(subjectOf(hosted)), ...describeError(thrown) };
+    const error =
+      thrown instanceof Refused
+        ? thrown.error
+        : new CatgaError("HANDLER_FAILED", details, { cause: thrown });
+    if (work.oneWay) log.warn({ message: hosted.spec.type, err: error }, "a handler failed");
+    work.fail(error);
+  }
+}
+
+function subjectOf({ entity, spec }: Hosted): { entity: string; id: string; type: string } {
+  return { entity, id: "", type: spec.type };
+}
