@@ -20,6 +20,7 @@ export type { Logger } from "./base/logger.ts";
 export type { Balancer, NodeLoad } from "./mediator/balance.ts";
 export type { MembershipChange, Plan } from "./ownership/plan.ts";
 export type { CircuitChange, ClusterEvents } from "./runtime/events.ts";
+export type { HotKey } from "./runtime/hot-keys.ts";
 export type { Middleware, MiddlewareCall } from "./runtime/middleware.ts";
 export type { PassivationReason } from "./runtime/definition.ts";
 export type { Stored, StoredReminder } from "./runtime/stored.ts";

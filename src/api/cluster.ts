@@ -6,6 +6,7 @@ import { systemRandom } from "../base/random.ts";
 import { checkRuntime } from "../base/runtime.ts";
 import type { MembershipChange, Plan } from "../ownership/plan.ts";
 import { type ClusterEvents, Events } from "../runtime/events.ts";
+import type { HotKey } from "../runtime/hot-keys.ts";
 import type { NodeOptions } from "../runtime/node-context.ts";
 import { Seat } from "../runtime/seat.ts";
 import { Singletons } from "../runtime/singleton.ts";
@@ -81,6 +82,11 @@ export interface ClusterOf<E extends AnyEntity> extends AsyncDisposable {
   subscribe<P>(def: Named<"event", P, void>, run: (message: P) => MaybePromise<void>): () => void;
   /** The nodes that live, sorted by id. */
   readonly nodes: readonly NodeInfo[];
+  /**
+   * Entities, and keys of messages, that get far more messages than others of their node, the most
+   * frequent first: as the nodes told with their last heartbeats.
+   */
+  hotKeys(): readonly HotKey[];
   /** Who owns an entity as far as this node knows; `undefined` while nobody does. */
   owner(name: string, id: string): Ownership | undefined;
   /**
@@ -189,6 +195,7 @@ export async function startNode(
     get nodes() {
       return nodesOf(seat.node.context);
     },
+    hotKeys: () => seat.node.context.hot.all,
     owner: (name, id) => ownerOf(seat.node.context, name, id),
     publish: (message) => topics.publish(message),
     subscribe: (def, run) => subscribe(topics, def, run),

@@ -10,6 +10,7 @@ import type {
   Persistence,
 } from "../runtime/definition.ts";
 import { checkMiddleware, type Middleware, wrapped } from "../runtime/middleware.ts";
+import type { Rate } from "../runtime/rate-limit.ts";
 import { checkedRun } from "./checked.ts";
 import type { BaseContext, CommandContext, Handlers } from "./context.ts";
 import { type MaybePromise, messageOptions, type Messages } from "./messages.ts";
@@ -34,6 +35,18 @@ export interface EntityOptions<_N extends string, M extends Messages, S> {
   readonly idle?: Duration;
   /** Messages waiting at most; one more is refused with MAILBOX_FULL. @default 1024 */
   readonly mailboxCapacity?: number;
+  /**
+   * Answers repeated queries of a hot entity from a cache of this age at most, on each node that
+   * hosts its type. A command drops what the node it leaves from has of its entity; others may be
+   * given what was true up to this age ago. Middleware does not run for them. @default off
+   */
+  readonly hotCache?: Duration;
+  /**
+   * Each entity takes so many messages in a second, and after a rest `burst` at once; one more is
+   * refused with OVERLOADED. Where an entity comes to another node it begins anew.
+   * @default no limit; `burst` as many as in a second
+   */
+  readonly rateLimit?: { readonly perSecond: number; readonly burst?: number };
   /** Around the handlers, inside that of the cluster: the first is outermost. @default none */
   readonly middleware?: readonly Middleware[];
   /**
@@ -70,7 +83,8 @@ export interface Contract<N extends string, M extends Messages> extends Entity<N
 
 const DEFINITIONS = new WeakMap<AnyEntity, EntityDefinition>();
 const OPTIONS = (
-  "messages state handlers persistence version migrate idle mailboxCapacity middleware reentrant " +
+  "messages state handlers persistence version migrate idle mailboxCapacity hotCache rateLimit " +
+  "middleware reentrant " +
   "activated deactivated"
 ).split(" ");
 const PERSISTENCES: readonly unknown[] = ["none", "write-behind", "write-through"];
@@ -125,12 +139,15 @@ function checkDeclaration(name: string, messages: Messages): void {
 function createDefinition(name: string, options: AnyOptions): EntityDefinition {
   const why = whyNot(options);
   if (why !== undefined) throw new TypeError(`Cannot define "${name}": ${why}`);
-  const { idle = IDLE_MS, mailboxCapacity = MAILBOX_CAPACITY, handlers, middleware } = options;
+  const { idle = IDLE_MS, mailboxCapacity = MAILBOX_CAPACITY, handlers, hotCache } = options;
+  const { middleware } = options;
   checkMiddleware(middleware, `define "${name}"`);
   if (!Number.isSafeInteger(mailboxCapacity) || mailboxCapacity < 1) {
     throw new RangeError(`Cannot define "${name}": mailboxCapacity must be a whole number from 1`);
   }
   const idleMs = durationMs(idle, "idle");
+  const hotCacheMs = hotCache === undefined ? undefined : durationMs(hotCache, "hotCache");
+  const limits = { mailboxCapacity, hotCacheMs, rateLimit: rateOf(name, options.rateLimit) };
   const messages = new Map<string, MessageSpec>();
   for (const [type, def] of Object.entries(options.messages)) {
     const { kind, timeoutMs, input, reply } = messageOptions(def);
@@ -142,7 +159,17 @@ function createDefinition(name: string, options: AnyOptions): EntityDefinition {
   const { state, activated, deactivated, migrate } = options as unknown as EntityDefinition;
   const { persistence = "none", version = 1, reentrant = false } = options;
   const kept = { persistence, version, migrate, reentrant };
-  return { name, messages, idleMs, mailboxCapacity, state, ...kept, activated, deactivated };
+  return { name, messages, idleMs, ...limits, state, ...kept, activated, deactivated };
+}
+
+function rateOf(name: string, limit: AnyOptions["rateLimit"]): Rate | undefined {
+  if (limit === undefined) return undefined;
+  const { perSecond, burst = Math.max(1, Math.floor(perSecond)) } = limit;
+  if (Number.isFinite(perSecond) && perSecond > 0 && Number.isSafeInteger(burst) && burst > 0) {
+    return { perSecond, burst };
+  }
+  const rule = "perSecond must be a number above 0, burst a whole one from 1";
+  throw new RangeError(`Cannot limit "${name}": ${rule}`);
 }
 
 function whyNot(options: AnyOptions): string | undefined {

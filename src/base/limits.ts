@@ -184,6 +184,23 @@ export const WATCH_ALL_MAX = 32;
 /** See {@link WATCH_ALL_MAX}. */
 export const WATCHED_NODES = 5;
 
+/** Messages for entities that are counted between two heartbeats, for about a millisecond. */
+export const HOT_SAMPLES = 2_000;
+/** Counters for keys: none is off by more than a 512th of all, and they take 100 kB. */
+export const HOT_COUNTERS = 512;
+/** What was counted fades to a third in this time. */
+export const HOT_WINDOW_MS = 5_000;
+/** A key is hot from this share of its node's messages on, until it has half of it. */
+export const HOT_SHARE_MIN = 0.05;
+/** And from so many messages in a second on: a node that has nothing to do has no hot keys. */
+export const HOT_RATE_MIN = 100;
+/** Hot keys that a node tells the others of. */
+export const HOT_KEYS_MAX = 5;
+/** Answers that the cache of one entity type keeps; they are old within a moment. */
+export const HOT_CACHE_ENTRIES_MAX = 1_024;
+/** The same for their size as JSON, estimated from above. */
+export const HOT_CACHE_CHARS_MAX: number = 4 * 1_048_576;
+
 /** Sessions that are over and forgotten by nobody, the latest ones, whatever a clock says. */
 export const SESSIONS_KEPT = 1_000;
 /**

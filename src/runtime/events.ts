@@ -36,7 +36,7 @@ export interface ClusterEvents {
   /** Too many failures in a row: nothing is sent there for a while. */
   "circuit-opened": CircuitChange;
   "circuit-closed": CircuitChange;
-  /** One key is given this share of a node's messages, from 0 to 1. */
+  /** An entity, or the key of a message, gets far more messages than others of its node. */
   "hot-key": { readonly name: string; readonly id: string; readonly share: number };
   /** Something that should have ended has not. */
   stuck: { readonly what: string; readonly sinceMs: number };

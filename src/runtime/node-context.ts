@@ -15,6 +15,7 @@ import type { Entry } from "../protocol/ledger.ts";
 import type { LeaderRecord, ShardRecord } from "../protocol/records.ts";
 import type { EntityDefinition, HandlerSpec } from "./definition.ts";
 import type { Events } from "./events.ts";
+import { HotKeys } from "./hot-keys.ts";
 import { Calls } from "./remote-call.ts";
 import type { Singletons } from "./singleton.ts";
 import { Slices } from "./slices.ts";
@@ -80,6 +81,7 @@ export class NodeContext {
   /** Calls of handlers that run here, or wait for it. */
   readonly inFlight: InFlight = new InFlight();
   readonly events: Events;
+  readonly hot: HotKeys;
   /** Where entities with persistence are kept. */
   readonly store: StoreWriter | undefined;
   /** Before this, nothing that is learned is news. */
@@ -104,6 +106,7 @@ export class NodeContext {
     this.idleWheel = new TimerWheel(this.clock, IDLE_TICK_MS);
     this.calls = new Calls(this.wheel);
     this.events = options.events;
+    this.hot = new HotKeys(this.view, this.events);
     this.store = store && new StoreWriter(store);
   }
 

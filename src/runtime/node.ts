@@ -263,6 +263,7 @@ export class Node implements AuthorityListener {
     const { view, self } = this.context;
     const { state } = view.sessions.get(incarnation)!.record;
     this.#membership.heard(incarnation);
+    this.context.hot.heard(incarnation, this.context.hasJoined);
     if (state === before) return; // A heartbeat.
     this.#interest.sessionChanged(incarnation);
     if (incarnation === self) {

@@ -14,8 +14,8 @@ import type { Row } from "../protocol/note.ts";
 import type { Activation } from "./activation.ts";
 import { checkChain, copyPayload, type Sending, type Subject, unknownMessage } from "./call.ts";
 import type { MessageKind } from "./definition.ts";
-import { Handlers } from "./handlers.ts";
 import { EntityHost } from "./entity-host.ts";
+import { Handlers } from "./handlers.ts";
 import type { NodeContext } from "./node-context.ts";
 import type { OwnedShard } from "./owned-shard.ts";
 import { type Packet, packetsOf } from "./packet.ts";
@@ -53,15 +53,22 @@ export class Router {
   send(sending: Sending): Promise<unknown> {
     const { refusal } = this.context;
     if (refusal !== undefined) return Promise.reject(refusal);
+    const host = this.hosts.get(sending.entity);
+    const cache = host?.hotCache;
+    if (cache === undefined) return this.#send(sending, host);
+    return cache.send(sending, (query) => this.#send(query, host));
+  }
+
+  #send(sending: Sending, host: EntityHost | undefined): Promise<unknown> {
     try {
       if (sending.chain !== undefined) checkChain(sending, sending.chain);
-      const host = this.hosts.get(sending.entity);
-      let activation = host?.activations.get(sending.id);
+      if (host === undefined) return this.#sendAway(sending);
+      let activation = host.activations.get(sending.id);
       if (activation === undefined || !isOpen(activation.shard)) {
-        activation = host && this.#activate(host, sending);
+        activation = this.#activate(host, sending);
         if (activation === undefined) return this.#sendAway(sending);
       }
-      return this.#sendHere(activation, sending);
+      return this.#sendHere(activation, sending, host);
     } catch (error) {
       if (error instanceof CatgaError) return Promise.reject(error);
       throw error;
@@ -80,10 +87,12 @@ export class Router {
     return shard !== undefined && isOpen(shard) ? host.activate(id, shard) : undefined;
   }
 
-  #sendHere(activation: Activation, sending: Sending): Promise<unknown> {
-    const spec = activation.host.definition.messages.get(sending.type);
+  #sendHere(activation: Activation, sending: Sending, host: EntityHost): Promise<unknown> {
+    const spec = host.definition.messages.get(sending.type);
     if (spec === undefined) throw unknownMessage(sending);
     const message = copyPayload(sending, sending.message);
+    const excess = host.admit(sending.id);
+    if (excess !== undefined) throw excess;
     if (sending.oneWay) {
       const tell = new LocalTell(sending, { spec, message }, this.context.log);
       const refusal = activation.post(tell);
@@ -151,8 +160,9 @@ export class Router {
     counter.last = item.sequence;
     const type = typeOf(item.message);
     const spec = host.definition.messages.get(type);
-    if (spec === undefined) {
-      answerFailure(peer, item.call, unknownMessage({ entity: item.entity, type }));
+    const refusal = spec === undefined ? unknownMessage({ ...item, type }) : host.admit(item.id);
+    if (spec === undefined || refusal !== undefined) {
+      answerFailure(peer, item.call, refusal!);
     } else {
       const { nowMs } = this.context.slices;
       host.deliver(item.id, shard, new InboundWork(peer, item, { spec, nowMs }));
