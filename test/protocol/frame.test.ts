@@ -11,8 +11,8 @@ import {
   type MessageItem,
   readItems,
 } from "../../src/protocol/frame.ts";
-import { nonsenseNotes } from "./nonsense-notes.ts";
-import type { FailureNote, HandoffNote, Note, RedirectNote } from "../../src/protocol/note.ts";
+import { nonsenseNotes, REDIRECT } from "./nonsense-notes.ts";
+import type { FailureNote, HandoffNote, Note } from "../../src/protocol/note.ts";
 
 /** A reader that writes down what it is told. */
 class Notes implements ItemReader {
@@ -117,16 +117,6 @@ function read(frame: Frame): Notes {
 }
 
 const HEAD = { generation: 1, number: 2, acknowledged: 3, to: "a.1" };
-const REDIRECT: RedirectNote = {
-  kind: "redirect",
-  group: "a",
-  shard: 1,
-  channel: 0,
-  sequence: 1,
-  frame: 1,
-  retryMs: 0,
-  entry: null,
-};
 const MESSAGE = [1, 1, 0, 1, 1, 5, "a", "1", {}];
 const LONG = Array.from({ length: 65 }, (_, n) => `a/${n}`);
 const GOOD: Items = {

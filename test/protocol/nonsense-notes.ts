@@ -1,5 +1,19 @@
 /** Notes that make no sense, each in the lists of a frame. */
 
+import type { RedirectNote } from "../../src/protocol/note.ts";
+
+/** One that makes sense. */
+export const REDIRECT: RedirectNote = {
+  kind: "redirect",
+  group: "a",
+  shard: 1,
+  channel: 0,
+  sequence: 1,
+  frame: 1,
+  retryMs: 0,
+  entry: null,
+};
+
 /** What is wrong with each, and the lists. */
 export function nonsenseNotes(): [what: string, lists: readonly unknown[]][] {
   const failure = { kind: "failure", call: 1, code: "A", details: {} };
