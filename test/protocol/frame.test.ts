@@ -12,7 +12,7 @@ import {
   readItems,
 } from "../../src/protocol/frame.ts";
 import { nonsenseNotes, REDIRECT } from "./nonsense-notes.ts";
-import type { FailureNote, HandoffNote, Note } from "../../src/protocol/note.ts";
+import type { FailureNote, HandoffNote, Note, RedirectNote } from "../../src/protocol/note.ts";
 
 /** A reader that writes down what it is told. */
 class Notes implements ItemReader {
