@@ -22,7 +22,7 @@ import { type AnyEntity, definitionOf, type Entity } from "./entity.ts";
 import type { MaybePromise, Named } from "./messages.ts";
 import { type ClusterOptions, type Given, settingsOf, withEnvironment } from "./options.ts";
 import type { TransportUrl } from "./options.ts";
-import { readEvent, subscribe } from "./topic.ts";
+import { listen, readEvent, subscribe } from "./topic.ts";
 import { EntityRef, type RefTarget } from "./ref.ts";
 
 /** This process's place in the cluster. `E` are the entity types it was started with. */
@@ -169,6 +169,7 @@ export async function startNode(
   const events = new Events({ log: settings.log, clock: world.clock });
   const singletons = new Singletons({ ...world, log: settings.log, events });
   const topics = new Topics(settings.log, readEvent);
+  listen(topics, settings.listeners);
   const seat: Seat = new Seat(
     { ...settings, ...world, former: new Set(), events, singletons, topics },
     {

@@ -28,6 +28,8 @@ export interface FailoverOptions {
 /** What a node's mediator is given, besides what the node itself is. */
 export interface MediatorSettings {
   readonly failover: FailoverSettings;
+  /** Handlers of events. */
+  readonly listeners: readonly Handling[];
 }
 
 interface Given {

@@ -157,7 +157,9 @@ export function settingsOf(options: Given, random: Random): NodeSettings & Media
   const nodeId = named ?? `${hostName()}-${random.text(6)}`;
   checkName(cluster, "cluster name");
   checkName(nodeId, "node id");
-  const hosting = hostingOf(handlingsOf(options));
+  const handlings = handlingsOf(options);
+  const listeners = handlings.filter(({ spec }) => spec.kind === "event");
+  const hosting = hostingOf(handlings.filter(({ spec }) => spec.kind !== "event"));
   const driver = list === undefined ? driverOf(options.transport) : fixedBy(list);
   return {
     driver,
@@ -176,6 +178,7 @@ export function settingsOf(options: Given, random: Random): NodeSettings & Media
     ],
     handlers: hosting.handlers,
     handled: [...hosting.handlers.map(({ type }) => type), ...routedTopics(entities)],
+    listeners,
     failover: failoverOf(options.failover ?? {}),
   };
 }

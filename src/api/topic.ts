@@ -1,6 +1,7 @@
 /** What users publish and subscribe to, as the runtime reads it. */
 import { isThenable } from "../base/thenable.ts";
 import { Refused } from "../runtime/definition.ts";
+import type { Handling } from "../mediator/hosting.ts";
 import type { Listener } from "../runtime/subscription.ts";
 import type { PublishedEvent, Topics } from "../runtime/topics.ts";
 import { checkedRun } from "./checked.ts";
@@ -51,6 +52,13 @@ export function subscribe(topics: Topics, def: AnyNamed, run: unknown): () => vo
   if (kind !== "event") throw refuse(`it is a ${kind}, and only events are published`);
   if (typeof run !== "function") throw refuse("no function");
   return topics.subscribe(type, run as Listener);
+}
+
+/** Subscribes what handles events on this node from the start. */
+export function listen(topics: Topics, handlings: readonly Handling[]): void {
+  for (const { spec, run } of handlings) {
+    topics.subscribe(spec.type, (message) => run(topics.handlerContext(), message));
+  }
 }
 
 /**

@@ -11,6 +11,7 @@
 import { CatgaError } from "../base/errors.ts";
 import type { Logger } from "../base/logger.ts";
 import type { TopicNote } from "../protocol/note.ts";
+import { HandlerContext } from "./handler-context.ts";
 import { Hearer, type HearerOwner } from "./hearer.ts";
 import type { NodeContext } from "./node-context.ts";
 import type { Peer } from "./peer.ts";
@@ -57,6 +58,11 @@ export class Interest implements Audience, HearerOwner {
 
   get slices(): Slices {
     return this.#context.slices;
+  }
+
+  handlerContext(): object {
+    const bounds = { boundMs: Number.POSITIVE_INFINITY };
+    return new HandlerContext(this.#context, this.#router.exits, bounds);
   }
 
   peerOf(incarnation: string): Peer {

@@ -39,6 +39,8 @@ export interface News {
 export interface Audience {
   readonly refusal: CatgaError | undefined;
   readonly slices: Slices;
+  /** What the handler of an event is given beside it. */
+  handlerContext(): object;
   /** True when another node wants messages of `type`, not just to know that they happened. */
   wantsMessage(type: string): boolean;
   /** Tells the others of an event; who takes nothing at the moment misses it. */
@@ -116,6 +118,11 @@ export class Topics {
       subscription.clear();
       this.#change(type, ({ subscriptions }) => subscriptions.delete(subscription));
     };
+  }
+
+  /** What a handler is given, on the node that sits here now. */
+  handlerContext(): object {
+    return this.#audience!.handlerContext();
   }
 
   /** Tells `watch` whenever `type` happens, before any promise goes on; the result ends that. */
