@@ -170,10 +170,9 @@ export function readItems({ items }: Frame, reader: ItemReader): boolean {
 function readAsks(values: unknown[], reader: ItemReader): boolean {
   for (let i = 0; i < values.length; i += ASK_VALUES) {
     const [call, leftMs, type, message, who] = values.slice(i, i + ASK_VALUES);
-    const chain = who === 0 ? undefined : who;
     if (!isWhole(call) || typeof leftMs !== "number" || typeof type !== "string") return false;
-    if (chain !== undefined && !isChain(chain)) return false;
-    reader.ask({ call, leftMs, type, message, chain });
+    if (who !== 0 && !isChain(who)) return false;
+    reader.ask({ call, leftMs, type, message, chain: who === 0 ? undefined : who });
   }
   return true;
 }
