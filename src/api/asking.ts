@@ -53,11 +53,11 @@ export class Sender {
     return this.#ask("send", message, askingOf(options, bounds));
   }
 
-  tell(message: object, options?: CallOptions): Promise<unknown> {
+  async tell(message: object, options?: CallOptions): Promise<unknown> {
     return this.#ask("send", message, { ...askingOf(options, UNBOUND), oneWay: true });
   }
 
-  broadcast(message: object, options?: CallOptions): Promise<unknown> {
+  async broadcast(message: object, options?: CallOptions): Promise<unknown> {
     return this.#ask("broadcast", message, askingOf(options, UNBOUND));
   }
 

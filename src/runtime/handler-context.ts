@@ -4,14 +4,21 @@ import { WheelEntry } from "../base/timer-wheel.ts";
 import type { NodeContext } from "./node-context.ts";
 import type { Bounds, Exits } from "./turn-context.ts";
 
+/** Who has called. */
+export interface Origin extends Bounds {
+  /** Of a caller of this node. */
+  readonly signal?: AbortSignal | undefined;
+}
+
 /** See the file's header. In the wheel of calls while somebody looks at its signal. */
 export class HandlerContext extends WheelEntry {
   readonly #context: NodeContext;
   readonly #exits: Exits;
-  readonly #bounds: Bounds;
+  readonly #bounds: Origin;
   #controller: AbortController | undefined;
+  #uncancel: (() => void) | undefined;
 
-  constructor(context: NodeContext, exits: Exits, bounds: Bounds) {
+  constructor(context: NodeContext, exits: Exits, bounds: Origin) {
     super();
     this.#context = context;
     this.#exits = exits;
@@ -26,12 +33,13 @@ export class HandlerContext extends WheelEntry {
     return withFields(this.#context.log, { node: this.node });
   }
 
-  /** Aborts at the caller's deadline, and when this node leaves. */
+  /** Aborts when nobody waits for the answer any more, and when this node leaves. */
   get signal(): AbortSignal {
     if (this.#controller === undefined) {
       this.#controller = new AbortController();
-      const { wheel } = this.#context;
-      if (this.#bounds.boundMs < Number.POSITIVE_INFINITY) wheel.add(this, this.#bounds.boundMs);
+      const { boundMs, signal } = this.#bounds;
+      if (boundMs < Number.POSITIVE_INFINITY) this.#context.wheel.add(this, boundMs);
+      if (signal !== undefined) this.#abortWith(signal);
     }
     return this.#controller.signal;
   }
@@ -59,6 +67,15 @@ export class HandlerContext extends WheelEntry {
 
   /** The handler has ended: nothing is told any more. */
   close(): void {
-    if (this.#controller !== undefined) this.#context.wheel.remove(this);
+    if (this.#controller === undefined) return;
+    this.#context.wheel.remove(this);
+    this.#uncancel?.();
+  }
+
+  #abortWith(signal: AbortSignal): void {
+    const abort = (): void => this.abort();
+    if (signal.aborted) return abort();
+    signal.addEventListener("abort", abort);
+    this.#uncancel = () => signal.removeEventListener("abort", abort);
   }
 }

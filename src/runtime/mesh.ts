@@ -4,6 +4,7 @@
  * Everything that is sent during one burst of work leaves together at its end, one frame for each
  * node; that is where the throughput across processes comes from.
  */
+import { CatgaError } from "../base/errors.ts";
 import { HOLD_MS } from "../base/limits.ts";
 import { type ChannelCounter, isStale } from "../ownership/channel.ts";
 import type { Link, LinkListener } from "../ports/link.ts";
@@ -185,6 +186,7 @@ export class Mesh implements LinkListener, PeerOwner, ChannelOwner {
     if (note.kind === "interest" || note.kind === "heard" || note.kind === "happened") {
       return this.parts.interest.noted(peer.incarnation, note);
     }
+    if (note.kind === "cancelled") return peer.awaited.get(note.call)?.abort();
     if (note.kind !== "redirect") return this.parts.shards.noted(peer.incarnation, note);
     if (isEntry(note.entry)) this.parts.learn(note.entry);
     this.#channels.get(note.group)?.[note.shard]?.redirected(note, peer);
@@ -210,8 +212,12 @@ export class Mesh implements LinkListener, PeerOwner, ChannelOwner {
 
   /** What was sent to a handler of that node, whose answer does not come. */
   #lossOfAsk(call: RemoteCall, incarnation: string, how: string): Error | undefined {
-    const isThere = call.sentTo !== undefined && call.sentTo === this.#peers.get(incarnation);
-    return isThere ? outcomeUnknown(call, `the node that had it ${how}`) : undefined;
+    if (call.sentTo === undefined || call.sentTo !== this.#peers.get(incarnation)) return undefined;
+    const reason = `the node that had it ${how}`;
+    // One that waited for room has not left.
+    return call.executed === "no"
+      ? new CatgaError("UNAVAILABLE", { reason })
+      : outcomeUnknown(call, reason);
   }
 
   /** The owner of the shard that a call was sent to. */
