@@ -57,7 +57,7 @@ export class Handlers {
     const { refusal, wheel, log } = this.#context;
     const hosted = this.#hosted.get(sending.type);
     if (refusal !== undefined) throw refusal;
-    if (hosted === undefined) throw this.#unhandled(sending.type);
+    if (hosted === undefined) throw this.#unhandled(sending.type, "has none");
     const local = { spec: hosted.spec, message: copyPayload(sending, sending.message) };
     if (sending.oneWay) {
       this.#post(hosted, new LocalTell(sending, local, log), sending.chain);
@@ -74,8 +74,10 @@ export class Handlers {
   receive(peer: Peer, { call, leftMs, type, message, chain }: AskItem): void {
     const { refusal, slices } = this.#context;
     const hosted = this.#hosted.get(type);
-    if (hosted === undefined) return answerFailure(peer, call, this.#unhandled(type));
-    if (refusal !== undefined) return answerFailure(peer, call, refusal);
+    if (hosted === undefined || refusal !== undefined) {
+      const why = hosted === undefined ? "has none" : "leaves";
+      return answerFailure(peer, call, this.#unhandled(type, why));
+    }
     const item = { call, leftMs, entity: hosted.entity, id: "", message, dedup: undefined };
     const { spec } = hosted;
     const work = new InboundWork(peer, item, { spec, nowMs: slices.nowMs });
@@ -87,8 +89,8 @@ export class Handlers {
     for (const context of this.#open) context.abort();
   }
 
-  #unhandled(message: string): CatgaError {
-    const reason = `node "${this.#context.options.nodeId}" has none`;
+  #unhandled(message: string, why: string): CatgaError {
+    const reason = `node "${this.#context.options.nodeId}" ${why}`;
     return new CatgaError("NO_HANDLER", { message, reason });
   }
 

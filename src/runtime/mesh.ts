@@ -4,6 +4,7 @@
  * Everything that is sent during one burst of work leaves together at its end, one frame for each
  * node; that is where the throughput across processes comes from.
  */
+import { CatgaError } from "../base/errors.ts";
 import { HOLD_MS } from "../base/limits.ts";
 import { type ChannelCounter, isStale } from "../ownership/channel.ts";
 import type { Link, LinkListener } from "../ports/link.ts";
@@ -205,8 +206,12 @@ export class Mesh implements LinkListener, PeerOwner, ChannelOwner {
 
   /** What was sent to a handler of that node, whose answer does not come. */
   #lossOfAsk(call: RemoteCall, incarnation: string, how: string): Error | undefined {
-    const isThere = call.sentTo !== undefined && call.sentTo === this.#peers.get(incarnation);
-    return isThere ? outcomeUnknown(call, `the node that had it ${how}`) : undefined;
+    if (call.sentTo === undefined || call.sentTo !== this.#peers.get(incarnation)) return undefined;
+    const session = this.context.view.sessions.get(incarnation)?.record;
+    if (session?.state !== "left") return outcomeUnknown(call, `the node that had it ${how}`);
+    // What it had run was answered before it left, and it took nothing after that.
+    const reason = `node "${session.node}" left before it had this one`;
+    return new CatgaError("NO_HANDLER", { message: call.type, reason });
   }
 
   /** The owner of the shard that a call was sent to. */

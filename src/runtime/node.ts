@@ -191,13 +191,13 @@ export class Node implements AuthorityListener {
     await this.#membership.leaving();
     await this.shards.release();
     this.context.refusal = this.#stoppedError();
-    // Calls of this node's users are answered first.
+    // Calls of this node's users are answered first, and who has left owes nobody an answer.
     const { handlers } = this.router;
     const isBusy = (): boolean => calls.size + handlers.running > 0 || !this.#mesh.isIdle;
     while (isBusy() && clock.nowMs() < endMs) {
       await new Promise<void>((resolve) => void clock.after(QUIET_CHECK_MS, resolve));
     }
-    await this.#membership.leave("left");
+    await this.#membership.leave(isBusy() ? "dead" : "left");
   }
 
   async #close(): Promise<void> {
