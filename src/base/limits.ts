@@ -82,6 +82,8 @@ export const ANSWER_SHARE = 0.2;
 export const CIRCUIT_THRESHOLD = 5;
 /** Waits before one call may try whether a node is well again: it doubles to the second figure. */
 export const CIRCUIT_HALF_OPEN: Backoff = { firstMs: 1_000, longestMs: 30_000 };
+/** Circuits of nodes that are gone, for each type of message: these may come back. */
+export const CIRCUITS_KEPT = 100;
 /** Further tries of a call whose node failed: with more, an overload multiplies itself. */
 export const FAILOVER_RETRIES = 3;
 

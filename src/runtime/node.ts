@@ -182,12 +182,12 @@ export class Node implements AuthorityListener {
     await this.shards.release();
     await resigned;
     this.context.refusal = this.#stoppedError();
-    // Calls of this node's users are answered first.
+    // Calls of this node's users are answered first, and who has left owes nobody an answer.
     const isBusy = (): boolean => calls.size + inFlight.count > 0 || !this.#mesh.isIdle;
     while (isBusy() && clock.nowMs() < endMs) {
       await new Promise<void>((resolve) => void clock.after(QUIET_CHECK_MS, resolve));
     }
-    await this.#membership.leave("left");
+    await this.#membership.leave(isBusy() ? "dead" : "left");
   }
 
   async #close(): Promise<void> {
