@@ -1,6 +1,6 @@
 /** What the options of a message with a name of its own come to: all checked, all defaults set. */
 import { durationMs } from "../base/duration.ts";
-import { CatgaError } from "../base/errors.ts";
+import { CatgaError, describeError } from "../base/errors.ts";
 import { HANDLERS_AT_ONCE } from "../base/limits.ts";
 import { isWhole } from "../base/shape.ts";
 import type {
@@ -100,17 +100,28 @@ export function keyFunction(key: unknown, type: string): KeyFunction {
       ? (key as (message: object) => unknown)
       : (message: object) => (message as Fields)[key];
   const from = typeof key === "string" ? `field "${key}"` : "function";
+  const refuse = (why: string, cause?: unknown): CatgaError => {
+    const details = { message: type, reason: `its key, of the ${from}, ${why}` };
+    return new CatgaError("INVALID_KEY", details, { cause });
+  };
   return (message) => {
-    const found = read(message);
-    const isKey = typeof found === "string" || typeof found === "bigint" || Number.isFinite(found);
-    if (!isKey) {
-      const reason = `its key, of the ${from}, is ${found === null ? "null" : typeof found}`;
-      throw new CatgaError("INVALID_KEY", { message: type, reason });
+    let found: unknown;
+    try {
+      found = read(message);
+    } catch (error) {
+      const { name, text } = describeError(error);
+      throw refuse(`threw ${name}: ${text}`, error);
     }
+    const isKey = typeof found === "string" || typeof found === "bigint" || Number.isFinite(found);
+    if (!isKey) throw refuse(`is ${typeof found === "number" ? found : kindOf(found)}`);
     const text = String(found);
     checkEntityId(text);
     return text;
   };
+}
+
+function kindOf(value: unknown): string {
+  return value === null ? "null" : typeof value;
 }
 
 /** The event that an invalidation is by, and its key. */

@@ -56,6 +56,7 @@ function keyedEntity({ type, idempotency }: NamedSpec, message: MessageSpec): En
     state: () => undefined,
     persistence: "none",
     version: 1,
+    reentrant: false,
     migrate: undefined,
     activated: undefined,
     deactivated: undefined,
@@ -75,11 +76,13 @@ function bounded({ type, concurrency }: NamedSpec, run: Run): Run {
     let result: unknown;
     try {
       result = run(context, message);
+      // One promise for all who wait: what behaves like one may begin anew for each of them.
+      if (isThenable(result)) result = Promise.resolve(result);
     } catch (error) {
       ended();
       throw error;
     }
-    if (isThenable(result)) result.then(ended, ended);
+    if (result instanceof Promise) result.then(ended, ended);
     else ended();
     return result;
   };

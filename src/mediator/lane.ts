@@ -10,9 +10,9 @@ import type { Router } from "../runtime/router.ts";
 import { createCustomPicker, createPicker, type Picker } from "./balance.ts";
 import { type CircuitEvent, type CircuitLimits, CLOSED, stepCircuit } from "./breaker.ts";
 import type { NamedSpec, RouteSpec } from "./definition.ts";
-import { excluded, failover, type FailoverLimits, verdictOn } from "./failover.ts";
+import { excluded, type FailedCall, failover, type FailoverLimits, verdictOn } from "./failover.ts";
 import { Outlet, type Place } from "./outlet.ts";
-import type { Door } from "./retry.ts";
+import { type Door, pause } from "./retry.ts";
 
 /** How calls are tried again, and when nodes are left out. */
 export interface FailoverSettings extends FailoverLimits {
@@ -70,7 +70,8 @@ export class Lane {
       const call = router.handlers.call(sending);
       if (call === undefined) return router.context.slices.pause() ?? DONE;
       answer = call.promise();
-      if (call.isSettled && call.failure === undefined && place.circuit === CLOSED) return answer;
+      if (call.isSettled && call.failure === undefined && place.health.circuit === CLOSED)
+        return answer;
     } catch (error) {
       answer = rejected(error);
     }
@@ -109,7 +110,8 @@ export class Lane {
         this.#end(place, { kind: isKnown ? verdictOn(error) : "given-up", call, nowMs });
         tried.push(place.node);
         if (!isKnown) throw error;
-        await this.#wait({ error, tried, leftMs: untilMs - nowMs }, retries);
+        const { signal } = sending;
+        await this.#wait({ error, tried, leftMs: untilMs - nowMs, signal }, retries);
       }
       const again = { ...sending, boundMs: untilMs };
       const next = this.#pick(this.#door.router, tried);
@@ -119,35 +121,38 @@ export class Lane {
 
   /** Until the next try. @throws what the last one failed with, if there is none */
   async #wait(
-    failed: { readonly error: CatgaError; readonly tried: string[]; readonly leftMs: number },
+    failed: Pick<FailedCall, "error" | "tried" | "leftMs"> & Pick<Sending, "signal">,
     retries: number = this.#settings.maxRetries,
   ): Promise<void> {
     const { router } = this.#door;
     const { clock, options } = router.context;
-    const candidates = this.outlet.ready(router).map(({ node }) => node);
+    const candidates = this.#candidates(router).map(({ node }) => node);
     const mayRunTwice = this.#spec.kind === "query";
     const limits = { ...this.#settings, maxRetries: retries };
     const next = failover({ ...failed, candidates, mayRunTwice }, limits, options.random);
     if (next === undefined || candidates.length === 0) throw failed.error;
-    if (next.waitMs === 0) return;
-    await new Promise<void>((resolve) => void clock.after(next.waitMs, resolve));
+    if (next.waitMs > 0) await pause(clock, next.waitMs, failed.signal);
   }
 
   #pick(router: Router, tried: readonly string[]): Place {
-    const ready = this.outlet.ready(router);
+    const ready = this.#candidates(router);
     const { here } = this.outlet;
-    const { local } = this.#route;
-    const isHereReady =
-      here !== undefined && (ready === this.outlet.all(router) || ready.includes(here));
-    if (local === "only" && isHereReady) return here;
-    if (ready.length === 0 || local === "only") throw this.#nobody(router);
-    if (local === "preferred" && isHereReady && !tried.includes(here.node)) return here;
+    if (ready.length === 0) throw this.#nobody(router);
+    if (this.#route.local === "preferred" && here !== undefined && !tried.includes(here.node)) {
+      if (ready === this.outlet.all(router) || ready.includes(here)) return here;
+    }
     if (tried.length === 0) return this.#picker.pick(ready);
     const out = excluded(
       tried,
       ready.map(({ node }) => node),
     );
     return this.#picker.pick(ready.filter(({ node }) => !out.includes(node)));
+  }
+
+  /** Who may be sent a call now. */
+  #candidates(router: Router): readonly Place[] {
+    const ready = this.outlet.ready(router);
+    return this.#route.local === "only" ? ready.filter((each) => each === this.outlet.here) : ready;
   }
 
   #nobody(router: Router): CatgaError {
@@ -163,7 +168,7 @@ export class Lane {
   #begin(place: Place): number {
     place.open++;
     const call = ++this.#trials;
-    if (place.circuit.kind === "open") {
+    if (place.health.circuit.kind === "open") {
       this.#step(place, { kind: "sent", call, nowMs: this.#door.router.context.clock.nowMs() });
     }
     return call;
@@ -171,13 +176,14 @@ export class Lane {
 
   #end(place: Place, event: CircuitEvent): void {
     place.open--;
-    if (event.kind !== "succeeded" || place.circuit !== CLOSED) this.#step(place, event);
+    if (event.kind !== "succeeded" || place.health.circuit !== CLOSED) this.#step(place, event);
   }
 
   #step(place: Place, event: CircuitEvent): void {
-    const [circuit, effect] = stepCircuit(place.circuit, event, this.#settings.circuit);
-    const isSame = circuit.kind === place.circuit.kind;
-    place.circuit = circuit;
+    const { health } = place;
+    const [circuit, effect] = stepCircuit(health.circuit, event, this.#settings.circuit);
+    const isSame = circuit.kind === health.circuit.kind;
+    health.circuit = circuit;
     if (!isSame || circuit.kind === "open") this.outlet.select(event.nowMs);
     if (effect !== undefined) {
       const event = { node: place.node, message: this.#spec.type };

@@ -1,6 +1,6 @@
 /**
- * What nodes tell each other beside messages and replies: errors of calls, redirects of messages
- * that were not accepted, and the handoff of shards.
+ * What nodes tell each other beside messages and replies: errors and ends of calls, redirects of
+ * messages that were not accepted, the handoff of shards, and what is published.
  */
 import type { ErrorCode } from "../base/errors.ts";
 import { hasShape, isWhole, type Shape } from "../base/shape.ts";
@@ -11,6 +11,12 @@ export interface FailureNote {
   readonly call: number;
   readonly code: ErrorCode;
   readonly details: object;
+}
+
+/** The caller waits no more: the handler of this call may give up. */
+export interface CancelledNote {
+  readonly kind: "cancelled";
+  readonly call: number;
 }
 
 /** Not accepted: this message of the channel and those behind it have to be sent again. */
@@ -46,10 +52,37 @@ export interface TransferNote extends Omit<AnswerNote, "kind"> {
   readonly isLast: boolean;
 }
 
+/**
+ * What its sender wants to hear of. A version rises with every change of the names; without names
+ * it is the one that was told last.
+ */
+export interface InterestNote {
+  readonly kind: "interest";
+  readonly version: number;
+  /** When it was sent, by its sender's clock: comes back with the answer. */
+  readonly sentMs: number;
+  /** Each with whether its messages are wanted, not only that something happened. */
+  readonly names?: readonly (readonly [type: string, wantsMessage: boolean])[];
+}
+
+/** The answer to an {@link InterestNote}: everything that was told before has come. */
+export interface HeardNote extends Pick<InterestNote, "version" | "sentMs"> {
+  readonly kind: "heard";
+}
+
+/** An event was published, or a command ran; without its message it may stand for many. */
+export interface HappenedNote {
+  readonly kind: "happened";
+  readonly type: string;
+  readonly message?: object;
+}
+
+/** What belongs to topics. */
+export type TopicNote = InterestNote | HeardNote | HappenedNote;
 /** Each is idempotent. */
 export type HandoffNote = TransferNote | AnswerNote;
 /** See the file's header. */
-export type Note = FailureNote | RedirectNote | HandoffNote;
+export type Note = FailureNote | CancelledNote | RedirectNote | HandoffNote | TopicNote;
 
 /** How far a channel has come: sender, channel, last number. */
 export type CounterRow = readonly [sender: string, channel: number, last: number];
@@ -61,24 +94,35 @@ const PLACE: Shape = { group: "string", shard: "whole" };
 const ANSWER: Shape = { ...PLACE, handoff: "string" };
 const SHAPES: Readonly<Record<string, Shape>> = {
   failure: { call: "whole", code: "string", details: "object" },
+  cancelled: { call: "whole" },
   redirect: { ...PLACE, channel: "whole", sequence: "whole", frame: "whole", retryMs: "whole" },
   transfer: { ...ANSWER, epoch: "whole", counters: "list", rows: "list", isLast: "boolean" },
   confirmed: ANSWER,
   refused: ANSWER,
   aborted: ANSWER,
+  interest: { version: "whole", sentMs: "number" },
+  heard: { version: "whole", sentMs: "number" },
+  happened: { type: "string" },
 };
 
 /** True for a note that makes sense. */
 export function isNote(value: unknown): value is Note {
-  const { kind, counters, rows } = (value ?? {}) as Readonly<Record<string, unknown>>;
+  const fields = (value ?? {}) as Readonly<Record<string, unknown>>;
+  const { kind, counters, rows, names = [], message = {} } = fields;
   const shape = typeof kind === "string" && Object.hasOwn(SHAPES, kind) ? SHAPES[kind] : undefined;
   if (shape === undefined || !hasShape(value, shape)) return false;
+  if (kind === "interest") return Array.isArray(names) && names.every(isInterestRow);
+  if (kind === "happened") return typeof message === "object" && message !== null;
   if (kind !== "transfer") return true;
   return (counters as unknown[]).every(isCounterRow) && (rows as unknown[]).every(isRow);
 }
 
 function isRow(row: unknown): boolean {
   return Array.isArray(row) && typeof row[0] === "string";
+}
+
+function isInterestRow(row: unknown): boolean {
+  return Array.isArray(row) && typeof row[0] === "string" && typeof row[1] === "boolean";
 }
 
 function isCounterRow(row: unknown): boolean {

@@ -1,8 +1,14 @@
 /** What the handler of a message with its own name is given, for one call. */
 import { type Logger, withFields } from "../base/logger.ts";
-import { WheelEntry } from "../base/timer-wheel.ts";
+import { type TimerWheel, WheelEntry } from "../base/timer-wheel.ts";
 import type { NodeContext } from "./node-context.ts";
 import type { Bounds, Exits } from "./turn-context.ts";
+
+/** Who has called. */
+export interface Origin extends Bounds {
+  /** Of a caller of this node. */
+  readonly signal?: AbortSignal | undefined;
+}
 
 /**
  * See the file's header. One object for each call: the rest is made when somebody looks at its
@@ -11,10 +17,10 @@ import type { Bounds, Exits } from "./turn-context.ts";
 export class HandlerContext {
   readonly #context: NodeContext;
   readonly #exits: Exits;
-  readonly #bounds: Bounds;
+  readonly #bounds: Origin;
   #abortion: Abortion | undefined;
 
-  constructor(context: NodeContext, exits: Exits, bounds: Bounds) {
+  constructor(context: NodeContext, exits: Exits, bounds: Origin) {
     this.#context = context;
     this.#exits = exits;
     this.#bounds = bounds;
@@ -28,13 +34,9 @@ export class HandlerContext {
     return withFields(this.#context.log, { node: this.node });
   }
 
-  /** Aborts at the caller's deadline, and when this node leaves. */
+  /** Aborts when nobody waits for the answer any more, and when this node leaves. */
   get signal(): AbortSignal {
-    if (this.#abortion === undefined) {
-      this.#abortion = new Abortion();
-      const { boundMs } = this.#bounds;
-      if (boundMs < Number.POSITIVE_INFINITY) this.#context.wheel.add(this.#abortion, boundMs);
-    }
+    this.#abortion ??= new Abortion(this.#context.wheel, this.#bounds);
     return this.#abortion.controller.signal;
   }
 
@@ -46,6 +48,10 @@ export class HandlerContext {
     return this.#exits.send(message, options, this.#bounds);
   }
 
+  publish(message: unknown): Promise<void> {
+    return this.#context.options.topics.publish(message);
+  }
+
   /** Tells the handler to give up. */
   abort(): void {
     this.#abortion?.expire();
@@ -53,15 +59,32 @@ export class HandlerContext {
 
   /** The handler has ended: nothing is told any more. */
   close(): void {
-    if (this.#abortion !== undefined) this.#context.wheel.remove(this.#abortion);
+    this.#abortion?.close();
   }
 }
 
 /** In the wheel of calls until the deadline, or the end of the handler. */
 class Abortion extends WheelEntry {
   readonly controller = new AbortController();
+  readonly #wheel: TimerWheel;
+  readonly #caller: AbortSignal | undefined;
+  readonly #abort = (): void => this.expire();
+
+  constructor(wheel: TimerWheel, { boundMs, signal }: Origin) {
+    super();
+    this.#wheel = wheel;
+    this.#caller = signal;
+    if (boundMs < Number.POSITIVE_INFINITY) wheel.add(this, boundMs);
+    if (signal?.aborted === true) this.expire();
+    else signal?.addEventListener("abort", this.#abort);
+  }
 
   override expire(): void {
     this.controller.abort();
+  }
+
+  close(): void {
+    this.#wheel.remove(this);
+    this.#caller?.removeEventListener("abort", this.#abort);
   }
 }

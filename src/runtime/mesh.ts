@@ -4,6 +4,7 @@
  * Everything that is sent during one burst of work leaves together at its end, one frame for each
  * node; that is where the throughput across processes comes from.
  */
+import { CatgaError } from "../base/errors.ts";
 import { HOLD_MS } from "../base/limits.ts";
 import { type ChannelCounter, isStale } from "../ownership/channel.ts";
 import type { Link, LinkListener } from "../ports/link.ts";
@@ -12,6 +13,7 @@ import { type Entry, isEntry } from "../protocol/ledger.ts";
 import type { Note } from "../protocol/note.ts";
 import { shardKey, type ShardRecord } from "../protocol/records.ts";
 import { Channel, type ChannelOwner, type Route } from "./channel.ts";
+import type { Interest } from "./interest.ts";
 import type { NodeContext } from "./node-context.ts";
 import { Peer, type PeerOwner } from "./peer.ts";
 import { outcomeUnknown } from "./call.ts";
@@ -24,6 +26,7 @@ export interface MeshParts {
   readonly link: Link;
   readonly shards: Shards;
   readonly router: Router;
+  readonly interest: Interest;
   /** Takes in a record that another node knows. */
   readonly learn: (entry: Entry) => void;
 }
@@ -180,6 +183,10 @@ export class Mesh implements LinkListener, PeerOwner, ChannelOwner {
 
   #noted(peer: Peer, note: Note): void {
     if (note.kind === "failure") return this.context.calls.failed(note);
+    if (note.kind === "interest" || note.kind === "heard" || note.kind === "happened") {
+      return this.parts.interest.noted(peer.incarnation, note);
+    }
+    if (note.kind === "cancelled") return peer.awaited.get(note.call)?.abort();
     if (note.kind !== "redirect") return this.parts.shards.noted(peer.incarnation, note);
     if (isEntry(note.entry)) this.parts.learn(note.entry);
     this.#channels.get(note.group)?.[note.shard]?.redirected(note, peer);
@@ -205,8 +212,15 @@ export class Mesh implements LinkListener, PeerOwner, ChannelOwner {
 
   /** What was sent to a handler of that node, whose answer does not come. */
   #lossOfAsk(call: RemoteCall, incarnation: string, how: string): Error | undefined {
-    const isThere = call.sentTo !== undefined && call.sentTo === this.#peers.get(incarnation);
-    return isThere ? outcomeUnknown(call, `the node that had it ${how}`) : undefined;
+    if (call.sentTo === undefined || call.sentTo !== this.#peers.get(incarnation)) return undefined;
+    const reason = `the node that had it ${how}`;
+    // One that waited for room has not left this one.
+    if (call.executed === "no") return new CatgaError("UNAVAILABLE", { reason });
+    const session = this.context.view.sessions.get(incarnation)?.record;
+    if (session?.state !== "left") return outcomeUnknown(call, reason);
+    // What it had run was answered before it left, and it took nothing after that.
+    const left = `node "${session.node}" left before it had this one`;
+    return new CatgaError("NO_HANDLER", { message: call.subject.type, reason: left });
   }
 
   /** The owner of the shard that a call was sent to. */

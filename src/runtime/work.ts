@@ -9,7 +9,7 @@ import { CALL_TIMEOUT_MS, ERROR_TEXT_CHARS_MAX } from "../base/limits.ts";
 import type { Logger } from "../base/logger.ts";
 import { charsMaxOfLastCopy } from "../base/plain.ts";
 import type { TimerWheel } from "../base/timer-wheel.ts";
-import { type Dedup, dedupValue, type MessageItem } from "../protocol/frame.ts";
+import { type Dedup, extrasValue, type MessageItem } from "../protocol/frame.ts";
 import type { Row } from "../protocol/note.ts";
 import { Call, copyPayload, detailsOf, type Sending } from "./call.ts";
 import type { MessageSpec } from "./definition.ts";
@@ -39,11 +39,15 @@ export interface Work {
   readonly deadlineMs: number;
   /** Of a command that is not to run twice. */
   readonly dedup: Dedup | undefined;
+  /** Turns that wait for the answer, the oldest first. */
+  readonly chain?: readonly string[] | undefined;
   /** The handler is about to run; `false` when nobody wants the answer any more. */
   begin(nowMs: number): boolean;
   /** `value` is a copy that belongs to the caller. */
   succeed(value: unknown): void;
   fail(error: CatgaError): void;
+  /** Fails because it was not taken, which the sender of a one-way message is told as well. */
+  refuse?(error: CatgaError): void;
   /** Remembers how it ended, before anybody is told. */
   keep?(outcome: Outcome): void;
   /** The message as it travels with its entity, if its sender lives on another node. */
@@ -104,6 +108,8 @@ export class LocalTell implements Work {
   readonly spec: MessageSpec;
   readonly message: unknown;
   readonly dedup: Dedup | undefined;
+  /** Why it was not taken, if that was found when it came. */
+  refusal: CatgaError | undefined;
   readonly #sending: Sending;
   readonly #log: Logger;
 
@@ -125,6 +131,10 @@ export class LocalTell implements Work {
     this.#log.warn({ ...detailsOf(this.#sending), err: error }, "a one-way message failed");
   }
 
+  refuse(error: CatgaError): void {
+    this.refusal = error;
+  }
+
   depart(calls: Calls): RemoteCall {
     const call = callAway(this.#sending, this.message, calls);
     call.promise().catch((error: CatgaError) => this.fail(error));
@@ -132,7 +142,7 @@ export class LocalTell implements Work {
   }
 }
 
-type Item = Pick<MessageItem, "call" | "leftMs" | "entity" | "id" | "message" | "dedup">;
+type Item = Pick<MessageItem, "call" | "leftMs" | "entity" | "id" | "message" | "dedup" | "chain">;
 type Acceptance = { readonly spec: MessageSpec; readonly nowMs: number };
 
 /** A message of another node. */
@@ -142,6 +152,7 @@ export class InboundWork implements Work {
   readonly oneWay: boolean;
   readonly deadlineMs: number;
   readonly dedup: Dedup | undefined;
+  readonly chain: readonly string[] | undefined;
   readonly #peer: Peer;
   readonly #item: Item;
   #hasBegun = false;
@@ -152,6 +163,7 @@ export class InboundWork implements Work {
     this.oneWay = item.leftMs < 0;
     this.deadlineMs = this.oneWay ? Number.POSITIVE_INFINITY : nowMs + item.leftMs;
     this.dedup = item.dedup;
+    this.chain = item.chain;
     this.#peer = peer;
     this.#item = item;
   }
@@ -168,8 +180,8 @@ export class InboundWork implements Work {
 
   row(nowMs: number): Row {
     const leftMs = this.oneWay ? -1 : Math.max(0, this.deadlineMs - nowMs);
-    const dedup = dedupValue(this.dedup);
-    return ["message", this.#peer.incarnation, this.#item.call, leftMs, this.message, dedup];
+    const extras = extrasValue(this);
+    return ["message", this.#peer.incarnation, this.#item.call, leftMs, this.message, extras];
   }
 
   succeed(value: unknown): void {
@@ -179,7 +191,10 @@ export class InboundWork implements Work {
 
   fail(error: CatgaError): void {
     // A one-way message is answered at the door only; how it ended the activation has logged.
-    if (this.oneWay && this.#hasBegun) return;
+    if (!this.oneWay || !this.#hasBegun) this.refuse(error);
+  }
+
+  refuse(error: CatgaError): void {
     answerFailure(this.#peer, this.#item.call, error);
   }
 }
