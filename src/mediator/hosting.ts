@@ -6,7 +6,6 @@
 import { CatgaError } from "../base/errors.ts";
 import { MAILBOX_CAPACITY } from "../base/limits.ts";
 import { isThenable } from "../base/thenable.ts";
-import { handlerEntity } from "../protocol/ids.ts";
 import {
   type EntityDefinition,
   type HandlerSpec,
@@ -46,9 +45,12 @@ export function hostingOf(handlings: readonly Handling[]): Hosting {
   return { entities, handlers };
 }
 
-function keyedEntity({ type, idempotency }: NamedSpec, message: MessageSpec): EntityDefinition {
+function keyedEntity(
+  { type, entity, idempotency }: NamedSpec,
+  message: MessageSpec,
+): EntityDefinition {
   return {
-    name: handlerEntity(type),
+    name: entity,
     messages: new Map([[type, message]]),
     idleMs: KEY_IDLE_MS,
     mailboxCapacity: MAILBOX_CAPACITY,
