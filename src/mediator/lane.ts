@@ -92,12 +92,12 @@ export class Lane {
   async #follow(sending: Sending, first: Trial, retries: number | undefined): Promise<unknown> {
     const { clock } = this.#door.router.context;
     const { boundMs, timeoutMs = CALL_TIMEOUT_MS } = sending;
-    const untilMs = Math.min(boundMs, clock.nowMs() + timeoutMs);
+    let beganMs = clock.nowMs();
+    const untilMs = Math.min(boundMs, beganMs + timeoutMs);
     const tried: string[] = [];
-    for (let trial = first; ;) {
+    for (let trial = first; ; beganMs = clock.nowMs()) {
       const { place, answer } = trial;
       const call = this.#begin(place);
-      const beganMs = clock.nowMs();
       try {
         const reply = await answer;
         const nowMs = clock.nowMs();

@@ -15,7 +15,7 @@ import { HandlerContext } from "./handler-context.ts";
 import type { NodeContext } from "./node-context.ts";
 import type { Peer } from "./peer.ts";
 import type { Exits } from "./turn-context.ts";
-import { answerFailure, InboundWork, LocalCall, LocalTell, type Work } from "./work.ts";
+import { answerFailure, InboundWork, LocalCall, LocalTell, typeOf, type Work } from "./work.ts";
 
 /** A message with a handler here. */
 interface Hosted {
@@ -90,8 +90,9 @@ export class Handlers {
   }
 
   /** Takes in a message of another node. */
-  receive(peer: Peer, { call, leftMs, type, message, chain }: AskItem): void {
+  receive(peer: Peer, { call, leftMs, message, chain }: AskItem): void {
     const { refusal, slices } = this.#context;
+    const type = typeOf(message);
     const hosted = this.#hosted.get(type);
     if (hosted === undefined || refusal !== undefined) {
       const why = hosted === undefined ? "has none" : "leaves";

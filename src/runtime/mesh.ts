@@ -220,7 +220,7 @@ export class Mesh implements LinkListener, PeerOwner, ChannelOwner {
     if (session?.state !== "left") return outcomeUnknown(call, reason);
     // What it had run was answered before it left, and it took nothing after that.
     const left = `node "${session.node}" left before it had this one`;
-    return new CatgaError("NO_HANDLER", { message: call.type, reason: left });
+    return new CatgaError("NO_HANDLER", { message: call.subject.type, reason: left });
   }
 
   /** The owner of the shard that a call was sent to. */

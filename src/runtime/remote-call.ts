@@ -30,7 +30,6 @@ export interface Lane {
 export class RemoteCall extends Call implements MessageItem {
   readonly entity: string;
   readonly id: string;
-  readonly type: string;
   /** An upper bound for its length as JSON. */
   readonly charsMax: number;
   readonly createdMs: number;
@@ -60,7 +59,6 @@ export class RemoteCall extends Call implements MessageItem {
     this.charsMax = charsMaxOfLastCopy() + 2 * (sending.chain?.join("  ").length ?? 0);
     this.entity = sending.entity;
     this.id = sending.id;
-    this.type = sending.type;
     this.createdMs = calls.nowMs;
     this.deadlineMs = Math.min(this.deadlineMs, this.createdMs + this.timeoutMs);
     this.#calls = calls;
