@@ -154,7 +154,7 @@ function createDefinition(name: string, options: AnyOptions): EntityDefinition {
     const subject = { type, of: (context: object) => entityKey(name, (context as BaseContext).id) };
     const checked = checkedRun({ input, reply }, handlers[type] as Run, subject);
     const run = wrapped(checked, { target: name, type }, middleware);
-    const isNamed = typeof def === "function";
+    const isNamed = typeof def === "function" && kind === "command";
     messages.set(type, {
       type,
       kind: kind === "query" ? kind : "command",

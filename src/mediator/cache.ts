@@ -125,8 +125,8 @@ export class QueryCache {
   }
 
   /**
-   * The answer under `key`, from here or from a `fill` that nobody else waits for, and that is kept:
-   * for a turn, which might wait for itself in the fill of another one.
+   * The answer under `key`, from here or from a `fill` that nobody else waits for, and that is
+   * kept: for a turn, which might wait for itself in the fill of another one.
    */
   alone(rule: CacheRule, key: string, fill: () => Promise<unknown>): Promise<unknown> {
     const entry = this.#entries.get(this.#roundOf(rule.type).prefix + key);

@@ -84,7 +84,7 @@ function keyedEntity({ type, idempotency }: NamedSpec, message: MessageSpec): En
 function telling(definition: EntityDefinition, topics: Topics): EntityDefinition {
   const messages = new Map(definition.messages);
   for (const [type, spec] of messages) {
-    if (spec.isNamed !== true || spec.kind !== "command") continue;
+    if (spec.isNamed !== true) continue;
     messages.set(type, { ...spec, run: announced(spec.run, type, topics) });
   }
   return { ...definition, messages };

@@ -16,7 +16,7 @@ export type PassivationReason = "idle" | "moved" | "shutdown" | "error";
 /** One message an entity understands. */
 export interface MessageSpec {
   readonly type: string;
-  /** It has a name of its own, which others may watch. */
+  /** A command with a name of its own, which others may watch. */
   readonly isNamed?: boolean;
   readonly kind: MessageKind;
   /** The deadline of a call that brings none of its own. */
