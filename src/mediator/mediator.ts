@@ -9,6 +9,9 @@ import { rejected } from "../base/thenable.ts";
 import type { View } from "../ownership/view.ts";
 import { copyPayload, type Sending } from "../runtime/call.ts";
 import type { NamedSpec } from "./definition.ts";
+import type { Topics } from "../runtime/topics.ts";
+import type { Answers, CachedSpec } from "./answers.ts";
+import { share } from "../runtime/sharing.ts";
 import { type FailoverSettings, Lane, unhandled } from "./lane.ts";
 import { type Door, sendAgain } from "./retry.ts";
 
@@ -35,6 +38,13 @@ interface Poll {
   readonly executed: Executed;
 }
 
+/** What a mediator works with. */
+export interface MediatorParts {
+  readonly failover: FailoverSettings;
+  readonly topics: Topics;
+  readonly answers: Answers;
+}
+
 /** See the file's header. */
 export class Mediator {
   readonly #door: Door;
@@ -42,12 +52,16 @@ export class Mediator {
   readonly #lanes = new Map<NamedSpec, Lane>();
   /** Which messages with a key somebody handles, as of these changes of this view. */
   readonly #hosted = new Set<string>();
+  readonly #topics: Topics;
+  readonly #answers: Answers;
   #view: View | undefined;
   #changes = -1;
 
-  constructor(door: Door, settings: FailoverSettings) {
+  constructor(door: Door, { failover, topics, answers }: MediatorParts) {
     this.#door = door;
-    this.#settings = settings;
+    this.#settings = failover;
+    this.#topics = topics;
+    this.#answers = answers;
   }
 
   /** Sends to whoever handles it; resolves to the answer, or for a one-way message to nothing. */
@@ -55,7 +69,7 @@ export class Mediator {
     const { fallback } = spec;
     let answer: Promise<unknown>;
     try {
-      answer = this.#route(spec, message, asking);
+      answer = this.#answer(spec, message, asking);
     } catch (error) {
       answer = rejected(error);
     }
@@ -115,6 +129,35 @@ export class Mediator {
     });
   }
 
+  #answer(spec: NamedSpec, message: object, asking: Asking): Promise<unknown> {
+    const { kind, type } = spec;
+    if (kind === "command" && this.#topics.has(type)) return this.#command(spec, message, asking);
+    if (!isCached(spec) || asking.oneWay) return this.#route(spec, message, asking);
+    return this.#cached(spec, message, asking);
+  }
+
+  /** Whoever sends what makes answers old is told none of them afterwards. */
+  #command(spec: NamedSpec, message: object, asking: Asking): Promise<unknown> {
+    const { type } = spec;
+    const copy = this.#topics.wantsMessage(type)
+      ? (copyPayload(sendingOf(spec, message, asking), message) as object)
+      : undefined;
+    return this.#route(spec, message, asking).finally(() => this.#topics.told(type, copy));
+  }
+
+  #cached(spec: CachedSpec, message: object, asking: Asking): Promise<unknown> {
+    const { context } = this.#door.router;
+    if (context.refusal !== undefined) throw context.refusal;
+    const { boundMs, signal, timeoutMs, chain } = asking;
+    const isOfTurn = chain !== undefined;
+    // What others wait for as well ends with the patience of none of them.
+    const asked = isOfTurn ? asking : { ...asking, ...FREE };
+    const fill = (): Promise<unknown> => this.#route(spec, message, asked);
+    const answer = this.#answers.answer(spec, { message, isOfTurn, fill });
+    const isFree = signal === undefined && timeoutMs === undefined && boundMs === FREE.boundMs;
+    return isOfTurn || isFree ? answer : share(answer, sendingOf(spec, message, asking), context);
+  }
+
   #route(spec: NamedSpec, message: object, asking: Asking): Promise<unknown> {
     const { route, type } = spec;
     const sending = sendingOf(spec, message, asking);
@@ -170,6 +213,13 @@ export class Mediator {
     }
     return lane;
   }
+}
+
+const FREE = { boundMs: Number.POSITIVE_INFINITY, signal: undefined, timeoutMs: undefined };
+
+/** True for a query whose answers are kept by those who ask. */
+function isCached(spec: NamedSpec): spec is CachedSpec {
+  return spec.cache?.isShared === false;
 }
 
 function sendingOf(spec: NamedSpec, message: object, asking: Asking): Sending {

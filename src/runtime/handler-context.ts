@@ -1,6 +1,6 @@
 /** What the handler of a message with its own name is given, for one call. */
 import { type Logger, withFields } from "../base/logger.ts";
-import { type TimerWheel, WheelEntry } from "../base/timer-wheel.ts";
+import { WheelEntry } from "../base/timer-wheel.ts";
 import type { NodeContext } from "./node-context.ts";
 import type { Bounds, Exits } from "./turn-context.ts";
 
@@ -36,7 +36,11 @@ export class HandlerContext {
 
   /** Aborts when nobody waits for the answer any more, and when this node leaves. */
   get signal(): AbortSignal {
-    this.#abortion ??= new Abortion(this.#context.wheel, this.#bounds);
+    if (this.#abortion === undefined) {
+      const { boundMs, signal } = this.#bounds;
+      this.#abortion = new Abortion(signal);
+      if (boundMs < Number.POSITIVE_INFINITY) this.#context.wheel.add(this.#abortion, boundMs);
+    }
     return this.#abortion.controller.signal;
   }
 
@@ -59,32 +63,31 @@ export class HandlerContext {
 
   /** The handler has ended: nothing is told any more. */
   close(): void {
-    this.#abortion?.close();
+    if (this.#abortion === undefined) return;
+    this.#context.wheel.remove(this.#abortion);
+    this.#abortion.close();
   }
 }
 
 /** In the wheel of calls until the deadline, or the end of the handler. */
 class Abortion extends WheelEntry {
   readonly controller = new AbortController();
-  readonly #wheel: TimerWheel;
   readonly #caller: AbortSignal | undefined;
-  readonly #abort = (): void => this.expire();
+  readonly #abort = (): void => this.controller.abort();
 
-  constructor(wheel: TimerWheel, { boundMs, signal }: Origin) {
+  /** With `caller` it aborts as well. */
+  constructor(caller: AbortSignal | undefined) {
     super();
-    this.#wheel = wheel;
-    this.#caller = signal;
-    if (boundMs < Number.POSITIVE_INFINITY) wheel.add(this, boundMs);
-    if (signal?.aborted === true) this.expire();
-    else signal?.addEventListener("abort", this.#abort);
+    this.#caller = caller;
+    caller?.addEventListener("abort", this.#abort);
+    if (caller?.aborted === true) this.#abort();
   }
 
   override expire(): void {
-    this.controller.abort();
+    this.#abort();
   }
 
   close(): void {
-    this.#wheel.remove(this);
     this.#caller?.removeEventListener("abort", this.#abort);
   }
 }

@@ -65,8 +65,8 @@ export class Sender {
       if (reason === "failed") this.failed.push(node);
     });
     for (const what of ["opened", "closed"] as const) {
-      cluster.on(`circuit-${what}`, (event) => {
-        this.circuits.push({ by: this.name, what, ...event });
+      cluster.on(`circuit-${what}`, ({ node, message = "" }) => {
+        this.circuits.push({ by: this.name, what, node, message });
       });
     }
   }
