@@ -209,8 +209,9 @@ export class Mesh implements LinkListener, PeerOwner, ChannelOwner {
   #lossOfAsk(call: RemoteCall, incarnation: string, how: string): Error | undefined {
     if (call.sentTo === undefined || call.sentTo !== this.#peers.get(incarnation)) return undefined;
     const reason = `the node that had it ${how}`;
-    // One that waited for room has not left.
-    return call.executed === "no"
+    // One that waited for room has not left, and who left has answered all that it took.
+    const { state } = this.context.view.sessions.get(incarnation)!.record;
+    return call.executed === "no" || (state === "left" && !call.oneWay)
       ? new CatgaError("UNAVAILABLE", { reason })
       : outcomeUnknown(call, reason);
   }

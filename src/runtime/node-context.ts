@@ -1,6 +1,6 @@
 /** What the parts of one node share: who it is, its clock, what it knows, what waits. */
 import type { Clock } from "../base/clock.ts";
-import type { CatgaError } from "../base/errors.ts";
+import { CatgaError } from "../base/errors.ts";
 import { hash } from "../base/hash.ts";
 import { type HeartbeatTimes, KNOWN_IDS_MAX } from "../base/limits.ts";
 import type { Logger } from "../base/logger.ts";
@@ -106,6 +106,12 @@ export class NodeContext {
   /** True while this node may act as an owner (L3). */
   get leaseHolds(): boolean {
     return this.leaseLeftMs > 0;
+  }
+
+  /** From now on no call is taken; why not. */
+  refuse(): CatgaError {
+    this.refusal ??= new CatgaError("CLUSTER_STOPPED", { node: this.options.nodeId });
+    return this.refusal;
   }
 
   /** Calls `run` after `delayMs`, unless the node has closed by then. */
