@@ -1,56 +1,8 @@
-/** What becomes of calls of handlers when nodes leave, die, stop or refuse, in simulated time. */
+/** What becomes of calls of handlers when nodes leave or die, in simulated time. */
 import { describe, expect, test } from "bun:test";
-import {
-  type CatgaError,
-  defineCommand,
-  defineQuery,
-  handler,
-  type Handler,
-} from "../../src/index.ts";
-import { TestCluster } from "../../src/testing/index.ts";
+import { type CatgaError, defineCommand, handler } from "../../src/index.ts";
 import { failureOf } from "../drivers/nodes.ts";
-
-type Cluster = TestCluster<readonly []>;
-
-/** Whose time handlers wait in. */
-let current: Cluster;
-
-const Do = defineCommand<{ n: number; filler?: string }, string>("nodes.do");
-const Look = defineQuery<{ n: number }, string>("nodes.look");
-const Once = defineCommand<{ id: string }, string>("nodes.once", {
-  idempotency: { key: "id", window: "10m" },
-});
-const Keyed = defineQuery<{ id: string }, string>("nodes.keyed", {
-  route: { strategy: "consistentHash", key: "id" },
-});
-
-/** A cluster of a caller, `n1`, and others with `handlers`. */
-async function clusterOf(
-  others: number,
-  handlers: readonly Handler[],
-  options: Parameters<typeof TestCluster.start>[0] = {},
-): Promise<Cluster> {
-  const cluster = await TestCluster.start({ shardCount: 16, ...options, nodes: 1 });
-  for (let n = 2; n < 2 + others; n++) await cluster.join(`n${n}`, { handlers });
-  await cluster.advance("1s");
-  return (current = cluster as Cluster);
-}
-
-/** A handler that answers with its node after `ms`, and remembers when it ran. */
-function slow(def: typeof Do | typeof Look, ms: number) {
-  const runs: { readonly n: number; readonly node: string }[] = [];
-  const given: Handler = handler(def as typeof Do, async ({ n }, { node }) => {
-    runs.push({ n, node });
-    if (ms > 0) await current.sleep(node, ms);
-    return node;
-  });
-  return { runs, given };
-}
-
-/** How `call` ends, within the time of the cluster. */
-function endOf(cluster: Cluster, call: Promise<unknown>): Promise<Partial<CatgaError>> {
-  return cluster.run(failureOf(call)) as Promise<Partial<CatgaError>>;
-}
+import { clusterOf, Do, endOf, Keyed, Look, Once, sleep, slow } from "./sites.ts";
 
 describe("a node that leaves", () => {
   test("fails no call, however late the others hear of it", async () => {
@@ -72,6 +24,23 @@ describe("a node that leaves", () => {
       await cluster.run(left!);
       expect(new Set(runs.splice(0).map(({ n }) => n)).size).toBe(160);
     }
+  });
+
+  test("has left before a caller hears of it: what it did not take goes elsewhere", async () => {
+    const { given, runs } = slow(Do, 3);
+    await using cluster = await clusterOf(2, [given]);
+    cluster.isolate("n1");
+    const left = cluster.node("n3").stop();
+    const calls: Promise<unknown>[] = [];
+    for (let n = 0; n < 100; n++) {
+      calls.push(failureOf(cluster.node("n1").send(Do({ n }))));
+      await cluster.advance(4);
+    }
+    await cluster.run(left);
+    cluster.heal();
+    const outcomes = await cluster.run(Promise.all(calls));
+    expect(outcomes.filter((outcome) => typeof outcome !== "string")).toEqual([]);
+    expect(runs.length).toBe(100);
   });
 
   test("was the last one with a handler: from then on there is none", async () => {
@@ -99,6 +68,33 @@ describe("a node that leaves", () => {
 });
 
 describe("a node that dies", () => {
+  test("had a command with a key: with the key of its window too, it runs there only", async () => {
+    const Bound = defineCommand<{ id: string }, string>("nodes.bound", {
+      route: { strategy: "consistentHash", key: "id" },
+    });
+    const runs: string[] = [];
+    const both = [Once, Bound].map((def) =>
+      handler(def, async ({ id }, { node }) => {
+        runs.push(`${def.type} ${id}`);
+        await sleep(node, 50);
+        return node;
+      }),
+    );
+    await using cluster = await clusterOf(2, both);
+    const ids = Array.from({ length: 20 }, (_, n) => String(n));
+    const calls = [Once, Bound].flatMap((def) =>
+      ids.map((id) => failureOf(cluster.node("n1").send(def({ id })))),
+    );
+    await cluster.advance(20);
+    cluster.kill("n3");
+    const ends = await cluster.run(Promise.all(calls));
+    const lost = ends.filter((end) => (end as Partial<CatgaError>).code === "OUTCOME_UNKNOWN");
+    expect(lost.length).toBeGreaterThan(5);
+    expect(ends.filter((end) => end === "no failure, but n2").length).toBe(40 - lost.length);
+    expect(new Set(runs).size).toBe(40);
+    expect(runs.length).toBe(40);
+  });
+
   test("had a query: another one answers it; and a command, whose outcome is unknown", async () => {
     const [look, act] = [slow(Look, 50), slow(Do, 50)];
     await using cluster = await clusterOf(2, [look.given, act.given]);
@@ -161,113 +157,3 @@ describe("a node that dies", () => {
     expect(cluster.nowMs).toBeLessThan(5_000);
   });
 });
-
-describe("a call", () => {
-  test("ends at its deadline, all its tries together, with a key too", async () => {
-    const forever = [Keyed, Once].map((def) =>
-      handler(def as typeof Keyed, () => new Promise<string>(() => {})),
-    );
-    await using cluster = await clusterOf(1, forever);
-    for (const message of [Keyed({ id: "a" }), Once({ id: "a" })]) {
-      const beganMs = cluster.nowMs;
-      const call = cluster.node("n1").send(message, { timeout: "1s" });
-      const end = await endOf(cluster, call);
-      expect(end).toMatchObject({ code: "CALL_TIMEOUT", executed: "maybe" });
-      expect(cluster.nowMs - beganMs).toBeLessThan(1_100);
-    }
-    cluster.kill("n2");
-  });
-
-  test("may be cancelled while it waits for its next try", async () => {
-    const full = handler(defineQuery<void, string>("nodes.full", { concurrency: 1 }), () => {
-      return new Promise<string>(() => {});
-    });
-    const failover = { retryDelay: "1h" } as const;
-    await using cluster = await clusterOf(1, [full], { failover });
-    const caller = cluster.node("n1");
-    const message = { type: "nodes.full" };
-    const options = { timeout: "5h" } as const;
-    const [first, controller] = [failureOf(caller.send(message, options)), new AbortController()];
-    await cluster.advance(10);
-    const { signal } = controller;
-    const second = caller.send(message, { ...options, signal });
-    await cluster.advance(10);
-    controller.abort();
-    expect(await endOf(cluster, second)).toMatchObject({ code: "CANCELLED", executed: "no" });
-    cluster.kill("n2");
-    expect(await cluster.run(first)).toMatchObject({ code: "OUTCOME_UNKNOWN" });
-  });
-
-  test("that may only be local is tried again there, and not at once", async () => {
-    const Here = defineQuery<void, string>("nodes.here", {
-      route: { strategy: "localFirst", fallback: "fail" },
-      concurrency: 1,
-    });
-    const run = handler(Here, async (_, { node }) => {
-      await current.sleep(node, 70);
-      return node;
-    });
-    await using cluster = await clusterOf(2, [run]);
-    const calls = [1, 2].map(() => cluster.node("n2").send(Here()));
-    expect(await cluster.run(Promise.all(calls))).toEqual(["n2", "n2"]);
-  });
-});
-
-describe("a command with an idempotency key", () => {
-  test("runs once in its window, wherever its key moves, and again after it", async () => {
-    let runs = 0;
-    const once = handler(Once, (_, { node }) => `${++runs} at ${node}`);
-    await using cluster = await clusterOf(1, [once]);
-    const caller = cluster.node("n1");
-    const ids = Array.from({ length: 30 }, (_, n) => `id-${n}`);
-    const all = (): Promise<string[]> =>
-      cluster.run(Promise.all(ids.map((id) => caller.send(Once({ id })))));
-    const first = await all();
-    // An owner that has nothing to do forgets its keys, but not what it has answered.
-    await cluster.advance("2m");
-    expect(await all()).toEqual(first);
-    await cluster.join("n3", { handlers: [once] });
-    await cluster.advance("2m");
-    expect(await all()).toEqual(first);
-    await cluster.leave("n2");
-    expect(await all()).toEqual(first);
-    expect(runs).toBe(30);
-    await cluster.advance("7m");
-    expect(new Set((await all()).map((answer) => answer.split(" at ")[1]))).toEqual(
-      new Set(["n3"]),
-    );
-    expect(runs).toBe(60);
-  });
-});
-
-describe("a circuit", () => {
-  test("opens when a node fails again and again, and closes when it is well", async () => {
-    const failover = { circuitBreakerThreshold: 3, circuitHalfOpenAfter: "2s", maxRetries: 0 };
-    const answer = handler(Look, (_, { node }) => node);
-    const options = { failover: failover as never, heartbeat: "relaxed" } as const;
-    await using cluster = await clusterOf(2, [answer], options);
-    const caller = cluster.node("n1");
-    const events: string[] = [];
-    for (const name of ["circuit-opened", "circuit-closed"] as const) {
-      caller.on(name, ({ node, message }) => events.push(`${name} ${node} ${message}`));
-    }
-    const call = (n: number): Promise<unknown> =>
-      cluster.run(failureOf(caller.send(Look({ n }), { timeout: 100 })));
-    cluster.partition(["n1"], ["n3"]);
-    await inTurn(6, call);
-    expect(events).toEqual(["circuit-opened n3 nodes.look"]);
-    // Everything goes elsewhere.
-    expect(await inTurn(10, call)).toEqual(new Array(10).fill("no failure, but n2"));
-    cluster.heal();
-    await cluster.advance("5s");
-    const after = await inTurn(10, call);
-    expect(events).toEqual(["circuit-opened n3 nodes.look", "circuit-closed n3 nodes.look"]);
-    expect(new Set(after)).toEqual(new Set(["no failure, but n2", "no failure, but n3"]));
-  });
-});
-
-async function inTurn(calls: number, call: (n: number) => Promise<unknown>): Promise<unknown[]> {
-  const answers: unknown[] = [];
-  for (let n = 0; n < calls; n++) answers.push(await call(n));
-  return answers;
-}
