@@ -1,6 +1,6 @@
 /** What the options of a message with a name of its own come to: all checked, all defaults set. */
 import { durationMs } from "../base/duration.ts";
-import { CatgaError, describeError } from "../base/errors.ts";
+import { CatgaError, cut, describeError } from "../base/errors.ts";
 import { HANDLERS_AT_ONCE } from "../base/limits.ts";
 import { isWhole } from "../base/shape.ts";
 import type {
@@ -115,7 +115,11 @@ export function keyFunction(key: unknown, type: string): KeyFunction {
       throw refuse(`threw ${name}: ${text}`, error);
     }
     const isKey = typeof found === "string" || typeof found === "bigint" || Number.isFinite(found);
-    if (!isKey) throw refuse(`is ${typeof found === "number" ? found : kindOf(found)}`);
+    if (!isKey) {
+      const { type: _, ...fields } = message as Fields;
+      const others = found === undefined ? `; the message has ${Object.keys(fields).join()}` : "";
+      throw refuse(`is ${typeof found === "number" ? found : kindOf(found)}${cut(others)}`);
+    }
     const text = String(found);
     checkEntityId(text);
     return text;
@@ -203,8 +207,9 @@ function entityOf({ entity }: Fields, type: string, refuse: Refuse): string {
 
 function refuseOthers(given: Fields, allowed: string, refuse: Refuse): void {
   if (typeof given !== "object" || given === null) throw refuse("an option is no object");
-  const extra = Object.keys(given).find((option) => !allowed.split(" ").includes(option));
-  if (extra !== undefined) throw refuse(`no option "${extra}" there`);
+  const known = allowed.trim().split(" ");
+  const extra = Object.keys(given).find((option) => !known.includes(option));
+  if (extra !== undefined) throw refuse(`no option "${extra}" there, only ${known.join(", ")}`);
 }
 
 const ROUND_ROBIN = { strategy: "roundRobin" };
