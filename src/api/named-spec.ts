@@ -11,7 +11,7 @@ import type {
   RouteSpec,
 } from "../mediator/definition.ts";
 import type { Balancer, Strategy } from "../mediator/balance.ts";
-import { checkEntityId, checkName } from "../protocol/ids.ts";
+import { checkEntityId, checkName, handlerEntity } from "../protocol/ids.ts";
 import type { AnyEntity } from "./entity.ts";
 import type { Kind } from "./messages.ts";
 
@@ -70,6 +70,7 @@ export function namedSpecOf(kind: Kind, type: string, options: AnyNamedOptions):
   const kept = cache && cacheOf(cache as Fields, type, refuse);
   return {
     type,
+    entity: handlerEntity(type),
     kind,
     timeoutMs: timeout === undefined ? undefined : durationMs(timeout as number, "timeout"),
     route: withKey(routeOf(route as Fields, type, refuse), once?.key ?? sharedKey(kept), refuse),

@@ -7,7 +7,6 @@ import { CatgaError } from "../base/errors.ts";
 import { copyPlain } from "../base/plain.ts";
 import { MAILBOX_CAPACITY } from "../base/limits.ts";
 import { isThenable } from "../base/thenable.ts";
-import { handlerEntity } from "../protocol/ids.ts";
 import {
   type EntityDefinition,
   type HandlerSpec,
@@ -63,9 +62,12 @@ export function hosting<W extends Wanted>(wanted: W, around: Around): W & Hostin
   return { ...wanted, entities, handlers, handled };
 }
 
-function keyedEntity({ type, idempotency }: NamedSpec, message: MessageSpec): EntityDefinition {
+function keyedEntity(
+  { type, entity, idempotency }: NamedSpec,
+  message: MessageSpec,
+): EntityDefinition {
   return {
-    name: handlerEntity(type),
+    name: entity,
     messages: new Map([[type, message]]),
     idleMs: KEY_IDLE_MS,
     mailboxCapacity: MAILBOX_CAPACITY,

@@ -7,7 +7,6 @@ import { CatgaError, type Executed } from "../base/errors.ts";
 import { CALL_TIMEOUT_MS } from "../base/limits.ts";
 import { rejected } from "../base/thenable.ts";
 import type { View } from "../ownership/view.ts";
-import { handlerEntity } from "../protocol/ids.ts";
 import { copyPayload, type Sending } from "../runtime/call.ts";
 import type { NamedSpec } from "./definition.ts";
 import type { Topics } from "../runtime/topics.ts";
@@ -169,20 +168,20 @@ export class Mediator {
       if (route.to === "all") return this.#toAll(spec, message, asking);
       return this.#lane(spec).send(sending, asking.retries);
     }
-    const entity = route.to === "entity" ? route.entity : sending.entity;
-    return this.#toEntity(spec, { ...sending, entity, id: route.key(message) }, asking);
+    const entity = route.to === "entity" ? route.entity : spec.entity;
+    const { timeoutMs = CALL_TIMEOUT_MS } = sending;
+    // All tries together end with the deadline of the call.
+    const untilMs = this.#door.router.context.clock.nowMs() + timeoutMs;
+    const boundMs = Math.min(sending.boundMs, untilMs);
+    return this.#toEntity(spec, { ...sending, entity, id: route.key(message), boundMs }, asking);
   }
 
-  /** All tries together end with the deadline of the call. */
   #toEntity(spec: NamedSpec, sending: Sending, asking: Asking): Promise<unknown> {
     const { kind, idempotency, route } = spec;
     const { retries = this.#settings.maxRetries } = asking;
-    const { timeoutMs = CALL_TIMEOUT_MS } = sending;
-    const untilMs = this.#door.router.context.clock.nowMs() + timeoutMs;
-    const bound = { ...sending, boundMs: Math.min(sending.boundMs, untilMs) };
     const key = asking.key ?? idempotency?.key(sending.message as object);
     const check = route.to === "owner" ? () => this.#findOwners(sending) : undefined;
-    return sendAgain(this.#door, bound, { retries, kind, key, check });
+    return sendAgain(this.#door, sending, { retries, kind, key, check });
   }
 
   /** The first good answer, if enough nodes have answered. */
@@ -223,10 +222,11 @@ function isCached(spec: NamedSpec): spec is CachedSpec {
   return spec.cache?.isShared === false;
 }
 
-function sendingOf({ type, timeoutMs }: NamedSpec, message: object, asking: Asking): Sending {
+function sendingOf(spec: NamedSpec, message: object, asking: Asking): Sending {
+  const { entity, type, timeoutMs } = spec;
   const { oneWay, boundMs, signal, chain } = asking;
   return {
-    entity: handlerEntity(type),
+    entity,
     id: "",
     type,
     message,
