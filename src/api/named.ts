@@ -159,6 +159,7 @@ export function handler<K extends Kind, P, R>(
 }
 
 const SPECS = new WeakMap<AnyNamed, NamedSpec>();
+const SCHEMAS = new WeakMap<NamedSpec, MessageOptions>();
 const HANDLINGS = new WeakMap<Handler, Handling>();
 /** By type, the definition made last. */
 const DEFINED = new Map<string, NamedSpec>();
@@ -170,6 +171,11 @@ export function specOf(def: AnyNamed): NamedSpec {
   const spec = SPECS.get(def);
   if (spec !== undefined) return spec;
   throw new TypeError("Cannot use that as a message: write what defineCommand(…) returned");
+}
+
+/** What a message with its own name is checked by. */
+export function schemasOf(spec: NamedSpec): MessageOptions {
+  return SCHEMAS.get(spec)!;
 }
 
 /** The definition of a message, if this program has one. */
@@ -197,6 +203,8 @@ function define(kind: Kind, type: string, options: AnyNamedOptions = {}): never 
   if (DEFINED.has(type) && !AMBIGUOUS.has(type)) AMBIGUOUS.set(type, new WeakMap());
   DEFINED.set(type, spec);
   SPECS.set(def, spec);
-  keepOptions(def, new MessageOptions(kind, options as object));
+  const schemas = new MessageOptions(kind, options as object);
+  keepOptions(def, schemas);
+  SCHEMAS.set(spec, schemas);
   return def as never;
 }

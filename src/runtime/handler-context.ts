@@ -44,6 +44,10 @@ export class HandlerContext extends WheelEntry {
     return this.#exits.send(message, options, this.#bounds);
   }
 
+  publish(message: unknown): Promise<void> {
+    return this.#context.options.topics.publish(message);
+  }
+
   override expire(): void {
     this.abort();
   }

@@ -30,8 +30,6 @@ export class Handlers {
   readonly #hosted: ReadonlyMap<string, Hosted>;
   /** Contexts that somebody may still look at. */
   readonly #open = new Set<HandlerContext>();
-  /** Calls that have not ended. */
-  running = 0;
 
   constructor(context: NodeContext, exits: Exits) {
     this.#context = context;
@@ -60,12 +58,12 @@ export class Handlers {
     if (hosted === undefined) throw this.#unhandled(sending.type, "has none");
     const local = { spec: hosted.spec, message: copyPayload(sending, sending.message) };
     if (sending.oneWay) {
-      this.#post(hosted, new LocalTell(sending, local, log), sending.chain);
+      this.#post(hosted, new LocalTell(sending, local, log));
       return undefined;
     }
     const call = new LocalCall(sending, local, wheel);
     if (sending.signal !== undefined) call.cancelWith(sending.signal);
-    this.#post(hosted, call, sending.chain);
+    this.#post(hosted, call);
     call.wait();
     return call;
   }
@@ -78,10 +76,10 @@ export class Handlers {
       const why = hosted === undefined ? "has none" : "leaves";
       return answerFailure(peer, call, this.#unhandled(type, why));
     }
-    const item = { call, leftMs, entity: hosted.entity, id: "", message, dedup: undefined };
+    const item = { call, leftMs, entity: hosted.entity, id: "", message, dedup: undefined, chain };
     const { spec } = hosted;
     const work = new InboundWork(peer, item, { spec, nowMs: slices.nowMs });
-    this.#post(hosted, work, chain);
+    this.#post(hosted, work);
   }
 
   /** The node closes, or is to leave soon: those that run are told to give up. */
@@ -94,23 +92,23 @@ export class Handlers {
     return new CatgaError("NO_HANDLER", { message, reason });
   }
 
-  #post(hosted: Hosted, work: Work, chain: readonly string[] | undefined): void {
-    this.running++;
-    this.#start(hosted, work, chain);
+  #post(hosted: Hosted, work: Work): void {
+    this.#context.inFlight.begin();
+    this.#start(hosted, work);
   }
 
-  #start(hosted: Hosted, work: Work, chain: readonly string[] | undefined): void {
+  #start(hosted: Hosted, work: Work): void {
     const { slices } = this.#context;
     if (!slices.enter()) {
-      slices.later({ resume: () => this.#start(hosted, work, chain) });
+      slices.later({ resume: () => this.#start(hosted, work) });
       return;
     }
     if (!work.begin(slices.nowMs)) {
       slices.leave();
-      this.running--;
+      this.#context.inFlight.end();
       return;
     }
-    const bounds = { boundMs: work.deadlineMs, chain };
+    const bounds = { boundMs: work.deadlineMs, chain: work.chain };
     const context = new HandlerContext(this.#context, this.#exits, bounds);
     let result: unknown;
     try {
@@ -133,7 +131,7 @@ export class Handlers {
   }
 
   #succeeded(hosted: Hosted, work: Work, value: unknown): void {
-    this.running--;
+    this.#context.inFlight.end();
     if (work.oneWay) return work.succeed(undefined);
     let copy: unknown;
     try {
@@ -145,7 +143,7 @@ export class Handlers {
   }
 
   #failed(hosted: Hosted, work: Work, thrown: unknown): void {
-    this.running--;
+    this.#context.inFlight.end();
     const { log } = this.#context;
     const details = { ...detailsOf(subjectOf(hosted)), ...describeError(thrown) };
     const error =

@@ -13,6 +13,7 @@ import { type Entry, isEntry } from "../protocol/ledger.ts";
 import type { Note } from "../protocol/note.ts";
 import { shardKey, type ShardRecord } from "../protocol/records.ts";
 import { Channel, type ChannelOwner, type Route } from "./channel.ts";
+import type { Interest } from "./interest.ts";
 import type { NodeContext } from "./node-context.ts";
 import { Peer, type PeerOwner } from "./peer.ts";
 import { outcomeUnknown } from "./call.ts";
@@ -25,6 +26,7 @@ export interface MeshParts {
   readonly link: Link;
   readonly shards: Shards;
   readonly router: Router;
+  readonly interest: Interest;
   /** Takes in a record that another node knows. */
   readonly learn: (entry: Entry) => void;
 }
@@ -181,6 +183,9 @@ export class Mesh implements LinkListener, PeerOwner, ChannelOwner {
 
   #noted(peer: Peer, note: Note): void {
     if (note.kind === "failure") return this.context.calls.failed(note);
+    if (note.kind === "interest" || note.kind === "heard" || note.kind === "happened") {
+      return this.parts.interest.noted(peer.incarnation, note);
+    }
     if (note.kind !== "redirect") return this.parts.shards.noted(peer.incarnation, note);
     if (isEntry(note.entry)) this.parts.learn(note.entry);
     this.#channels.get(note.group)?.[note.shard]?.redirected(note, peer);
