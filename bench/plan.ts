@@ -11,11 +11,22 @@ export type Part = keyof typeof PLAN;
 
 const PLAN = {
   codec: [{ file: "cases/codec.ts", args: [] }],
-  local: ["send", "tell", "send-async", "query", "sync-floor"].map((name) => ({
-    file: "cases/local.ts",
-    args: [name],
-  })),
+  local: [
+    ...["send", "tell", "send-async", "query", "sync-floor"].map((name) => ({
+      file: "cases/local.ts",
+      args: [name],
+    })),
+    { file: "cases/local-counted.ts", args: [] },
+  ],
   cache: [{ file: "cases/cache.ts", args: [] }],
+  mediator: [
+    ...["send", "guarded", "keyed"].map((name) => ({
+      file: "cases/mediator-local.ts",
+      args: [name],
+    })),
+    { file: "cases/mediator-nats.ts", args: [] },
+    { file: "cases/mediator-broadcast.ts", args: [] },
+  ],
   embedded: [{ file: "cases/embedded.ts", args: [] }],
   nats: overBroker("nats"),
   redis: overBroker("redis"),

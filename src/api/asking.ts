@@ -1,6 +1,7 @@
 /** Messages with a name of their own on their way from the door to the mediator. */
 import { durationMs } from "../base/duration.ts";
 import { CatgaError } from "../base/errors.ts";
+import { rejected } from "../base/thenable.ts";
 import type { NamedSpec } from "../mediator/definition.ts";
 import type { Asking, Mediator } from "../mediator/mediator.ts";
 import type { Bounds } from "../runtime/turn-context.ts";
@@ -49,19 +50,20 @@ export class Sender {
     this.#mediator = mediator;
   }
 
-  async send(message: object, options?: CallOptions, bounds: Bounds = UNBOUND): Promise<unknown> {
-    return this.#ask("send", message, askingOf(options, bounds));
+  send(message: object, options?: CallOptions, bounds: Bounds = UNBOUND): Promise<unknown> {
+    try {
+      return this.#mediator.send(sendable(message), message, askingOf(options, bounds));
+    } catch (error) {
+      return rejected(error);
+    }
   }
 
   async tell(message: object, options?: CallOptions): Promise<unknown> {
-    return this.#ask("send", message, { ...askingOf(options, UNBOUND), oneWay: true });
+    const asking = { ...askingOf(options, UNBOUND), oneWay: true };
+    return this.#mediator.send(sendable(message), message, asking);
   }
 
   async broadcast(message: object, options?: CallOptions): Promise<unknown> {
-    return this.#ask("broadcast", message, askingOf(options, UNBOUND));
-  }
-
-  #ask(how: "send" | "broadcast", message: object, asking: Asking): Promise<unknown> {
-    return this.#mediator[how](sendable(message), message, asking);
+    return this.#mediator.broadcast(sendable(message), message, askingOf(options, UNBOUND));
   }
 }

@@ -6,18 +6,23 @@ import { systemRandom } from "../base/random.ts";
 import { checkRuntime } from "../base/runtime.ts";
 import type { MembershipChange, Plan } from "../ownership/plan.ts";
 import { type ClusterEvents, Events } from "../runtime/events.ts";
+import type { HotKey } from "../runtime/hot-keys.ts";
 import type { NodeOptions } from "../runtime/node-context.ts";
 import { Seat } from "../runtime/seat.ts";
+import { Singletons } from "../runtime/singleton.ts";
 import { type NodeInfo, nodesOf, type Ownership, ownerOf } from "../runtime/survey.ts";
 import { type Stored, storedAt } from "../runtime/stored.ts";
+import { Topics } from "../runtime/topics.ts";
 import type { RefRequest } from "../runtime/turn-context.ts";
 import { Mediator } from "../mediator/mediator.ts";
 import { Sender } from "./asking.ts";
 import type { CallOptions, Ref } from "./context.ts";
 import type { Message } from "./messages.ts";
 import { type AnyEntity, definitionOf, type Entity } from "./entity.ts";
+import type { MaybePromise, Named } from "./messages.ts";
 import { type ClusterOptions, type Given, settingsOf, withEnvironment } from "./options.ts";
 import type { TransportUrl } from "./options.ts";
+import { listen, readEvent, subscribe } from "./topic.ts";
 import { EntityRef, type RefTarget } from "./ref.ts";
 
 /** This process's place in the cluster. `E` are the entity types it was started with. */
@@ -57,16 +62,58 @@ export interface ClusterOf<E extends AnyEntity> extends AsyncDisposable {
     message: Message<P, R>,
     options?: CallOptions,
   ): Promise<readonly NodeOutcome<R>[]>;
+  /**
+   * Tells everybody who has subscribed, on this node too, and the entities that have the event
+   * among their messages. At most once, in order per publisher, to the subscribers there are now:
+   * one that cannot be reached, or is slow, misses events. Resolves when it was handed to the
+   * streams; waits for nobody.
+   *
+   * @throws {CatgaError} INVALID_PAYLOAD, INVALID_KEY, PAYLOAD_NOT_ENCODABLE, TOO_LARGE
+   * @throws {TypeError} when it is no event
+   */
+  publish<P>(message: Message<P, void>): Promise<void>;
+  /**
+   * Calls `run` for each event of `def`, one after the other: with the next one when a promise that
+   * it returned has settled. 1,024 wait behind it, then the oldest are dropped. One that throws is
+   * logged. The result ends that.
+   *
+   * @throws {TypeError} for anything but an event
+   */
+  subscribe<P>(def: Named<"event", P, void>, run: (message: P) => MaybePromise<void>): () => void;
   /** The nodes that live, sorted by id. */
   readonly nodes: readonly NodeInfo[];
+  /**
+   * Entities, and keys of messages, that get far more messages than others of their node, the most
+   * frequent first: as the nodes told with their last heartbeats.
+   */
+  hotKeys(): readonly HotKey[];
   /** Who owns an entity as far as this node knows; `undefined` while nobody does. */
   owner(name: string, id: string): Ownership | undefined;
   /**
-   * Calls `run` with every event of `type`, as this node learns of it; the result ends that.
+   * Calls `run` with every event of `type`, as this node learns of it; the result ends that. All
+   * events come in order. When `run` returns a promise, its next event comes after that has
+   * settled; behind it wait 1,024 events at most, then the oldest are dropped, which is logged.
+   * One that fails is logged, and hurts nobody.
    *
-   * @throws {TypeError} when there is no such event.
+   * @throws {TypeError} when there is no such event, or `run` is no function.
    */
-  on<T extends keyof ClusterEvents>(type: T, run: (event: ClusterEvents[T]) => void): () => void;
+  on<T extends keyof ClusterEvents>(type: T, run: (event: ClusterEvents[T]) => unknown): () => void;
+  /**
+   * Runs `task` on the leader, one node of the whole cluster; the result ends that. Register it on
+   * every node, under one name: where the leader has none of that name, it runs nowhere. A task
+   * that returns has ended until another node leads, or this one again; one that throws is logged
+   * and begins again, after 50 ms at first and 2 s at most.
+   *
+   * The signal aborts when leadership is lost, when this node's lease ends by its own clock, and
+   * when the node leaves, which waits for the task within its deadline. The next leader begins
+   * after that, and no sooner than the former one's lease is over. So no two tasks run whose nodes
+   * hold a lease; but what runs on after its signal has aborted, and what a process does that was
+   * stopped in the middle of a task before it learns of that, runs beside the next one. Keep what
+   * must never happen twice in an entity.
+   *
+   * @throws {TypeError} for a name that this process has registered already, or no function.
+   */
+  singleton(name: string, task: (signal: AbortSignal) => MaybePromise<void>): () => void;
   /**
    * What a change of membership would move; moves nothing. Of the shards of this node's entities.
    *
@@ -109,6 +156,8 @@ export const Cluster: {
 export interface NodeCluster extends ClusterOf<Entity<never, never>> {
   /** How long the node may still act for what it owns, if it does not renew; for tests. */
   readonly leaseLeftMs: number;
+  /** What listens on this process. */
+  readonly topics: Topics;
 }
 
 /** Starts a node in a world of its own; the machine's, or one that a test owns. */
@@ -117,9 +166,12 @@ export async function startNode(
   world: Pick<NodeOptions, "clock" | "random" | "sessionsKept">,
 ): Promise<NodeCluster> {
   const settings = settingsOf(options, world.random);
-  const events = new Events(settings.log);
+  const events = new Events({ log: settings.log, clock: world.clock });
+  const singletons = new Singletons({ ...world, log: settings.log, events });
+  const topics = new Topics(settings.log, readEvent);
+  listen(topics, settings.listeners);
   const seat: Seat = new Seat(
-    { ...settings, ...world, former: new Set(), events },
+    { ...settings, ...world, former: new Set(), events, singletons, topics },
     {
       refTo: (router, request) => new EntityRef({ router }, request as RefRequest<RefTarget>),
       send: (message, given, bounds) => sender.send(message, given, bounds),
@@ -144,9 +196,14 @@ export async function startNode(
     get nodes() {
       return nodesOf(seat.node.context);
     },
+    hotKeys: () => seat.node.context.hot.all,
     owner: (name, id) => ownerOf(seat.node.context, name, id),
+    publish: (message) => topics.publish(message),
+    subscribe: (def, run) => subscribe(topics, def, run),
     on: (type, run) => events.on(type, run),
+    singleton: (name, task) => singletons.add(name, task),
     plan: (change) => seat.node.shards.plan(change),
+    topics,
     get leaseLeftMs() {
       return seat.node.context.leaseLeftMs;
     },

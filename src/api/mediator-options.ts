@@ -10,6 +10,7 @@ import {
 import { isWhole } from "../base/shape.ts";
 import type { Handling } from "../mediator/hosting.ts";
 import type { FailoverSettings } from "../mediator/lane.ts";
+import { type Middleware, wrapped } from "../runtime/middleware.ts";
 import { type Handler, handlingOf } from "./named.ts";
 
 /** How calls of messages with a name of their own are tried again elsewhere. */
@@ -27,17 +28,24 @@ export interface FailoverOptions {
 /** What a node's mediator is given, besides what the node itself is. */
 export interface MediatorSettings {
   readonly failover: FailoverSettings;
+  /** Handlers of events. */
+  readonly listeners: readonly Handling[];
+}
+
+interface Given {
+  readonly handlers?: readonly Handler[];
+  readonly middleware?: readonly Middleware[];
 }
 
 /** Handlers of a node, each once. @throws {TypeError} */
-export function handlingsOf(handlers: readonly Handler[]): Handling[] {
+export function handlingsOf({ handlers = [], middleware }: Given): Handling[] {
   const types = new Set<string>();
   return handlers.map((each) => {
     const handling = handlingOf(each);
     const { type } = handling.spec;
     if (types.has(type)) throw new TypeError(`Cannot handle "${type}" twice on one node`);
     types.add(type);
-    return handling;
+    return { ...handling, run: wrapped(handling.run, { target: type, type }, middleware) };
   });
 }
 

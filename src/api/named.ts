@@ -159,6 +159,7 @@ export function handler<K extends Kind, P, R>(
 }
 
 const SPECS = new WeakMap<AnyNamed, NamedSpec>();
+const SCHEMAS = new WeakMap<NamedSpec, MessageOptions>();
 const HANDLINGS = new WeakMap<Handler, Handling>();
 /** By type, the definition made last. */
 const DEFINED = new Map<string, NamedSpec>();
@@ -170,6 +171,11 @@ export function specOf(def: AnyNamed): NamedSpec {
   const spec = SPECS.get(def);
   if (spec !== undefined) return spec;
   throw new TypeError("Cannot use that as a message: write what defineCommand(…) returned");
+}
+
+/** What a message with its own name is checked by. */
+export function schemasOf(spec: NamedSpec): MessageOptions {
+  return SCHEMAS.get(spec)!;
 }
 
 /** The definition of a message, if this program has one. */
@@ -188,7 +194,8 @@ export function handlingOf(given: Handler): Handling {
 function define(kind: Kind, type: string, options: AnyNamedOptions = {}): never {
   const spec = namedSpecOf(kind, type, options);
   const build = (payload?: object): object => {
-    // Its own type, also when it is made of a message that a handler was given.
+    // Its own type, also when it is made of a message that a handler was given. Copied first: V8
+    // clones an object at once, and adds to one key by key.
     const message = { ...payload, type };
     // Usually there is one definition, which is found by the type.
     if (AMBIGUOUS.size > 0) AMBIGUOUS.get(type)?.set(message, spec);
@@ -198,6 +205,8 @@ function define(kind: Kind, type: string, options: AnyNamedOptions = {}): never 
   if (DEFINED.has(type) && !AMBIGUOUS.has(type)) AMBIGUOUS.set(type, new WeakMap());
   DEFINED.set(type, spec);
   SPECS.set(def, spec);
-  keepOptions(def, new MessageOptions(kind, options as object));
+  const schemas = new MessageOptions(kind, options as object);
+  keepOptions(def, schemas);
+  SCHEMAS.set(spec, schemas);
   return def as never;
 }

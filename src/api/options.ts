@@ -21,12 +21,14 @@ import type { Driver } from "../ports/driver.ts";
 import type { StoreDriver } from "../ports/store.ts";
 import { checkName } from "../protocol/ids.ts";
 import type { EntityDefinition } from "../runtime/definition.ts";
+import { checkMiddleware, type Middleware, within } from "../runtime/middleware.ts";
 import type { NodeSettings } from "../runtime/node-context.ts";
 import { type AnyEntity, definitionOf } from "./entity.ts";
 import { type FailoverOptions, failoverOf, handlingsOf } from "./mediator-options.ts";
 import type { MediatorSettings } from "./mediator-options.ts";
 import type { Handler } from "./named.ts";
 import { hostingOf } from "../mediator/hosting.ts";
+import { routedTopics } from "./topic.ts";
 
 /** A driver as a value; what it does is the house's own business. */
 export interface Transport {
@@ -84,6 +86,8 @@ export interface ClusterOptions<E extends readonly AnyEntity[]> {
     | "normal"
     | "relaxed"
     | { readonly every: Duration; readonly timeout: Duration };
+  /** Around every handler of this node, outside that of an entity: the first is outermost. */
+  readonly middleware?: readonly Middleware[];
   /** Shaped like pino: what was thrown is in the field `err`. @default silence */
   readonly log?: Logger;
   /** How calls of messages with a name of their own are tried again elsewhere. */
@@ -99,7 +103,7 @@ export type Given = ClusterOptions<readonly AnyEntity[]>;
 
 const OPTIONS = [
   ..."transport nodes store name nodeId endpoint weight shardCount".split(" "),
-  ..."secret heartbeat log failover entities handlers".split(" "),
+  ..."secret heartbeat middleware log failover entities handlers".split(" "),
 ];
 
 /** What the environment may say, so that one program runs on a laptop and in a cluster. */
@@ -146,13 +150,16 @@ export function withEnvironment(given: Given | TransportUrl | undefined, random:
 export function settingsOf(options: Given, random: Random): NodeSettings & MediatorSettings {
   const extra = Object.keys(options).find((option) => !OPTIONS.includes(option));
   if (extra !== undefined) throw new TypeError(`Cannot start a node: no option "${extra}"`);
+  checkMiddleware(options.middleware, "start a node");
   const list = listOf(options);
   const { name: cluster = "catga", entities = [] } = options;
   const named = list === undefined ? options.nodeId : nodeOfList(list, options);
   const nodeId = named ?? `${hostName()}-${random.text(6)}`;
   checkName(cluster, "cluster name");
   checkName(nodeId, "node id");
-  const hosting = hostingOf(handlingsOf(options.handlers ?? []));
+  const handlings = handlingsOf(options);
+  const listeners = handlings.filter(({ spec }) => spec.kind === "event");
+  const hosting = hostingOf(handlings.filter(({ spec }) => spec.kind !== "event"));
   const driver = list === undefined ? driverOf(options.transport) : fixedBy(list);
   return {
     driver,
@@ -165,9 +172,13 @@ export function settingsOf(options: Given, random: Random): NodeSettings & Media
     secret: secretOf(options.secret),
     times: timesOf(options.heartbeat ?? "fast"),
     log: options.log ?? silentLogger,
-    entities: [...definitionsOf(entities), ...hosting.entities],
+    entities: [
+      ...definitionsOf(entities).map((each) => within(each, options.middleware)),
+      ...hosting.entities,
+    ],
     handlers: hosting.handlers,
-    handled: hosting.handlers.map(({ type }) => type),
+    handled: [...hosting.handlers.map(({ type }) => type), ...routedTopics(entities)],
+    listeners,
     failover: failoverOf(options.failover ?? {}),
   };
 }

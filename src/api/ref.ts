@@ -16,12 +16,13 @@ export class EntityRef {
   readonly #door: Door;
   readonly #name: string;
   readonly #messages: Messages | undefined;
-  readonly #boundMs: number;
+  readonly #request: RefRequest;
 
-  constructor(door: Door, { target, id, boundMs }: RefRequest<RefTarget>) {
+  constructor(door: Door, request: RefRequest<RefTarget>) {
+    const { target, id } = request;
     this.id = id;
     this.#door = door;
-    this.#boundMs = boundMs;
+    this.#request = request;
     this.#name = typeof target === "string" ? target : target.name;
     this.#messages = typeof target === "string" ? undefined : target.messages;
   }
@@ -43,6 +44,7 @@ export class EntityRef {
     }
     const def = known?.[type];
     const declaredMs = def === undefined ? undefined : messageOptions(def).timeoutMs;
+    const { boundMs, chain } = this.#request;
     const { timeout, signal, retries = 0, idempotencyKey: key } = options ?? NONE;
     const sending = {
       entity: this.#name,
@@ -51,9 +53,11 @@ export class EntityRef {
       message,
       oneWay,
       timeoutMs: timeout === undefined ? declaredMs : durationMs(timeout, "timeout"),
-      boundMs: this.#boundMs,
+      boundMs,
       signal,
       dedup: key === undefined ? undefined : { key: checkKey(key), since: 0 },
+      // Nobody waits for what a one-way message does.
+      chain: oneWay ? undefined : chain,
     };
     if (retries === 0) return this.#door.router.send(sending);
     const kind = def?.kind ?? this.#door.router.kindOf(sending);

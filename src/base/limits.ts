@@ -26,6 +26,8 @@ export const CALL_TIMEOUT_MS = 10_000;
 export const DURATION_MS_MAX: number = 400 * 86_400_000;
 /** Messages waiting for one entity: enough for a burst, too few to hide an overload. */
 export const MAILBOX_CAPACITY = 1024;
+/** Events that wait behind a slow listener to a topic: the newest ones. */
+export const SUBSCRIPTION_CAPACITY = 1024;
 /** Calls of one message that a node handles at once, if its definition says nothing. */
 export const HANDLERS_AT_ONCE = 1024;
 /** An activation that nobody used for this long leaves memory. */
@@ -65,6 +67,8 @@ export const HOLD_MS = 20;
 
 /** A slice of turns ends after this and gives the event loop back (heartbeats, sockets). */
 export const SLICE_MS = 10;
+/** Events that wait for a slow listener: as many as all shards when they move at once. */
+export const EVENTS_WAITING_MAX = 1_024;
 /** Turns that may run inside each other on one stack; deeper ones wait in the mailbox. */
 export const NESTED_TURNS_MAX = 32;
 
@@ -78,8 +82,13 @@ export const ANSWER_SHARE = 0.2;
 export const CIRCUIT_THRESHOLD = 5;
 /** Waits before one call may try whether a node is well again: it doubles to the second figure. */
 export const CIRCUIT_HALF_OPEN: Backoff = { firstMs: 1_000, longestMs: 30_000 };
+/** Circuits of nodes that are gone, for each type of message: these may come back. */
+export const CIRCUITS_KEPT = 100;
 /** Further tries of a call whose node failed: with more, an overload multiplies itself. */
 export const FAILOVER_RETRIES = 3;
+
+/** Turns that wait for a call, each for the next: more is a recursion without an end. */
+export const CHAIN_LINKS_MAX = 64;
 
 /** The answer to a command with a key is kept for this: longer than callers go on trying. */
 export const DEDUP_MS = 600_000;
@@ -96,6 +105,9 @@ export const RETRY: Backoff = { firstMs: 50, longestMs: 2_000 };
 
 /** What write-behind may lose: answers of so long, and what was under way. */
 export const WRITE_BEHIND_MS = 1_000;
+
+/** A singleton that runs on for so long after its signal has aborted is told of as stuck. */
+export const TASK_STUCK_MS = 10_000;
 
 /** How often a node looks into the store whose reminders are due soon. */
 export const REMINDER_SCAN_MS = 30_000;
@@ -173,6 +185,23 @@ export function silenceMsMax(leaseMs: number): number {
 export const WATCH_ALL_MAX = 32;
 /** See {@link WATCH_ALL_MAX}. */
 export const WATCHED_NODES = 5;
+
+/** Messages for entities that are counted between two heartbeats, for about a millisecond. */
+export const HOT_SAMPLES = 2_000;
+/** Counters for keys: none is off by more than a 512th of all, and they take 100 kB. */
+export const HOT_COUNTERS = 512;
+/** What was counted fades to a third in this time. */
+export const HOT_WINDOW_MS = 5_000;
+/** A key is hot from this share of its node's messages on, until it has half of it. */
+export const HOT_SHARE_MIN = 0.05;
+/** And from so many messages in a second on: a node that has nothing to do has no hot keys. */
+export const HOT_RATE_MIN = 100;
+/** Hot keys that a node tells the others of. */
+export const HOT_KEYS_MAX = 5;
+/** Answers that the cache of one entity type keeps; they are old within a moment. */
+export const HOT_CACHE_ENTRIES_MAX = 1_024;
+/** The same for their size as JSON, estimated from above. */
+export const HOT_CACHE_CHARS_MAX: number = 4 * 1_048_576;
 
 /** Sessions that are over and forgotten by nobody, the latest ones, whatever a clock says. */
 export const SESSIONS_KEPT = 1_000;

@@ -40,9 +40,11 @@ const FACES = {
   BROKER_REFUSED: INTERNAL,
   BROKER_TOO_OLD: INTERNAL,
   BROKER_UNREACHABLE: [503, "Broker unreachable"],
+  CALL_CYCLE: [500, "Call cycle"],
   CALL_TIMEOUT: [504, "No answer in time"],
   // Whoever asked has hung up: the status is for what stands between.
   CANCELLED: [504, "Cancelled"],
+  CHAIN_TOO_LONG: [500, "Call chain too long"],
   CLUSTER_MISMATCH: INTERNAL,
   CLUSTER_STOPPED: [503, "Node stopped"],
   ENTITY_SETS_DIFFER: INTERNAL,

@@ -56,6 +56,7 @@ function keyedEntity({ type, idempotency }: NamedSpec, message: MessageSpec): En
     state: () => undefined,
     persistence: "none",
     version: 1,
+    reentrant: false,
     migrate: undefined,
     activated: undefined,
     deactivated: undefined,

@@ -70,7 +70,8 @@ export class Lane {
       const call = router.handlers.call(sending);
       if (call === undefined) return router.context.slices.pause() ?? DONE;
       answer = call.promise();
-      if (call.isSettled && call.failure === undefined && place.circuit === CLOSED) return answer;
+      if (call.isSettled && call.failure === undefined && place.health.circuit === CLOSED)
+        return answer;
     } catch (error) {
       answer = rejected(error);
     }
@@ -91,12 +92,12 @@ export class Lane {
   async #follow(sending: Sending, first: Trial, retries: number | undefined): Promise<unknown> {
     const { clock } = this.#door.router.context;
     const { boundMs, timeoutMs = CALL_TIMEOUT_MS } = sending;
-    const untilMs = Math.min(boundMs, clock.nowMs() + timeoutMs);
+    let beganMs = clock.nowMs();
+    const untilMs = Math.min(boundMs, beganMs + timeoutMs);
     const tried: string[] = [];
-    for (let trial = first; ;) {
+    for (let trial = first; ; beganMs = clock.nowMs()) {
       const { place, answer } = trial;
       const call = this.#begin(place);
-      const beganMs = clock.nowMs();
       try {
         const reply = await answer;
         const nowMs = clock.nowMs();
@@ -167,7 +168,7 @@ export class Lane {
   #begin(place: Place): number {
     place.open++;
     const call = ++this.#trials;
-    if (place.circuit.kind === "open") {
+    if (place.health.circuit.kind === "open") {
       this.#step(place, { kind: "sent", call, nowMs: this.#door.router.context.clock.nowMs() });
     }
     return call;
@@ -175,13 +176,14 @@ export class Lane {
 
   #end(place: Place, event: CircuitEvent): void {
     place.open--;
-    if (event.kind !== "succeeded" || place.circuit !== CLOSED) this.#step(place, event);
+    if (event.kind !== "succeeded" || place.health.circuit !== CLOSED) this.#step(place, event);
   }
 
   #step(place: Place, event: CircuitEvent): void {
-    const [circuit, effect] = stepCircuit(place.circuit, event, this.#settings.circuit);
-    const isSame = circuit.kind === place.circuit.kind;
-    place.circuit = circuit;
+    const { health } = place;
+    const [circuit, effect] = stepCircuit(health.circuit, event, this.#settings.circuit);
+    const isSame = circuit.kind === health.circuit.kind;
+    health.circuit = circuit;
     if (!isSame || circuit.kind === "open") this.outlet.select(event.nowMs);
     if (effect !== undefined) {
       const event = { node: place.node, message: this.#spec.type };

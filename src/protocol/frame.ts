@@ -11,10 +11,10 @@
  * ```
  *
  * whose lists are flat where they are long: a message is ten values in a row, a reply two, a call
- * that is done without a value one, an ask five. Every value in it is plain data, so encoding
+ * that is done without a value one, an ask four. Every value in it is plain data, so encoding
  * cannot fail.
  */
-import { BATCH_CHARS_MAX, BATCH_ITEMS_MAX } from "../base/limits.ts";
+import { BATCH_CHARS_MAX, BATCH_ITEMS_MAX, CHAIN_LINKS_MAX } from "../base/limits.ts";
 import { isWhole } from "../base/shape.ts";
 import { isNote, type Note } from "./note.ts";
 
@@ -34,9 +34,14 @@ export interface MessageItem {
   readonly id: string;
   readonly message: unknown;
   readonly dedup: Dedup | undefined;
+  /** Turns that wait for the call, the oldest first. */
+  readonly chain?: readonly string[] | undefined;
 }
 
-/** What a command is known by when it is sent again; in a frame `[key, since]`, or 0 for none. */
+/** What few messages have: in a frame 0, or `[key, since, …chain]` with key 0 for no dedup. */
+export type Extras = Pick<MessageItem, "dedup" | "chain">;
+
+/** What a command is known by when it is sent again. */
 export interface Dedup {
   readonly key: string;
   /** The shard's epoch when it was sent for the first time; 0 for the first time itself. */
@@ -44,11 +49,7 @@ export interface Dedup {
 }
 
 /** A message for a handler of the node it is sent to, as it travels. */
-export interface AskItem extends Pick<MessageItem, "call" | "leftMs" | "message"> {
-  readonly type: string;
-  /** Who waits for it. */
-  readonly chain: readonly string[] | undefined;
-}
+export type AskItem = Pick<MessageItem, "call" | "leftMs" | "message" | "chain">;
 
 /** A frame taken apart; its items are for {@link readItems}. */
 export interface Frame {
@@ -71,7 +72,7 @@ export interface ItemReader {
 }
 
 const MESSAGE_VALUES = 10;
-const ASK_VALUES = 5;
+const ASK_VALUES = 4;
 const LISTS = 5;
 
 const encoder = new TextEncoder();
@@ -104,12 +105,12 @@ export class Batch {
   addMessage(item: MessageItem): void {
     const { shard, epoch, channel, sequence, call, leftMs } = item;
     this.messages.push(shard, epoch, channel, sequence, call, leftMs);
-    this.messages.push(item.entity, item.id, item.message, dedupValue(item.dedup));
+    this.messages.push(item.entity, item.id, item.message, extrasValue(item));
   }
 
   /** Adds a message for a handler. */
-  addAsk({ call, leftMs, type, message, chain }: AskItem): void {
-    this.asks.push(call, leftMs, type, message, chain ?? 0);
+  addAsk({ call, leftMs, message, chain }: AskItem): void {
+    this.asks.push(call, leftMs, message, extrasValue({ dedup: undefined, chain }));
   }
 
   /** Adds an answer. A list cannot hold `undefined`: JSON would make it null. */
@@ -169,16 +170,13 @@ export function readItems({ items }: Frame, reader: ItemReader): boolean {
 
 function readAsks(values: unknown[], reader: ItemReader): boolean {
   for (let i = 0; i < values.length; i += ASK_VALUES) {
-    const [call, leftMs, type, message, who] = values.slice(i, i + ASK_VALUES);
-    if (!isWhole(call) || typeof leftMs !== "number" || typeof type !== "string") return false;
-    if (who !== 0 && !isChain(who)) return false;
-    reader.ask({ call, leftMs, type, message, chain: who === 0 ? undefined : who });
+    const call = values[i];
+    const leftMs = values[i + 1];
+    const extras = readExtras(values[i + 3]);
+    if (!isWhole(call) || typeof leftMs !== "number" || extras === "malformed") return false;
+    reader.ask({ call, leftMs, message: values[i + 2], chain: extras.chain });
   }
   return true;
-}
-
-function isChain(value: unknown): value is string[] {
-  return Array.isArray(value) && value.every((link) => typeof link === "string");
 }
 
 function readMessages(values: unknown[], reader: ItemReader): boolean {
@@ -188,8 +186,9 @@ function readMessages(values: unknown[], reader: ItemReader): boolean {
     const entity = values[i + 6];
     const id = values[i + 7];
     if (typeof leftMs !== "number") return false;
-    const dedup = readDedup(values[i + 9]);
-    if (typeof entity !== "string" || typeof id !== "string" || dedup === "malformed") return false;
+    const extras = readExtras(values[i + 9]);
+    if (typeof entity !== "string" || typeof id !== "string" || extras === "malformed")
+      return false;
     reader.message({
       shard: values[i] as number,
       epoch: values[i + 1] as number,
@@ -200,20 +199,31 @@ function readMessages(values: unknown[], reader: ItemReader): boolean {
       entity,
       id,
       message: values[i + 8],
-      dedup,
+      dedup: extras.dedup,
+      chain: extras.chain,
     });
   }
   return true;
 }
 
-/** A {@link Dedup} as it travels. */
-export function dedupValue(dedup: Dedup | undefined): unknown {
-  return dedup === undefined ? 0 : [dedup.key, dedup.since];
+/** {@link Extras} as they travel. */
+export function extrasValue({ dedup, chain }: Extras): unknown {
+  if (dedup === undefined) return chain === undefined ? 0 : [0, 0, ...chain];
+  return [dedup.key, dedup.since, ...(chain ?? [])];
 }
 
-/** Reads what {@link dedupValue} wrote. */
-export function readDedup(value: unknown): Dedup | undefined | "malformed" {
-  if (value === 0) return undefined;
-  const [key, since] = Array.isArray(value) ? (value as unknown[]) : [];
-  return typeof key === "string" && isWhole(since) ? { key, since } : "malformed";
+const NO_EXTRAS: Extras = { dedup: undefined, chain: undefined };
+
+/** Reads what {@link extrasValue} wrote. */
+export function readExtras(value: unknown): Extras | "malformed" {
+  if (value === 0) return NO_EXTRAS;
+  const [key, since, ...links] = Array.isArray(value) ? (value as unknown[]) : [];
+  if (links.length > CHAIN_LINKS_MAX || !links.every(isText) || !isWhole(since)) return "malformed";
+  const chain = links.length === 0 ? undefined : links;
+  if (key === 0 && chain !== undefined) return { dedup: undefined, chain };
+  return isText(key) ? { dedup: { key, since }, chain } : "malformed";
+}
+
+function isText(value: unknown): value is string {
+  return typeof value === "string";
 }

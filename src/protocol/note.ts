@@ -1,6 +1,6 @@
 /**
  * What nodes tell each other beside messages and replies: errors and ends of calls, redirects of
- * messages that were not accepted, and the handoff of shards.
+ * messages that were not accepted, the handoff of shards, and what is published.
  */
 import type { ErrorCode } from "../base/errors.ts";
 import { hasShape, isWhole, type Shape } from "../base/shape.ts";
@@ -52,10 +52,37 @@ export interface TransferNote extends Omit<AnswerNote, "kind"> {
   readonly isLast: boolean;
 }
 
+/**
+ * What its sender wants to hear of. A version rises with every change of the names; without names
+ * it is the one that was told last.
+ */
+export interface InterestNote {
+  readonly kind: "interest";
+  readonly version: number;
+  /** When it was sent, by its sender's clock: comes back with the answer. */
+  readonly sentMs: number;
+  /** Each with whether its messages are wanted, not only that something happened. */
+  readonly names?: readonly (readonly [type: string, wantsMessage: boolean])[];
+}
+
+/** The answer to an {@link InterestNote}: everything that was told before has come. */
+export interface HeardNote extends Pick<InterestNote, "version" | "sentMs"> {
+  readonly kind: "heard";
+}
+
+/** An event was published, or a command ran; without its message it may stand for many. */
+export interface HappenedNote {
+  readonly kind: "happened";
+  readonly type: string;
+  readonly message?: object;
+}
+
+/** What belongs to topics. */
+export type TopicNote = InterestNote | HeardNote | HappenedNote;
 /** Each is idempotent. */
 export type HandoffNote = TransferNote | AnswerNote;
 /** See the file's header. */
-export type Note = FailureNote | CancelledNote | RedirectNote | HandoffNote;
+export type Note = FailureNote | CancelledNote | RedirectNote | HandoffNote | TopicNote;
 
 /** How far a channel has come: sender, channel, last number. */
 export type CounterRow = readonly [sender: string, channel: number, last: number];
@@ -73,19 +100,29 @@ const SHAPES: Readonly<Record<string, Shape>> = {
   confirmed: ANSWER,
   refused: ANSWER,
   aborted: ANSWER,
+  interest: { version: "whole", sentMs: "number" },
+  heard: { version: "whole", sentMs: "number" },
+  happened: { type: "string" },
 };
 
 /** True for a note that makes sense. */
 export function isNote(value: unknown): value is Note {
-  const { kind, counters, rows } = (value ?? {}) as Readonly<Record<string, unknown>>;
+  const fields = (value ?? {}) as Readonly<Record<string, unknown>>;
+  const { kind, counters, rows, names = [], message = {} } = fields;
   const shape = typeof kind === "string" && Object.hasOwn(SHAPES, kind) ? SHAPES[kind] : undefined;
   if (shape === undefined || !hasShape(value, shape)) return false;
+  if (kind === "interest") return Array.isArray(names) && names.every(isInterestRow);
+  if (kind === "happened") return typeof message === "object" && message !== null;
   if (kind !== "transfer") return true;
   return (counters as unknown[]).every(isCounterRow) && (rows as unknown[]).every(isRow);
 }
 
 function isRow(row: unknown): boolean {
   return Array.isArray(row) && typeof row[0] === "string";
+}
+
+function isInterestRow(row: unknown): boolean {
+  return Array.isArray(row) && typeof row[0] === "string" && typeof row[1] === "boolean";
 }
 
 function isCounterRow(row: unknown): boolean {

@@ -28,14 +28,24 @@ export interface LeaderRecord {
   readonly incarnation: string;
 }
 
+/** An entity that gets far more messages than others of its node; its share is from 0 to 1. */
+export type HotRow = readonly [entity: string, id: string, share: number, perSecond: number];
+
 /** Figures of a node that travel with its heartbeats. */
 export interface LoadFigures {
+  /** Calls of its handlers that are under way, on average. */
   readonly inFlight: number;
   /** Share of one core, 0 to 1 and above with several threads. */
   readonly cpu: number;
   readonly memoryBytes: number;
   readonly messagesPerSecond: number;
   readonly eventLoopLagMs: number;
+}
+
+/** The same, with the node's hot keys. */
+export interface SessionLoad extends LoadFigures {
+  /** The most frequent first; nothing when there is none. */
+  readonly hot?: readonly HotRow[];
 }
 
 /**
@@ -62,7 +72,7 @@ export interface SessionRecord {
   /** Messages that it has handlers for, besides those with a key; of older nodes nothing. */
   readonly handlers?: readonly string[];
   readonly runtime: string;
-  readonly load: LoadFigures;
+  readonly load: SessionLoad;
 }
 
 /** Who owns a shard. */
@@ -137,8 +147,20 @@ export function isRecord(key: string, value: unknown): value is AuthorityRecord 
   const absent = key.startsWith("n.") ? ABSENT : {};
   const shape = SHAPES[key.slice(0, 2)] ?? {};
   if (!hasShape(value, {}) || !hasShape({ ...absent, ...(value as object) }, shape)) return false;
-  const groups = key.startsWith("gr") ? Object.values((value as GroupsRecord).groups) : [];
-  return groups.every(
-    (names: unknown) => Array.isArray(names) && names.every((name) => typeof name === "string"),
+  if (key.startsWith("n.") && !areHotRows((value as SessionRecord).load.hot ?? [])) return false;
+  const lists: unknown[] = key.startsWith("gr")
+    ? Object.values((value as GroupsRecord).groups)
+    : [(value as Partial<SessionRecord>).handlers ?? []];
+  return lists.every(
+    (names) => Array.isArray(names) && names.every((name) => typeof name === "string"),
   );
+}
+
+function areHotRows(rows: unknown): boolean {
+  return Array.isArray(rows) && rows.every(isHotRow);
+}
+
+function isHotRow(row: unknown): boolean {
+  const types = ["string", "string", "number", "number"];
+  return Array.isArray(row) && types.every((type, at) => typeof row[at] === type);
 }

@@ -6,11 +6,8 @@
  * is what a million messages per second are made of. An activation hangs in the idle wheel all its
  * life and looks, when its time comes, whether it was used since.
  */
-import Denque from "denque";
 import { CatgaError } from "../base/errors.ts";
 import { isThenable } from "../base/thenable.ts";
-import { WheelEntry } from "../base/timer-wheel.ts";
-import { KeyedWork } from "./dedup-window.ts";
 import type { PassivationReason } from "./definition.ts";
 import { Keeper } from "./keeper.ts";
 import type { Loaded } from "./loader.ts";
@@ -19,6 +16,7 @@ import type { OwnedShard } from "./owned-shard.ts";
 import { answer, failureOf } from "./outcome.ts";
 import type { Packet } from "./packet.ts";
 import { runHook, TurnContext, type TurnEntity, type TurnHome } from "./turn-context.ts";
+import { Turns } from "./turns.ts";
 import type { Work } from "./work.ts";
 
 /** What an activation needs of the entity type around it. */
@@ -35,17 +33,15 @@ type Origin = Pick<Packet, "state" | "stored"> & { readonly shard: OwnedShard };
 type Phase = "loading" | "opening" | "live" | "closing" | "closed";
 
 /** See the file's header. */
-export class Activation extends WheelEntry implements TurnEntity {
+export class Activation extends Turns implements TurnEntity {
   readonly id: string;
   readonly host: ActivationHost;
   readonly shard: OwnedShard;
   state: unknown;
   readonly keeper: Keeper | undefined;
-  running = 0;
   carried: Luggage | undefined; // Its luggage, if it has any.
   #phase: Phase = "live";
   #usedMs: number;
-  #waiting: Denque<Work> | undefined;
   #closing: PassivationReason | undefined;
   #isFrozen = false; // No turn starts: the shard may go to another node.
   #openError: CatgaError | undefined;
@@ -66,19 +62,19 @@ export class Activation extends WheelEntry implements TurnEntity {
     host.context.idleWheel.add(this, this.#usedMs + host.definition.idleMs);
   }
 
-  get luggage(): Luggage {
-    return (this.carried ??= new Luggage(this));
+  protected get isLive(): boolean {
+    return this.#phase === "live";
   }
 
-  get waitingCount(): number {
-    return this.#waiting?.length ?? 0;
+  get luggage(): Luggage {
+    return (this.carried ??= new Luggage(this));
   }
 
   /** Loads what is stored and runs the activation hook, before the first message. */
   open(): void {
     const { keeper } = this;
     if (keeper === undefined || this.#phase === "live") return this.#activate();
-    this.running = -1;
+    this.commands = 1;
     keeper.load().then(
       (loaded) => this.#loaded(loaded),
       (error: CatgaError) => this.#abandon(error),
@@ -86,11 +82,11 @@ export class Activation extends WheelEntry implements TurnEntity {
   }
 
   #loaded({ state, answers, reminders }: Loaded): void {
-    this.running = 0;
+    this.commands = 0;
     this.state = state;
     for (const answer of answers) this.luggage.dedup.keep(answer);
     for (const reminder of reminders) this.luggage.remind(reminder);
-    const early = this.#takeWaiting();
+    const early = this.takeAll();
     this.#phase = "live";
     this.#activate();
     // What was answered once is known only now.
@@ -105,12 +101,12 @@ export class Activation extends WheelEntry implements TurnEntity {
     const { activated } = this.host.definition;
     if (activated === undefined) return;
     this.#phase = "opening";
-    this.running = -1;
+    this.commands = 1;
     const { slices } = this.host.context;
     // Reading what is stored may have taken the rest of the lease.
     if (!slices.mayRelease()) return slices.later({ resume: () => this.#activate() });
     runHook(this, activated, (thrown) => {
-      this.running = 0;
+      this.commands = 0;
       if (thrown !== undefined) return this.#abandon(this.host.stillborn(this.id, thrown.error));
       this.#phase = "live";
       this.resume();
@@ -125,7 +121,7 @@ export class Activation extends WheelEntry implements TurnEntity {
     }
     const { definition, context } = this.host;
     const { mailboxCapacity: capacity } = definition;
-    if (this.waitingCount >= capacity) {
+    if (this.waitingCount >= capacity && !this.awaits(work.chain)) {
       return new CatgaError("MAILBOX_FULL", { entity: this.host.keyOf(this.id), capacity });
     }
     if (this.#phase !== "loading" && work.dedup !== undefined && work.spec.kind === "command") {
@@ -134,11 +130,10 @@ export class Activation extends WheelEntry implements TurnEntity {
       work = admitted;
     }
     if (this.waitingCount === 0 && this.#mayStart(work) && context.slices.enter()) {
-      this.#start(work);
+      this.start(work);
       return undefined;
     }
-    this.#waiting ??= new Denque();
-    this.#waiting.push(work);
+    if (this.enqueue(work)) context.slices.later({ resume: () => this.hasten() });
     if (this.running === 0) context.slices.later(this);
     return undefined;
   }
@@ -146,10 +141,10 @@ export class Activation extends WheelEntry implements TurnEntity {
   /** Starts what waits, as far as it may start now. */
   resume(): void {
     const { slices } = this.host.context;
-    for (let work; (work = this.#waiting?.peekAt(0)) !== undefined && this.#mayStart(work);) {
+    for (let work; (work = this.next) !== undefined && this.#mayStart(work);) {
       if (!slices.enter()) return slices.later(this);
-      this.#waiting?.shift();
-      this.#start(work);
+      this.takeNext();
+      this.start(work);
     }
     this.#closeIfDone();
   }
@@ -211,36 +206,38 @@ export class Activation extends WheelEntry implements TurnEntity {
   }
 
   /** The caller has entered the slice. */
-  #start(work: Work): void {
+  protected start(work: Work): void {
     const { slices } = this.host.context;
     this.#usedMs = slices.nowMs;
     if (!work.begin(slices.nowMs)) return slices.leave();
-    this.running = work.spec.kind === "query" ? this.running + 1 : -1;
+    this.count(work.spec, 1);
+    const turn = new TurnContext(this, work);
     let result: unknown;
     let promise: PromiseLike<unknown> | undefined;
     try {
-      result = work.spec.run(new TurnContext(this, work.deadlineMs), work.message);
+      result = work.spec.run(turn, work.message);
       if (isThenable(result)) promise = result;
     } catch (error) {
       slices.leave();
-      return this.#end(work, failureOf(this, work, error));
+      return this.#end(turn, failureOf(this, work, error));
     }
     slices.leave();
-    if (promise === undefined) return this.#end(work, undefined, result);
+    if (promise === undefined) return this.#end(turn, undefined, result);
     // Resolved, so that a `then` of user code that throws is a rejection like any other.
     Promise.resolve(promise).then(
-      (value) => this.#end(work, undefined, value),
-      (error: unknown) => this.#end(work, failureOf(this, work, error)),
+      (value) => this.#end(turn, undefined, value),
+      (error: unknown) => this.#end(turn, failureOf(this, work, error)),
     );
   }
 
-  #end(work: Work, error: CatgaError | undefined, value?: unknown): void {
+  #end(turn: TurnContext<Work>, error: CatgaError | undefined, value?: unknown): void {
+    const work = TurnContext.end(turn);
     const { slices } = this.host.context;
     // The output gate: an answer leaves under a valid lease, or it waits until there is one.
     if (!work.oneWay && !slices.mayRelease()) {
-      return slices.later({ resume: () => this.#end(work, error, value) });
+      return slices.later({ resume: () => this.#end(turn, error, value) });
     }
-    this.running = work.spec.kind === "query" ? this.running - 1 : 0;
+    this.count(work.spec, -1);
     this.keeper?.took(work.spec, slices.nowMs - this.#usedMs);
     this.#usedMs = slices.nowMs;
     if (this.keeper !== undefined) this.keeper.ended(work, error, value);
@@ -264,10 +261,10 @@ export class Activation extends WheelEntry implements TurnEntity {
     this.#phase = "closing";
     const { deactivated } = this.host.definition;
     if (deactivated === undefined || this.keeper?.isOver === true) return this.#finish();
-    this.running = -1;
+    this.commands = 1;
     const hook = (turn: TurnContext): unknown => deactivated(turn, reason);
     runHook(this, hook, (thrown) => {
-      this.running = 0;
+      this.commands = 0;
       // How it ended changes nothing.
       const fields = { entity: this.host.keyOf(this.id), reason, err: thrown?.error };
       if (thrown !== undefined) this.host.context.log.error(fields, "a deactivation hook failed");
@@ -278,23 +275,17 @@ export class Activation extends WheelEntry implements TurnEntity {
 
   #finish(): void {
     this.#phase = "closed";
-    this.running = 0;
+    this.commands = this.queries = 0;
     this.host.context.idleWheel.remove(this);
     this.carried?.stop();
     // Messages that came while the hooks ran are for the entity, not for this activation.
-    this.host.forget(this, this.#closing ?? "error", this.#takeWaiting());
+    this.host.forget(this, this.#closing ?? "error", this.takeAll());
   }
 
   #abandon(error: CatgaError): void {
     this.host.context.log.error({ entity: this.host.keyOf(this.id), err: error }, error.message);
     this.#openError = error;
-    for (const work of this.#takeWaiting()) work.fail(error);
+    for (const work of this.takeAll()) work.fail(error);
     this.#finish();
-  }
-
-  #takeWaiting(): readonly Work[] {
-    const waiting = this.#waiting?.toArray() ?? [];
-    this.#waiting = undefined;
-    return waiting.flatMap((work) => (work instanceof KeyedWork ? work.works : [work]));
   }
 }

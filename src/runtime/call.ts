@@ -3,6 +3,7 @@
  * answered before anybody waited costs no promise with a resolver and no place in the wheel.
  */
 import { CatgaError, type Executed } from "../base/errors.ts";
+import { CHAIN_LINKS_MAX } from "../base/limits.ts";
 import { CopyError, copyPlain, type NotCopied } from "../base/plain.ts";
 import { WheelEntry } from "../base/timer-wheel.ts";
 import type { Dedup } from "../protocol/frame.ts";
@@ -23,7 +24,7 @@ export interface Sending {
   readonly boundMs: number;
   readonly signal: AbortSignal | undefined;
   readonly dedup: Dedup | undefined;
-  /** The entities whose turns wait for it. */
+  /** Turns that wait for the call, the oldest first; see `turns.ts`. */
   readonly chain?: readonly string[] | undefined;
 }
 
@@ -42,6 +43,7 @@ export class Call extends WheelEntry {
   readonly message: unknown;
   readonly oneWay: boolean;
   readonly dedup: Dedup | undefined;
+  readonly chain: readonly string[] | undefined;
   readonly timeoutMs: number;
   /** When it ends at the latest. */
   deadlineMs: number;
@@ -61,6 +63,7 @@ export class Call extends WheelEntry {
     this.message = message;
     this.oneWay = subject.oneWay;
     this.dedup = subject.dedup;
+    this.chain = subject.chain;
     this.timeoutMs = timeoutMs;
     this.deadlineMs = subject.boundMs;
   }
@@ -136,6 +139,12 @@ export function outcomeUnknown({ subject }: Call, reason: string): CatgaError {
 /** The error of a message that its entity does not know. */
 export function unknownMessage({ entity, type }: Pick<Subject, "entity" | "type">): CatgaError {
   return new CatgaError("UNKNOWN_MESSAGE", { entity, message: type });
+}
+
+/** @throws {CatgaError} CHAIN_TOO_LONG */
+export function checkChain(subject: Subject, { length }: readonly string[]): void {
+  if (length <= CHAIN_LINKS_MAX) return;
+  throw new CatgaError("CHAIN_TOO_LONG", { ...detailsOf(subject), limit: CHAIN_LINKS_MAX });
 }
 
 /** A copy of a payload. @throws {CatgaError} TOO_LARGE or PAYLOAD_NOT_ENCODABLE */

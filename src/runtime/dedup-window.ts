@@ -43,7 +43,8 @@ export class DedupWindow {
   }
 
   /** What is to be run for `work`; nothing for one that is answered otherwise. */
-  admit(work: Work, { host, id, shard }: Resident, keeper?: Holder): Work | undefined {
+  admit(work: Work, entity: Resident, keeper?: Holder): Work | undefined {
+    const { host, id, shard } = entity;
     const { nowMs } = host.context.wheel;
     this.isEmpty(nowMs);
     const { type } = work.spec;
@@ -56,7 +57,10 @@ export class DedupWindow {
       return undefined;
     }
     const running = this.#running.get(name);
-    if (running !== undefined) return running.join(work, nowMs);
+    if (running !== undefined) {
+      const isCycle = entity.awaits(work.chain, running.hasBegun ? running : undefined);
+      return isCycle ? settle(work, { error: entity.cycle(work) }) : running.join(work, nowMs);
+    }
     // What is stored knows its answers, whoever has died.
     if (keeper === undefined && since > 0 && isStale(since, shard.cleanSince)) {
       const details = { entity: host.keyOf(id), message: type, reason: WINDOW_LOST };
@@ -101,10 +105,11 @@ export class KeyedWork implements Work {
   readonly oneWay: boolean = false;
   readonly deadlineMs: number;
   readonly dedup: undefined = undefined;
+  readonly chain: readonly string[] | undefined;
   readonly #settled: (outcome: Outcome | undefined) => void;
   /** Those that came. */
   works: Work[];
-  #hasBegun = false;
+  hasBegun = false;
   #isKept = false;
 
   /** `settled` hears the outcome, or nothing when the command did not run. */
@@ -112,17 +117,18 @@ export class KeyedWork implements Work {
     this.spec = work.spec;
     this.message = work.message;
     this.deadlineMs = work.deadlineMs;
+    this.chain = work.chain;
     this.works = [work];
     this.#settled = settled;
   }
 
   /** Lets `work` wait for the same outcome. */
   join(work: Work, nowMs: number): undefined {
-    if (!this.#hasBegun || work.begin(nowMs)) this.works.push(work);
+    if (!this.hasBegun || work.begin(nowMs)) this.works.push(work);
   }
 
   begin(nowMs: number): boolean {
-    this.#hasBegun = true;
+    this.hasBegun = true;
     this.works = this.works.filter((work) => work.begin(nowMs));
     if (this.works.length === 0) this.#settled(undefined);
     return this.works.length > 0;

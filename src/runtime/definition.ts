@@ -2,6 +2,7 @@
  * An entity type as the runtime runs it: its messages with their handlers, its limits, its hooks.
  */
 import type { CatgaError } from "../base/errors.ts";
+import type { Rate } from "./rate-limit.ts";
 
 /** Whether a message may change the state. */
 export type MessageKind = "command" | "query";
@@ -31,6 +32,12 @@ export interface EntityDefinition {
   readonly messages: ReadonlyMap<string, MessageSpec>;
   readonly idleMs: number;
   readonly mailboxCapacity: number;
+  /** Whether calls that a turn waits for may run beside it. */
+  readonly reentrant: boolean;
+  /** Of each entity. */
+  readonly rateLimit?: Rate | undefined;
+  /** For so long a node keeps answers to queries of a hot entity. */
+  readonly hotCacheMs?: number | undefined;
   readonly state: (id: string) => unknown;
   readonly persistence: Persistence;
   /** How long answers to commands with a key are kept. @default DEDUP_MS */

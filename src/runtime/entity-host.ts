@@ -1,11 +1,13 @@
-/** An entity type at its node: who is active, and what comes to them. */
+/** One entity type at a node: its activations, and the ways in that they share. */
 import { CatgaError, describeError } from "../base/errors.ts";
 import { entityKey } from "../protocol/ids.ts";
 import { Activation, type ActivationHost } from "./activation.ts";
 import type { EntityDefinition, PassivationReason } from "./definition.ts";
+import { HotCache } from "./hot-cache.ts";
 import type { NodeContext } from "./node-context.ts";
 import type { OwnedShard } from "./owned-shard.ts";
 import type { Packet } from "./packet.ts";
+import { RateLimit } from "./rate-limit.ts";
 import type { Exits } from "./turn-context.ts";
 import type { Work } from "./work.ts";
 
@@ -15,8 +17,13 @@ export class EntityHost implements ActivationHost {
   readonly activations: Map<string, Activation> = new Map();
   readonly context: NodeContext;
   readonly exits: Exits;
+  readonly hotCache: HotCache | undefined;
+  readonly #rate: RateLimit | undefined;
 
   constructor(definition: EntityDefinition, context: NodeContext, exits: Exits) {
+    const { hotCacheMs, rateLimit } = definition;
+    if (hotCacheMs !== undefined) this.hotCache = new HotCache(context, definition, hotCacheMs);
+    this.#rate = rateLimit && new RateLimit(rateLimit);
     this.definition = definition;
     this.context = context;
     this.exits = exits;
@@ -47,6 +54,16 @@ export class EntityHost implements ActivationHost {
     this.context.events.emit("entity-activated", { name: this.definition.name, id });
     activation.open();
     return activation;
+  }
+
+  /** Counts a message that has come for `id`; the error is that of one too many. */
+  admit(id: string): CatgaError | undefined {
+    const { hot, clock } = this.context;
+    hot.count(this.definition.name, id);
+    if (this.#rate?.take(id, clock.nowMs()) !== false) return undefined;
+    const what = `messages for "${this.keyOf(id)}" in a second`;
+    const limit = this.definition.rateLimit!.perSecond;
+    return new CatgaError("OVERLOADED", { what, limit });
   }
 
   stillborn(id: string, cause: unknown): CatgaError {

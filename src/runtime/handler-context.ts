@@ -7,19 +7,20 @@ import type { Bounds, Exits } from "./turn-context.ts";
 /** Who has called. */
 export interface Origin extends Bounds {
   /** Of a caller of this node. */
-  readonly signal: AbortSignal | undefined;
+  readonly signal?: AbortSignal | undefined;
 }
 
-/** See the file's header. In the wheel of calls while somebody looks at its signal. */
-export class HandlerContext extends WheelEntry {
+/**
+ * See the file's header. One object for each call: the rest is made when somebody looks at its
+ * signal.
+ */
+export class HandlerContext {
   readonly #context: NodeContext;
   readonly #exits: Exits;
   readonly #bounds: Origin;
-  #controller: AbortController | undefined;
-  #uncancel: (() => void) | undefined;
+  #abortion: Abortion | undefined;
 
   constructor(context: NodeContext, exits: Exits, bounds: Origin) {
-    super();
     this.#context = context;
     this.#exits = exits;
     this.#bounds = bounds;
@@ -35,13 +36,12 @@ export class HandlerContext extends WheelEntry {
 
   /** Aborts when nobody waits for the answer any more, and when this node leaves. */
   get signal(): AbortSignal {
-    if (this.#controller === undefined) {
-      this.#controller = new AbortController();
+    if (this.#abortion === undefined) {
       const { boundMs, signal } = this.#bounds;
-      if (boundMs < Number.POSITIVE_INFINITY) this.#context.wheel.add(this, boundMs);
-      if (signal !== undefined) this.#abortWith(signal);
+      this.#abortion = new Abortion(signal);
+      if (boundMs < Number.POSITIVE_INFINITY) this.#context.wheel.add(this.#abortion, boundMs);
     }
-    return this.#controller.signal;
+    return this.#abortion.controller.signal;
   }
 
   entity(target: unknown, id: string): unknown {
@@ -52,26 +52,42 @@ export class HandlerContext extends WheelEntry {
     return this.#exits.send(message, options, this.#bounds);
   }
 
-  override expire(): void {
-    this.abort();
+  publish(message: unknown): Promise<void> {
+    return this.#context.options.topics.publish(message);
   }
 
   /** Tells the handler to give up. */
   abort(): void {
-    this.#controller?.abort();
+    this.#abortion?.expire();
   }
 
   /** The handler has ended: nothing is told any more. */
   close(): void {
-    if (this.#controller === undefined) return;
-    this.#context.wheel.remove(this);
-    this.#uncancel?.();
+    if (this.#abortion === undefined) return;
+    this.#context.wheel.remove(this.#abortion);
+    this.#abortion.close();
+  }
+}
+
+/** In the wheel of calls until the deadline, or the end of the handler. */
+class Abortion extends WheelEntry {
+  readonly controller = new AbortController();
+  readonly #caller: AbortSignal | undefined;
+  readonly #abort = (): void => this.controller.abort();
+
+  /** With `caller` it aborts as well. */
+  constructor(caller: AbortSignal | undefined) {
+    super();
+    this.#caller = caller;
+    caller?.addEventListener("abort", this.#abort);
+    if (caller?.aborted === true) this.#abort();
   }
 
-  #abortWith(signal: AbortSignal): void {
-    const abort = (): void => this.abort();
-    if (signal.aborted) return abort();
-    signal.addEventListener("abort", abort);
-    this.#uncancel = () => signal.removeEventListener("abort", abort);
+  override expire(): void {
+    this.#abort();
+  }
+
+  close(): void {
+    this.#caller?.removeEventListener("abort", this.#abort);
   }
 }

@@ -15,7 +15,7 @@ import { HandlerContext } from "./handler-context.ts";
 import type { NodeContext } from "./node-context.ts";
 import type { Peer } from "./peer.ts";
 import type { Exits } from "./turn-context.ts";
-import { answerFailure, InboundWork, LocalCall, LocalTell, type Work } from "./work.ts";
+import { answerFailure, InboundWork, LocalCall, LocalTell, typeOf, type Work } from "./work.ts";
 
 /** A message with a handler here. */
 interface Hosted {
@@ -26,7 +26,6 @@ interface Hosted {
 
 /** Who waits for a handler: a call of this node, or that call of another one. */
 interface Caller {
-  readonly chain: readonly string[] | undefined;
   readonly signal?: AbortSignal | undefined;
   readonly peer?: Peer;
   readonly call?: number;
@@ -47,9 +46,7 @@ export class Handlers {
   readonly #hosted: ReadonlyMap<string, Hosted>;
   /** Contexts that somebody may still look at. */
   readonly #open = new Set<HandlerContext>();
-  /** Calls that have not ended. */
-  running = 0;
-  /** Those of them that wait for a slice. */
+  /** Calls that wait for a slice. */
   #waiting = 0;
 
   constructor(context: NodeContext, exits: Exits) {
@@ -74,36 +71,37 @@ export class Handlers {
    */
   call(sending: Sending): LocalCall | undefined {
     const { refusal, wheel, log } = this.#context;
-    const { type, signal, chain } = sending;
+    const { type, signal } = sending;
     const hosted = this.#hosted.get(type);
     if (refusal !== undefined) throw refusal;
     if (hosted === undefined) throw this.#unhandled(type, "has none");
     const local = { spec: hosted.spec, message: copyPayload(sending, sending.message) };
     if (sending.oneWay) {
       const tell = new LocalTell(sending, local, log);
-      this.#post(hosted, tell, { chain });
+      this.#post(hosted, tell, {});
       if (tell.refusal !== undefined) throw tell.refusal;
       return undefined;
     }
     const call = new LocalCall(sending, local, wheel);
     if (signal !== undefined) call.cancelWith(signal);
-    this.#post(hosted, call, { chain, signal });
+    this.#post(hosted, call, { signal });
     call.wait();
     return call;
   }
 
   /** Takes in a message of another node. */
-  receive(peer: Peer, { call, leftMs, type, message, chain }: AskItem): void {
+  receive(peer: Peer, { call, leftMs, message, chain }: AskItem): void {
     const { refusal, slices } = this.#context;
+    const type = typeOf(message);
     const hosted = this.#hosted.get(type);
     if (hosted === undefined || refusal !== undefined) {
       const why = hosted === undefined ? "has none" : "leaves";
       return answerFailure(peer, call, this.#unhandled(type, why));
     }
-    const item = { call, leftMs, entity: hosted.entity, id: "", message, dedup: undefined };
+    const item = { call, leftMs, entity: hosted.entity, id: "", message, dedup: undefined, chain };
     const { spec } = hosted;
     const work = new InboundWork(peer, item, { spec, nowMs: slices.nowMs });
-    this.#post(hosted, work, { chain, peer, call });
+    this.#post(hosted, work, { peer, call });
   }
 
   /** The node closes, or is to leave soon: those that run are told to give up. */
@@ -117,7 +115,7 @@ export class Handlers {
   }
 
   #post(hosted: Hosted, work: Work, caller: Caller): void {
-    this.running++;
+    this.#context.inFlight.begin();
     if (this.#waiting < WAITING_SENDS_MAX) return this.#start(hosted, work, caller);
     const what = `messages that wait for handlers of node "${this.#context.options.nodeId}"`;
     const error = new CatgaError("OVERLOADED", { what, limit: WAITING_SENDS_MAX });
@@ -136,11 +134,10 @@ export class Handlers {
     }
     if (!work.begin(slices.nowMs)) {
       slices.leave();
-      this.running--;
+      this.#context.inFlight.end();
       return;
     }
-    const { chain, signal } = caller;
-    const origin = { boundMs: work.deadlineMs, chain, signal };
+    const origin = { boundMs: work.deadlineMs, chain: work.chain, signal: caller.signal };
     const context = new HandlerContext(this.#context, this.#exits, origin);
     let result: unknown;
     let promise: PromiseLike<unknown> | undefined;
@@ -176,7 +173,7 @@ export class Handlers {
   }
 
   #succeeded(hosted: Hosted, work: Work, value: unknown): void {
-    this.running--;
+    this.#context.inFlight.end();
     if (work.oneWay) return work.succeed(undefined);
     let copy: unknown;
     try {
@@ -188,7 +185,7 @@ export class Handlers {
   }
 
   #failed(hosted: Hosted, work: Work, thrown: unknown): void {
-    this.running--;
+    this.#context.inFlight.end();
     const { log } = this.#context;
     const details = { ...detailsOf(subjectOf(hosted)), ...describeError(thrown) };
     const error =

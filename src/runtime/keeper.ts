@@ -8,7 +8,8 @@
  * answer or the reminder that says it is done, and be done again after a crash. A write that is due
  * while a turn waits for something is made when the turn has ended. So that nobody is kept waiting
  * by that, a turn that is known to take long begins when what ended before it is on its way. Only a
- * turn itself may ask for a write in its middle, of what it has done until then.
+ * turn itself may ask for a write in its middle, of what it has done until then. A call that such a
+ * turn waits for, back at its own entity, is part of it: answered at once, and stored with it.
  *
  * A write is a compare-and-set on the version that was loaded, under the fence of this ownership
  * (F1). A write that is refused ends the activation, and what it had not stored is gone (F3). One
@@ -33,8 +34,6 @@ import type { Work } from "./work.ts";
 export interface KeptEntity extends Resident {
   readonly state: unknown;
   readonly carried: Luggage | undefined;
-  /** Queries that run, or -1 while a command or a hook does: the state may be half of its work. */
-  readonly running: number;
   /** A write is done: what waited for it goes on. */
   stored(): void;
   /** Ends without a word: it was deleted, or what was not stored is gone. */
@@ -122,7 +121,7 @@ export class Keeper {
   ended(work: Work, error: CatgaError | undefined, value: unknown): void {
     const outcome = outcomeOf(error, value);
     work.keep?.(outcome);
-    this.#isAsked = false;
+    if (this.#entity.running >= 0) this.#isAsked = false;
     const isCommand = work.spec.kind === "command";
     if (isCommand && !this.isOver) this.#isDirty = true;
     const release = (): void => {
@@ -136,8 +135,9 @@ export class Keeper {
   /** Calls `settle` when all that was done until now is stored; or `work` fails. */
   hold(settle: () => void, work: Work): void {
     const fail = (error: CatgaError): void => work.fail(error);
+    const isPart = this.#entity.running < 0 && this.#entity.awaits(work.chain);
     if (this.isOver && !this.isDeleting) fail(this.#error ?? this.#unknown(work.spec.type));
-    else if (this.#isBehind || !this.isBusy) settle();
+    else if (this.#isBehind || !this.isBusy || isPart) settle();
     else this.#held.push({ release: settle, fail });
   }
 

@@ -1,13 +1,16 @@
 /** Figures of this node that travel with its heartbeats. */
 import { processUsage } from "../base/runtime.ts";
-import type { LoadFigures } from "../protocol/records.ts";
+import type { SessionLoad } from "../protocol/records.ts";
 import type { NodeContext } from "./node-context.ts";
 
 /**
  * Makes what measures between two samples, so that a figure is of now and not of the whole life; it
  * is told the time.
  */
-export function createLoadMeter({ calls, slices }: NodeContext): (nowMs: number) => LoadFigures {
+export function createLoadMeter(context: NodeContext): (nowMs: number) => SessionLoad {
+  const { inFlight, slices, hot: keys, self } = context;
+  const isOwned = (entity: string, id: string): boolean =>
+    context.recordOf(entity, id)?.owner === self;
   let last = { atMs: 0, cpuSeconds: 0, turns: 0 };
   return (nowMs) => {
     const { cpuSeconds, memoryBytes } = processUsage();
@@ -17,7 +20,15 @@ export function createLoadMeter({ calls, slices }: NodeContext): (nowMs: number)
     const messagesPerSecond = Math.round((turns - last.turns) / seconds);
     const eventLoopLagMs = round(slices.takeLagMs());
     last = { atMs: nowMs, cpuSeconds, turns };
-    return { inFlight: calls.size, cpu, memoryBytes, messagesPerSecond, eventLoopLagMs };
+    const hot = keys.look(nowMs, isOwned);
+    const figures = {
+      inFlight: round(inFlight.takeMean()),
+      cpu,
+      memoryBytes,
+      messagesPerSecond,
+      eventLoopLagMs,
+    };
+    return hot.length === 0 ? figures : { ...figures, hot };
   };
 }
 

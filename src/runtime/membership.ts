@@ -13,12 +13,12 @@ import { grantedLease, type Lease, type LeaseEvent, stepLease } from "../ownersh
 import type { CasResult, Entry } from "../protocol/ledger.ts";
 import {
   type GroupsRecord,
-  type LeaderRecord,
   type MetaRecord,
   sessionKey,
   type SessionRecord,
   type ShardRecord,
 } from "../protocol/records.ts";
+import { Election } from "./election.ts";
 import { createLoadMeter } from "./load-meter.ts";
 import type { NodeContext } from "./node-context.ts";
 import type { RecordWriter } from "./record-writer.ts";
@@ -31,6 +31,7 @@ export class Membership {
   readonly #context: NodeContext;
   readonly #writer: RecordWriter;
   readonly #fenced: () => void;
+  readonly election: Election;
   readonly #load: ReturnType<typeof createLoadMeter>;
   #lease: Lease = { kind: "fenced" };
   #session: SessionRecord | undefined;
@@ -42,9 +43,10 @@ export class Membership {
   readonly #heardMs = new Map<string, number>();
   /** Nobody is declared dead for silence before this time (L6). */
   #graceMs = 0;
+  /** How far the wall clock was ahead of the other one when the lease was asked for. */
+  #wallAheadMs = 0;
   /** When the renewal was sent that is not answered yet. */
   #askedMs = Number.POSITIVE_INFINITY;
-  #isElecting = false;
   /** The feed has told of this node's session, and so of all that was written before it. */
   listed: () => void = () => {};
   readonly #isListed = new Promise<void>((resolve) => (this.listed = resolve));
@@ -55,6 +57,7 @@ export class Membership {
     this.#context = context;
     this.#writer = writer;
     this.#fenced = fenced;
+    this.election = new Election(context, writer);
     this.#load = createLoadMeter(context);
   }
 
@@ -170,6 +173,7 @@ export class Membership {
     const { weight, endpoint = null, times, sessionsKept = SESSIONS_KEPT } = options;
     const { name, version } = runtimeOf();
     const sentMs = clock.nowMs();
+    const aheadMs = clock.wallMs() - sentMs;
     const none = { key: sessionKey(self), revision: 0 };
     const { key, revision } = view.forgettable(clock.wallMs(), sessionsKept) ?? none;
     const handlers = this.#context.options.handled;
@@ -188,6 +192,7 @@ export class Membership {
     this.#session = value;
     this.#key = key;
     this.#revision = result.revision;
+    this.#wallAheadMs = aheadMs;
     this.#hold(grantedLease(sentMs, times));
   }
 
@@ -218,7 +223,7 @@ export class Membership {
     clock.yield(() => {
       if (!this.#context.leaseHolds) return;
       for (const each of view.watchedBy(self)) this.#judge(each, clock.nowMs());
-      this.#elect();
+      this.election.elect();
     });
     // More often than it renews: whoever is silent shall be found soon.
     this.#cancelTick = clock.after(options.times.everyMs / 4, () => this.#tick());
@@ -236,19 +241,6 @@ export class Membership {
     this.#writer.write({ key, expected: revision, value });
   }
 
-  /** The first of all nodes that are up makes itself the leader, when there is none. */
-  #elect(): void {
-    const { view, self } = this.#context;
-    const known = view.entry("leader");
-    const leader = (known?.value as LeaderRecord | undefined)?.incarnation;
-    if (this.#isElecting || (leader !== undefined && !view.isOver(leader, "leader"))) return;
-    const up = [...view.living].filter(([, { record }]) => record.state === "up");
-    if (up.map(([incarnation]) => incarnation).sort()[0] !== self) return;
-    this.#isElecting = true;
-    const write = { key: "leader", expected: known?.revision ?? 0, value: { incarnation: self } };
-    this.#writer.write(write, () => (this.#isElecting = false));
-  }
-
   #step(event: LeaseEvent): void {
     const [lease, effect] = stepLease(this.#lease, event, this.#context.options.times);
     this.#hold(lease);
@@ -259,21 +251,26 @@ export class Membership {
   /** Where every turn looks before it starts. */
   #hold(lease: Lease): void {
     this.#lease = lease;
-    const { slices, clock } = this.#context;
+    const { slices, clock, options } = this.#context;
     const untilMs = lease.kind === "held" ? lease.untilMs : Number.NEGATIVE_INFINITY;
-    slices.leaseUntilMs = untilMs;
     // A machine that slept stops the monotonic clock: the other one ends the lease as well (A1).
-    slices.leaseUntilWallMs = clock.wallMs() + untilMs - clock.nowMs();
+    slices.leaseUntilWallMs = untilMs + this.#wallAheadMs;
+    const hasSlept = clock.wallMs() >= slices.leaseUntilWallMs;
+    slices.leaseUntilMs = hasSlept ? Number.NEGATIVE_INFINITY : untilMs;
     slices.resume();
+    options.singletons.look(this.#context);
   }
 
   #renew(operation: number): void {
     const session = this.#session!;
-    const load = this.#load(this.#context.clock.nowMs());
+    const { clock } = this.#context;
+    const load = this.#load(clock.nowMs());
     this.#session = { ...session, heartbeat: session.heartbeat + 1, load };
-    this.#askedMs = Math.min(this.#askedMs, this.#context.clock.nowMs());
+    this.#askedMs = Math.min(this.#askedMs, clock.nowMs());
+    const aheadMs = clock.wallMs() - operation;
     this.#write(this.#session, (result) => {
       this.#askedMs = Number.POSITIVE_INFINITY;
+      if (result.ok) this.#wallAheadMs = aheadMs;
       this.#step(result.ok ? { kind: "renewed", operation } : { kind: "refused" });
     });
   }

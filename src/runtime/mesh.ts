@@ -13,6 +13,7 @@ import { type Entry, isEntry } from "../protocol/ledger.ts";
 import type { Note } from "../protocol/note.ts";
 import { shardKey, type ShardRecord } from "../protocol/records.ts";
 import { Channel, type ChannelOwner, type Route } from "./channel.ts";
+import type { Interest } from "./interest.ts";
 import type { NodeContext } from "./node-context.ts";
 import { Peer, type PeerOwner } from "./peer.ts";
 import { outcomeUnknown } from "./call.ts";
@@ -25,6 +26,7 @@ export interface MeshParts {
   readonly link: Link;
   readonly shards: Shards;
   readonly router: Router;
+  readonly interest: Interest;
   /** Takes in a record that another node knows. */
   readonly learn: (entry: Entry) => void;
 }
@@ -181,6 +183,9 @@ export class Mesh implements LinkListener, PeerOwner, ChannelOwner {
 
   #noted(peer: Peer, note: Note): void {
     if (note.kind === "failure") return this.context.calls.failed(note);
+    if (note.kind === "interest" || note.kind === "heard" || note.kind === "happened") {
+      return this.parts.interest.noted(peer.incarnation, note);
+    }
     if (note.kind === "cancelled") return peer.awaited.get(note.call)?.abort();
     if (note.kind !== "redirect") return this.parts.shards.noted(peer.incarnation, note);
     if (isEntry(note.entry)) this.parts.learn(note.entry);
@@ -209,11 +214,13 @@ export class Mesh implements LinkListener, PeerOwner, ChannelOwner {
   #lossOfAsk(call: RemoteCall, incarnation: string, how: string): Error | undefined {
     if (call.sentTo === undefined || call.sentTo !== this.#peers.get(incarnation)) return undefined;
     const reason = `the node that had it ${how}`;
-    // One that waited for room has not left, and who left has answered all that it took.
-    const { state } = this.context.view.sessions.get(incarnation)!.record;
-    return call.executed === "no" || (state === "left" && !call.oneWay)
-      ? new CatgaError("UNAVAILABLE", { reason })
-      : outcomeUnknown(call, reason);
+    // One that waited for room has not left this one.
+    if (call.executed === "no") return new CatgaError("UNAVAILABLE", { reason });
+    const session = this.context.view.sessions.get(incarnation)?.record;
+    // What it had run was answered before it left, but nobody answers a one-way message.
+    if (session?.state !== "left" || call.oneWay) return outcomeUnknown(call, reason);
+    const left = `node "${session.node}" left before it had this one`;
+    return new CatgaError("NO_HANDLER", { message: call.subject.type, reason: left });
   }
 
   /** The owner of the shard that a call was sent to. */

@@ -2,6 +2,7 @@
 import type { Clock } from "../base/clock.ts";
 import { CatgaError } from "../base/errors.ts";
 import { hash } from "../base/hash.ts";
+import { InFlight } from "../base/in-flight.ts";
 import { type HeartbeatTimes, KNOWN_IDS_MAX } from "../base/limits.ts";
 import type { Logger } from "../base/logger.ts";
 import type { Random } from "../base/random.ts";
@@ -10,12 +11,16 @@ import { View } from "../ownership/view.ts";
 import type { Driver } from "../ports/driver.ts";
 import type { Store, StoreDriver } from "../ports/store.ts";
 import { checkEntityId } from "../protocol/ids.ts";
-import type { ShardRecord } from "../protocol/records.ts";
+import type { Entry } from "../protocol/ledger.ts";
+import type { LeaderRecord, ShardRecord } from "../protocol/records.ts";
 import type { EntityDefinition, HandlerSpec } from "./definition.ts";
 import type { Events } from "./events.ts";
+import { HotKeys } from "./hot-keys.ts";
 import { Calls } from "./remote-call.ts";
+import type { Singletons } from "./singleton.ts";
 import { Slices } from "./slices.ts";
 import { StoreWriter } from "./store-writer.ts";
+import type { Topics } from "./topics.ts";
 
 /** How a node is to run; all defaults are filled in. */
 export interface NodeSettings {
@@ -45,6 +50,9 @@ export interface NodeOptions extends NodeSettings {
   /** How many sessions that are over are not forgotten, in tests. */
   readonly sessionsKept?: number;
   readonly events: Events;
+  readonly singletons: Singletons;
+  /** Who listens to what is published. */
+  readonly topics: Topics;
 }
 
 /** Where the ids of an entity type lie, as far as they were checked and hashed lately. */
@@ -70,7 +78,10 @@ export class NodeContext {
   /** Long ones: idle activations. */
   readonly idleWheel: TimerWheel;
   readonly calls: Calls;
+  /** Calls of handlers that run here, or wait for it. */
+  readonly inFlight: InFlight = new InFlight();
   readonly events: Events;
+  readonly hot: HotKeys;
   /** Where entities with persistence are kept. */
   readonly store: StoreWriter | undefined;
   /** Before this, nothing that is learned is news. */
@@ -95,12 +106,19 @@ export class NodeContext {
     this.idleWheel = new TimerWheel(this.clock, IDLE_TICK_MS);
     this.calls = new Calls(this.wheel);
     this.events = options.events;
+    this.hot = new HotKeys(this.view, this.events);
     this.store = store && new StoreWriter(store);
   }
 
   /** How long this node may still act as an owner, if it does not renew. */
   get leaseLeftMs(): number {
     return this.slices.leaseUntilMs - this.clock.nowMs();
+  }
+
+  /** Which store this node's entities are in, if any are kept. */
+  get keptAt(): string | undefined {
+    const { store, options } = this;
+    return store && `${(options.store ?? options.driver).name} ${store.store.identity}`;
   }
 
   /** True while this node may act as an owner (L3). */
@@ -112,6 +130,14 @@ export class NodeContext {
   refuse(): CatgaError {
     this.refusal ??= new CatgaError("CLUSTER_STOPPED", { node: this.options.nodeId });
     return this.refusal;
+  }
+
+  /** The record that makes this node the leader, while it may act as that. */
+  get leadership(): Entry | undefined {
+    const leader = this.view.entry("leader");
+    const isLeader = (leader?.value as LeaderRecord | undefined)?.incarnation === this.self;
+    const mayLead = this.hasJoined && this.refusal === undefined && this.leaseHolds;
+    return isLeader && mayLead ? leader : undefined;
   }
 
   /** Calls `run` after `delayMs`, unless the node has closed by then. */

@@ -13,25 +13,19 @@ import { incarnationOf } from "../protocol/ids.ts";
 import type { Entry } from "../protocol/ledger.ts";
 import { sessionOf, type SessionRecord } from "../protocol/records.ts";
 import { Alarm } from "./alarm.ts";
+import { Interest } from "./interest.ts";
 import { Membership } from "./membership.ts";
 import { Mesh } from "./mesh.ts";
 import { tell } from "./events.ts";
 import { NodeContext, type NodeOptions } from "./node-context.ts";
 import { RecordWriter } from "./record-writer.ts";
 import { Call, outcomeUnknown } from "./call.ts";
-import { Router } from "./router.ts";
+import { Router, type Ways } from "./router.ts";
 import { openStore } from "./open-store.ts";
 import { Shards } from "./shards.ts";
-import type { Exits, RefRequest } from "./turn-context.ts";
 
 /** Why a node's session is over: it was declared dead, or the authority is another one. */
 export type FenceReason = "dead" | "generation";
-
-/** What leads from a turn back to the door. */
-export interface Ways {
-  refTo(router: Router, request: RefRequest): unknown;
-  send: Exits["send"];
-}
 
 const QUIET_CHECK_MS = 2;
 /** At most so long a node that did not finish in time waits for its last write. */
@@ -48,6 +42,7 @@ export class Node implements AuthorityListener {
   readonly #writer: RecordWriter;
   readonly #membership: Membership;
   readonly shards: Shards;
+  readonly #interest: Interest;
   readonly #mesh: Mesh;
   readonly #alarm: Alarm;
   #isSettling = false;
@@ -66,7 +61,6 @@ export class Node implements AuthorityListener {
     this.router = new Router(context, {
       refTo: (request) => ways.refTo(this.router, request),
       send: ways.send,
-      ask: (incarnation, call) => this.#mesh.peer(incarnation).ask(call),
       channel: (group, shard) => this.#mesh.channel(group, shard),
       serving: (shard) => this.shards.serving(shard),
       peerOf: (incarnation) => this.#mesh.peer(incarnation),
@@ -79,7 +73,8 @@ export class Node implements AuthorityListener {
       isFixed: ports.isFixed === true,
     });
     const { shards, router } = this;
-    this.#mesh = new Mesh(context, { link: ports.link, shards, router, learn });
+    const interest = (this.#interest = new Interest(context, router));
+    this.#mesh = new Mesh(context, { link: ports.link, shards, router, interest, learn });
     this.#alarm = new Alarm(router);
   }
 
@@ -145,20 +140,13 @@ export class Node implements AuthorityListener {
   }
 
   async #join(): Promise<void> {
-    const { authority, link } = this.#ports;
+    const { authority, link, isFixed } = this.#ports;
     const address = await link.open(this.context.self, this.#mesh);
     this.resynced(await authority.open(this));
-    const group = await this.#membership.join(address, this.#kept());
+    const group = await this.#membership.join(address, isFixed ? undefined : this.context.keptAt);
     if (group === undefined) return;
     this.shards.serve(group);
     this.#alarm.start();
-  }
-
-  /** Which store this node's entities are in; on a fixed list, where none moves, it is its own. */
-  #kept(): string | undefined {
-    const { store, options } = this.context;
-    if (store === undefined || this.#ports.isFixed === true) return undefined;
-    return `${(options.store ?? options.driver).name} ${store.store.identity}`;
   }
 
   async #stop(deadlineMs: number): Promise<void> {
@@ -186,22 +174,24 @@ export class Node implements AuthorityListener {
   }
 
   async #leave(endMs: number): Promise<void> {
-    const { clock, refusal, options, view } = this.context;
+    const { clock, refusal, inFlight, calls, options, view } = this.context;
     if (refusal !== undefined) return;
+    // The next leader begins what only a leader does when it has ended here, and no sooner.
+    const resigned = options.singletons.stop().then(() => this.#membership.election.resign());
     await this.#membership.leaving();
     await this.shards.release();
+    await resigned;
     this.context.refuse();
     // Others may still send to handlers of this node: they are told to go elsewhere.
     const noticeMs = options.handlers.length > 0 && view.living.size > 1 ? SETTLE_MS : 0;
     const quietMs = Math.min(endMs, clock.nowMs() + noticeMs);
-    // Calls of this node's users are answered first.
+    // Calls of this node's users are answered first, and who has left owes nobody an answer.
     const isBusy = (): boolean =>
-      this.router.isBusy || !this.#mesh.isIdle || clock.nowMs() < quietMs;
+      calls.size + inFlight.count > 0 || !this.#mesh.isIdle || clock.nowMs() < quietMs;
     while (isBusy() && clock.nowMs() < endMs) {
       await new Promise<void>((resolve) => void clock.after(QUIET_CHECK_MS, resolve));
     }
-    if (isBusy()) return this.#over; // Who has left has answered everything.
-    await this.#membership.leave("left");
+    await this.#membership.leave(isBusy() ? "dead" : "left");
   }
 
   async #close(): Promise<void> {
@@ -224,9 +214,9 @@ export class Node implements AuthorityListener {
   /** No turn starts any more, and nothing of those that run leaves this node. */
   #abandon(): void {
     this.#membership.stop();
+    this.#interest.close();
     this.#mesh.close();
-    for (const host of this.router.hosts.values()) host.abandon();
-    this.router.handlers.abort();
+    this.router.abandon();
   }
 
   /** Others may own everything by now: nothing that is here counts any more. */
@@ -261,6 +251,8 @@ export class Node implements AuthorityListener {
     } else if (change.kind === "shard") {
       this.shards.recordChanged(change.group, change.shard);
       this.#mesh.moved(change.group, change.shard);
+    } else if (change.kind === "leader") {
+      this.context.options.singletons.look(this.context);
     } else if (change.kind === "genesis") {
       this.shards.lookAll();
       this.#mesh.pumpAll();
@@ -271,7 +263,9 @@ export class Node implements AuthorityListener {
     const { view, self } = this.context;
     const { state } = view.sessions.get(incarnation)!.record;
     this.#membership.heard(incarnation);
+    this.context.hot.heard(incarnation, this.context.hasJoined);
     if (state === before) return; // A heartbeat.
+    this.#interest.sessionChanged(incarnation);
     if (incarnation === self) {
       if (state === "dead") this.#fence("dead");
     } else if (view.isGone(incarnation)) {

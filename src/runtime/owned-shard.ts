@@ -35,6 +35,12 @@ export interface Resident {
   readonly shard: OwnedShard;
   /** True when no turn of it runs. */
   readonly isQuiet: boolean;
+  /** Queries that run, or -1 while a command or a hook does: the state may be half of its work. */
+  readonly running: number;
+  /** True when a turn of it waits for a call of that chain; or, if it is named, just that one. */
+  awaits(chain: Work["chain"], turn?: object): boolean;
+  /** The error of a call that would wait for a turn of it which waits for the call. */
+  cycle(work: Work): CatgaError;
   /** Takes a message in; or says why there is no room for it. */
   post(work: Work): CatgaError | undefined;
   /** Starts no turn until it is thawed. */
@@ -74,6 +80,8 @@ export class OwnedShard {
   /** True while this node owns the shard and is not handing it over. */
   accepting = false;
   epoch = 0;
+  /** Turns that were given a link of a chain. */
+  links = 0;
   cleanSince = 0;
   /** This node's own channel to the shard, if it ever sent to it while it lived elsewhere. */
   outbound: Channel | undefined;

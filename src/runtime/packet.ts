@@ -6,7 +6,7 @@
  * ```
  * ["entity", name, id, state as text, or null for one that begins anew or is read from the store,
  *   …versions if it is stored]
- * ["message", incarnation of the sender, number of the call, milliseconds left, message, dedup]
+ * ["message", incarnation of the sender, number of the call, milliseconds left, message, extras]
  * ["timer", milliseconds left, message]
  * ["answer", command and key, milliseconds left, { value } or { code, details }]
  * ["reminder", { name, dueMs, everyMs, message }]

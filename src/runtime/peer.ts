@@ -73,6 +73,11 @@ export class Peer extends WheelEntry {
     return this.#unacknowledgedChars < PEER_WINDOW_BYTES;
   }
 
+  /** False when what need not leave must wait, or is left out: too much waits to leave already. */
+  get takesNews(): boolean {
+    return this.hasRoom && (!this.#batch.isFull || this.#owner.context.leaseHolds);
+  }
+
   /** Pumps `channel` when there is room again. */
   waitForRoom(channel: { pump(): void }): void {
     this.#starved.add(channel);

@@ -30,10 +30,8 @@ export interface Lane {
 export class RemoteCall extends Call implements MessageItem {
   readonly entity: string;
   readonly id: string;
-  readonly type: string;
-  readonly chain: readonly string[] | undefined;
   /** An upper bound for its length as JSON. */
-  readonly charsMax: number = charsMaxOfLastCopy();
+  readonly charsMax: number;
   readonly createdMs: number;
   /** Its number in the table, which the answer names. */
   readonly call: number;
@@ -57,10 +55,10 @@ export class RemoteCall extends Call implements MessageItem {
 
   constructor(sending: Sending, message: unknown, calls: Calls) {
     super(sending, message, sending.timeoutMs ?? CALL_TIMEOUT_MS);
+    // In JSON a character of an id may be two.
+    this.charsMax = charsMaxOfLastCopy() + 2 * (sending.chain?.join("  ").length ?? 0);
     this.entity = sending.entity;
     this.id = sending.id;
-    this.type = sending.type;
-    this.chain = sending.chain;
     this.createdMs = calls.nowMs;
     this.deadlineMs = Math.min(this.deadlineMs, this.createdMs + this.timeoutMs);
     this.#calls = calls;

@@ -9,23 +9,29 @@
 import { CatgaError } from "../base/errors.ts";
 import { isWhole } from "../base/shape.ts";
 import { admit, isStale } from "../ownership/channel.ts";
-import { type MessageItem, readDedup } from "../protocol/frame.ts";
+import { type MessageItem, readExtras } from "../protocol/frame.ts";
 import type { Row } from "../protocol/note.ts";
 import type { Activation } from "./activation.ts";
-import { copyPayload, type Sending, type Subject, unknownMessage } from "./call.ts";
+import { checkChain, copyPayload, type Sending, type Subject, unknownMessage } from "./call.ts";
 import type { MessageKind } from "./definition.ts";
-import { Handlers } from "./handlers.ts";
 import { EntityHost } from "./entity-host.ts";
+import { Handlers } from "./handlers.ts";
 import type { NodeContext } from "./node-context.ts";
 import type { OwnedShard } from "./owned-shard.ts";
 import { type Packet, packetsOf } from "./packet.ts";
 import type { Peer } from "./peer.ts";
 import type { RemoteCall } from "./remote-call.ts";
-import type { Exits } from "./turn-context.ts";
+import type { Exits, RefRequest } from "./turn-context.ts";
 import { answerFailure, callAway, InboundWork, LocalCall, LocalTell } from "./work.ts";
 import { typeOf } from "./work.ts";
 
 const ACCEPTED: Promise<unknown> = Promise.resolve();
+
+/** What leads from a turn back to the door. */
+export interface Ways {
+  refTo(router: Router, request: RefRequest): unknown;
+  send: Exits["send"];
+}
 
 /** See the file's header. */
 export class Router {
@@ -47,23 +53,26 @@ export class Router {
   send(sending: Sending): Promise<unknown> {
     const { refusal } = this.context;
     if (refusal !== undefined) return Promise.reject(refusal);
+    const host = this.hosts.get(sending.entity);
+    const cache = host?.hotCache;
+    if (cache === undefined) return this.#send(sending, host);
+    return cache.send(sending, (query) => this.#send(query, host));
+  }
+
+  #send(sending: Sending, host: EntityHost | undefined): Promise<unknown> {
     try {
-      const host = this.hosts.get(sending.entity);
-      let activation = host?.activations.get(sending.id);
+      if (sending.chain !== undefined) checkChain(sending, sending.chain);
+      if (host === undefined) return this.#sendAway(sending);
+      let activation = host.activations.get(sending.id);
       if (activation === undefined || !isOpen(activation.shard)) {
-        activation = host && this.#activate(host, sending);
+        activation = this.#activate(host, sending);
         if (activation === undefined) return this.#sendAway(sending);
       }
-      return this.#sendHere(activation, sending);
+      return this.#sendHere(activation, sending, host);
     } catch (error) {
       if (error instanceof CatgaError) return Promise.reject(error);
       throw error;
     }
-  }
-
-  /** True while something waits for an answer, here or because a handler of this node runs. */
-  get isBusy(): boolean {
-    return this.context.calls.size + this.handlers.running > 0;
   }
 
   /** What the message does, if this node hosts its entity type. */
@@ -78,10 +87,12 @@ export class Router {
     return shard !== undefined && isOpen(shard) ? host.activate(id, shard) : undefined;
   }
 
-  #sendHere(activation: Activation, sending: Sending): Promise<unknown> {
-    const spec = activation.host.definition.messages.get(sending.type);
+  #sendHere(activation: Activation, sending: Sending, host: EntityHost): Promise<unknown> {
+    const spec = host.definition.messages.get(sending.type);
     if (spec === undefined) throw unknownMessage(sending);
     const message = copyPayload(sending, sending.message);
+    const excess = host.admit(sending.id);
+    if (excess !== undefined) throw excess;
     if (sending.oneWay) {
       const tell = new LocalTell(sending, { spec, message }, this.context.log);
       const refusal = activation.post(tell);
@@ -110,9 +121,16 @@ export class Router {
   /** Sends to a handler of another node. */
   ask(incarnation: string, sending: Sending): RemoteCall {
     if (this.context.refusal !== undefined) throw this.context.refusal;
+    if (sending.chain !== undefined) checkChain(sending, sending.chain);
     const call = callAway(sending, sending.message, this.context.calls);
-    this.exits.ask(incarnation, call);
+    this.exits.peerOf(incarnation).ask(call);
     return call;
+  }
+
+  /** The node closes: nothing here is waited for any more. */
+  abandon(): void {
+    for (const host of this.hosts.values()) host.abandon();
+    this.handlers.abort();
   }
 
   /** Turns that have run for `sinceMs` keep this node from leaving: they are told to give up. */
@@ -142,8 +160,9 @@ export class Router {
     counter.last = item.sequence;
     const type = typeOf(item.message);
     const spec = host.definition.messages.get(type);
-    if (spec === undefined) {
-      answerFailure(peer, item.call, unknownMessage({ entity: item.entity, type }));
+    const refusal = spec === undefined ? unknownMessage({ ...item, type }) : host.admit(item.id);
+    if (spec === undefined || refusal !== undefined) {
+      answerFailure(peer, item.call, refusal!);
     } else {
       const { nowMs } = this.context.slices;
       host.deliver(item.id, shard, new InboundWork(peer, item, { spec, nowMs }));
@@ -167,13 +186,13 @@ export class Router {
   unpack(rows: readonly Row[]): Packet[] | undefined {
     const { nowMs } = this.context.wheel;
     const packets = packetsOf(rows, nowMs, (row, entity, id) => {
-      const [, sender, call, leftMs, message, key] = row;
+      const [, sender, call, leftMs, message, value] = row;
       const spec = this.hosts.get(entity)?.definition.messages.get(typeOf(message));
       if (typeof sender !== "string" || !isWhole(call) || typeof leftMs !== "number")
         return undefined;
-      const dedup = readDedup(key);
-      if (spec === undefined || dedup === "malformed") return undefined;
-      const item = { call, leftMs, entity, id, message, dedup };
+      const extras = readExtras(value);
+      if (spec === undefined || extras === "malformed") return undefined;
+      const item = { call, leftMs, entity, id, message, ...extras };
       return new InboundWork(this.exits.peerOf(sender), item, { spec, nowMs });
     });
     return packets?.every(({ entity }) => this.hosts.has(entity)) ? packets : undefined;

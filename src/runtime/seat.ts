@@ -5,9 +5,9 @@
  */
 import { backoffMs } from "../base/backoff.ts";
 import { RETRY, silenceMsMax } from "../base/limits.ts";
-import { type FenceReason, Node, type Ways } from "./node.ts";
+import { type FenceReason, Node } from "./node.ts";
 import type { NodeOptions } from "./node-context.ts";
-import type { Router } from "./router.ts";
+import type { Router, Ways } from "./router.ts";
 import { type NodeInfo, nodesOf } from "./survey.ts";
 
 /** See the file's header. */

@@ -72,6 +72,13 @@ export class Slices {
     return this.#pause;
   }
 
+  /** The same for work that is no turn, and takes its time of the slice all the same. */
+  share(): Promise<void> | undefined {
+    this.read();
+    if (!this.#open) this.#begin();
+    return this.pause();
+  }
+
   /** Calls `waiting.resume()` in the next slice, once however often it was asked for. */
   later(waiting: { resume(): void }): void {
     this.#waiting.add(waiting);

@@ -23,7 +23,8 @@ export interface Ownership {
 export function nodesOf({ view }: NodeContext): NodeInfo[] {
   const nodes: NodeInfo[] = [];
   for (const { record } of view.living.values()) {
-    const { node, runtime, weight, load, endpoint } = record;
+    const { node, runtime, weight, endpoint } = record;
+    const { hot: _, ...load } = record.load;
     const state = record.state === "up" ? "up" : "leaving";
     nodes.push({ node, endpoint: endpoint ?? undefined, runtime, weight, state, ...load });
   }

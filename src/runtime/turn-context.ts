@@ -12,7 +12,7 @@ import type { Keeper, KeptEntity } from "./keeper.ts";
 import type { Luggage } from "./luggage.ts";
 import type { EntityHome, OwnedShard, Resident } from "./owned-shard.ts";
 import type { Peer } from "./peer.ts";
-import type { RemoteCall } from "./remote-call.ts";
+import type { Turn } from "./turns.ts";
 
 /** The entity whose turn it is. */
 export interface TurnEntity extends KeptEntity {
@@ -20,6 +20,8 @@ export interface TurnEntity extends KeptEntity {
   state: unknown;
   /** What it has beside its state; made when something is put there. */
   readonly luggage: Luggage;
+  chainOf(turn: Turn): readonly string[];
+  unlink(chain: readonly string[]): void;
   /** What stores it, if anything does. */
   readonly keeper: Keeper | undefined;
 }
@@ -35,8 +37,6 @@ export interface Exits {
   refTo(request: RefRequest): unknown;
   /** Sends a message with its own name from inside a turn. */
   send(message: object, options: object | undefined, bounds: Bounds): Promise<unknown>;
-  /** Sends a message to a handler of another node. */
-  ask(incarnation: string, call: RemoteCall): void;
   /** The way to a shard of another node. */
   channel(group: string, shard: number): Channel;
   /** A shard of this node, if it may serve it at this moment. */
@@ -53,7 +53,7 @@ export interface Exits {
 export interface Bounds {
   /** When they end at the latest. */
   readonly boundMs: number;
-  /** The entities whose turns wait for them. */
+  /** The turns that wait for them, the oldest first; see `turns.ts`. */
   readonly chain?: readonly string[] | undefined;
 }
 
@@ -65,13 +65,22 @@ export interface RefRequest<T = unknown> extends Bounds {
 }
 
 /** See the file's header. */
-export class TurnContext {
+export class TurnContext<T extends Turn = Turn> {
   readonly #entity: TurnEntity;
-  readonly #deadlineMs: number;
+  readonly #turn: T;
+  #chain: readonly string[] | "over" | undefined;
 
-  constructor(entity: TurnEntity, deadlineMs: number) {
+  constructor(entity: TurnEntity, turn: T) {
     this.#entity = entity;
-    this.#deadlineMs = deadlineMs;
+    this.#turn = turn;
+  }
+
+  /** The handler has ended: it waits for nothing that is sent from now on. What it ran for. */
+  static end<T extends Turn>(context: TurnContext<T>): T {
+    const chain = context.#chain;
+    if (chain !== undefined && chain !== "over") context.#entity.unlink(chain);
+    context.#chain = "over";
+    return context.#turn;
   }
 
   get id(): string {
@@ -106,12 +115,17 @@ export class TurnContext {
 
   /** A reference whose calls end with this turn's deadline. */
   entity(target: unknown, id: string): unknown {
-    return this.#entity.host.exits.refTo({ target, id, boundMs: this.#deadlineMs });
+    return this.#entity.host.exits.refTo({ target, id, ...this.#bounds() });
   }
 
   /** A message with its own name; the call ends with this turn's deadline. */
   send(message: object, options?: object): Promise<unknown> {
-    return this.#entity.host.exits.send(message, options, { boundMs: this.#deadlineMs });
+    return this.#entity.host.exits.send(message, options, this.#bounds());
+  }
+
+  /** Tells everybody who listens; what leaves this node leaves under a valid lease. */
+  publish(message: unknown): Promise<void> {
+    return this.#entity.host.context.options.topics.publish(message);
   }
 
   peer(id: string): unknown {
@@ -169,6 +183,12 @@ export class TurnContext {
     return () => timer?.cancel();
   }
 
+  #bounds(): Bounds {
+    this.#chain ??= this.#entity.chainOf(this.#turn);
+    const chain = this.#chain === "over" ? undefined : this.#chain;
+    return { boundMs: this.#turn.deadlineMs, chain };
+  }
+
   #keeper(what: string): Keeper {
     const { keeper, host } = this.#entity;
     if (keeper?.isDeleting === false) return keeper;
@@ -191,15 +211,20 @@ export function runHook(
   hook: (context: TurnContext) => unknown,
   ended: (thrown?: { readonly error: unknown }) => void,
 ): void {
-  const failed = (error: unknown): void => ended({ error });
+  const context = new TurnContext(entity, { deadlineMs: Number.POSITIVE_INFINITY });
+  const over = (thrown?: { readonly error: unknown }): void => {
+    TurnContext.end(context);
+    ended(thrown);
+  };
+  const failed = (error: unknown): void => over({ error });
   let result: unknown;
   try {
-    result = hook(new TurnContext(entity, Number.POSITIVE_INFINITY));
+    result = hook(context);
   } catch (error) {
     return failed(error);
   }
-  if (isThenable(result)) result.then(() => ended(), failed);
-  else ended();
+  if (isThenable(result)) result.then(() => over(), failed);
+  else over();
 }
 
 /** When a reminder comes: once, or again and again. */

@@ -9,7 +9,7 @@ import { CALL_TIMEOUT_MS, ERROR_TEXT_CHARS_MAX } from "../base/limits.ts";
 import type { Logger } from "../base/logger.ts";
 import { charsMaxOfLastCopy } from "../base/plain.ts";
 import type { TimerWheel } from "../base/timer-wheel.ts";
-import { type Dedup, dedupValue, type MessageItem } from "../protocol/frame.ts";
+import { type Dedup, extrasValue, type MessageItem } from "../protocol/frame.ts";
 import type { Row } from "../protocol/note.ts";
 import { Call, copyPayload, detailsOf, type Sending } from "./call.ts";
 import type { MessageSpec } from "./definition.ts";
@@ -39,6 +39,8 @@ export interface Work {
   readonly deadlineMs: number;
   /** Of a command that is not to run twice. */
   readonly dedup: Dedup | undefined;
+  /** Turns that wait for the answer, the oldest first. */
+  readonly chain?: readonly string[] | undefined;
   /** The handler is about to run; `false` when nobody wants the answer any more. */
   begin(nowMs: number): boolean;
   /** `value` is a copy that belongs to the caller. */
@@ -140,7 +142,7 @@ export class LocalTell implements Work {
   }
 }
 
-type Item = Pick<MessageItem, "call" | "leftMs" | "entity" | "id" | "message" | "dedup">;
+type Item = Pick<MessageItem, "call" | "leftMs" | "entity" | "id" | "message" | "dedup" | "chain">;
 type Acceptance = { readonly spec: MessageSpec; readonly nowMs: number };
 
 /** A message of another node. */
@@ -150,6 +152,7 @@ export class InboundWork implements Work {
   readonly oneWay: boolean;
   readonly deadlineMs: number;
   readonly dedup: Dedup | undefined;
+  readonly chain: readonly string[] | undefined;
   readonly #peer: Peer;
   readonly #item: Item;
   #hasBegun = false;
@@ -160,6 +163,7 @@ export class InboundWork implements Work {
     this.oneWay = item.leftMs < 0;
     this.deadlineMs = this.oneWay ? Number.POSITIVE_INFINITY : nowMs + item.leftMs;
     this.dedup = item.dedup;
+    this.chain = item.chain;
     this.#peer = peer;
     this.#item = item;
   }
@@ -176,8 +180,8 @@ export class InboundWork implements Work {
 
   row(nowMs: number): Row {
     const leftMs = this.oneWay ? -1 : Math.max(0, this.deadlineMs - nowMs);
-    const dedup = dedupValue(this.dedup);
-    return ["message", this.#peer.incarnation, this.#item.call, leftMs, this.message, dedup];
+    const extras = extrasValue(this);
+    return ["message", this.#peer.incarnation, this.#item.call, leftMs, this.message, extras];
   }
 
   succeed(value: unknown): void {

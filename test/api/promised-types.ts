@@ -26,6 +26,7 @@ export const Account = defineEntity("account", {
   },
   state: () => ({ balance: 0, log: [] as string[] }),
   idle: "10m",
+  reentrant: true,
   handlers: {
     deposit(ctx, m) {
       ctx.state.balance += m.amount;

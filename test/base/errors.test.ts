@@ -49,6 +49,11 @@ const EACH: { readonly [C in ErrorCode]: readonly [ErrorDetails[C], Executed, st
     "no",
     "Cannot reach the broker at host:1: why",
   ],
+  CALL_CYCLE: [
+    { entity: "cart/42", message: "add", cycle: "cart/42 → cart/42" },
+    "no",
+    'Cannot send "add" to "cart/42", which waits for this call: cart/42 → cart/42',
+  ],
   CALL_TIMEOUT: [
     { entity: "cart/42", message: "add", timeoutMs: 250, executed: "maybe" },
     "maybe",
@@ -58,6 +63,11 @@ const EACH: { readonly [C in ErrorCode]: readonly [ErrorDetails[C], Executed, st
     { entity: "cart/42", message: "add", executed: "maybe" },
     "maybe",
     'Cannot finish "add" on "cart/42": the caller\'s signal aborted',
+  ],
+  CHAIN_TOO_LONG: [
+    { entity: "cart/42", message: "add", limit: 64 },
+    "no",
+    'Cannot send "add" to "cart/42": more than 64 turns wait for it',
   ],
   CLUSTER_MISMATCH: [
     { ours: "ours", theirs: "theirs", address: "host:1" },

@@ -8,6 +8,8 @@ import { createRing, type Ring, type RingNode } from "../../src/base/ring.ts";
 const SHARDS = 1_024;
 /** Share of all shards that one node's change moves between the others; measured 0.011. */
 const MOVED_BESIDES = 0.03;
+/** The same when weights differ; measured 0.011 in 99 of 100 cases, 0.057 in the worst of 3,000. */
+const BESIDES_UNLIKE = 0.1;
 const PUBLISHED = "bccbcbbabbbcbabaacbbbabbbbbababbcbbbbabaaaacabab";
 
 const weight = fc.constantFrom(0.1, 0.5, 1, 1, 1, 2, 3.7);
@@ -124,6 +126,21 @@ describe("createRing()", () => {
       expect(after).not.toContain("node-0");
       expect(besides.length).toBeLessThan(MOVED_BESIDES * SHARDS);
     }
+  });
+
+  test("moves little beside what one node gains or loses, whatever the names and weights", () => {
+    const sets = fc.tuple(nodes, fc.record({ name: fc.string({ minLength: 13 }), weight }));
+    fc.assert(
+      fc.property(sets, ([set, other]) => {
+        // The same both ways: what the other node takes when it joins, it gives when it leaves.
+        const without = owners(createRing(set, SHARDS, hash));
+        const withOther = owners(createRing([...set, other], SHARDS, hash));
+        const moved = withOther.filter((owner, shard) => owner !== without[shard]);
+        const besides = moved.filter((owner) => owner !== other.name);
+        expect(besides.length).toBeLessThan(BESIDES_UNLIKE * SHARDS);
+      }),
+      { numRuns: 200 },
+    );
   });
 
   test("moves little more than its share to the hundred-and-first node", () => {

@@ -11,6 +11,7 @@ import { orderChecks } from "./order.ts";
 import { type ClusterFixture, inWorld, Probe } from "./probes.ts";
 import { refusalChecks } from "./refusals.ts";
 import { retryChecks } from "./retries.ts";
+import { topicChecks } from "./topics.ts";
 import { waitUntil } from "./wait-until.ts";
 
 /** The contract. */
@@ -19,6 +20,7 @@ export const clusterContract: readonly Check<ClusterFixture>[] = [
   ...orderChecks,
   ...refusalChecks,
   ...retryChecks,
+  ...topicChecks,
   {
     name: "a value comes out of a message and an answer as JSON would have it, here as elsewhere",
     run: (fixture) =>

@@ -7,6 +7,7 @@ import {
   type ClusterOptions,
   command,
   defineEntity,
+  defineEvent,
   query,
   type Ref,
 } from "../../src/index.ts";
@@ -125,7 +126,27 @@ export const Faint = defineEntity("faint", {
   },
 });
 
-type Probes = typeof Probe | typeof Narrow | typeof Stillborn | typeof Faint;
+/** Published by nodes and by turns. */
+export const Written = defineEvent<{ by: string; n: number; text?: string }>("probe.written", {
+  key: "by",
+});
+
+/** Listens, as an entity. */
+export const Reader = defineEntity("reader", {
+  messages: {
+    "probe.written": Written,
+    write: command<{ by: string }>(),
+    read: query<{}, readonly number[]>(),
+  },
+  state: () => [] as number[],
+  handlers: {
+    "probe.written": ({ state }, { n }) => void state.push(n),
+    write: (ctx, { by }) => ctx.publish(Written({ by, n: 3 })),
+    read: ({ state }) => state,
+  },
+});
+
+type Probes = typeof Probe | typeof Reader | typeof Narrow | typeof Stillborn | typeof Faint;
 
 /** Two nodes; every entity is asked from the first one. */
 export interface World {
@@ -147,7 +168,7 @@ export async function inWorld(
 ): Promise<void> {
   const options = {
     ...fixture.meeting,
-    entities: [Probe, Narrow, Stillborn, Faint],
+    entities: [Probe, Reader, Narrow, Stillborn, Faint],
     shardCount: SHARD_COUNT,
   };
   const [firstId, secondId] = fixture.nodeIds ?? ["first", "second"];

@@ -3,6 +3,7 @@ import { afterEach, describe, expect, test } from "bun:test";
 import { readFileSync } from "node:fs";
 import { networkInterfaces } from "node:os";
 import { type Exposure, sayExposure } from "../../src/drivers/tcp/exposure.ts";
+import { systemClock } from "../../src/base/clock.ts";
 import { silentLogger } from "../../src/base/logger.ts";
 import { nats } from "../../src/drivers/nats/index.ts";
 import { Cluster } from "../../src/index.ts";
@@ -101,12 +102,13 @@ describe("a broker is exposed", () => {
 });
 
 test("what is unsafe is told once to each listener, whenever it comes", async () => {
-  const events = new Events(silentLogger);
+  const events = new Events({ log: silentLogger, clock: systemClock });
   const heard: string[] = [];
   const listen = (who: string) => events.on("unsafe", ({ what }) => heard.push(`${who} ${what}`));
   listen("early");
   events.unsafe("x");
   events.unsafe("x");
+  await Promise.resolve();
   expect(heard).toEqual(["early x"]);
   listen("late");
   listen("gone")();
@@ -114,6 +116,7 @@ test("what is unsafe is told once to each listener, whenever it comes", async ()
   await Promise.resolve();
   expect(heard).toEqual(["early x", "late x"]);
   events.unsafe("y");
+  await Promise.resolve();
   expect(heard).toEqual(["early x", "late x", "early y", "late y"]);
 });
 

@@ -2,14 +2,18 @@
  * Faults of real processes: `npm run faults -- embedded`, or `nats`, or `redis`, with
  * `--runtime node|bun|deno|mixed`, `--minutes N` and `--only text`. Ends with 1 when a check fails.
  * Every scenario has a cluster, and a broker, of its own, and is judged by `verdict.ts`. With
- * `state sqlite`, `state nats` or `state redis` its entities are kept: see `kept-scenario.ts`.
+ * `state sqlite`, `state nats` or `state redis` its entities are kept: see `kept-scenario.ts`. With
+ * `mediator` it is about messages that any node may handle, over the drivers named, or the embedded
+ * one and NATS: see `mediator-scenario.ts`.
  */
 import process from "node:process";
 import { parseArgs } from "node:util";
 import { type DriverName, startBroker } from "./broker.ts";
 import { BROKER_FAULTS } from "./broker-faults.ts";
+import { MEDIATOR_FAULTS } from "./mediator-faults.ts";
+import { type MediatorScenario, runMediator } from "./mediator-scenario.ts";
 import { KEPT_FAULTS } from "./kept-faults.ts";
-import { type KeptScenario, runKept } from "./kept-scenario.ts";
+import { type KeptResult, type KeptScenario, runKept } from "./kept-scenario.ts";
 import { NETWORK_FAULTS } from "./network-faults.ts";
 import { NODE_FAULTS } from "./node-faults.ts";
 import { Rig } from "./rig.ts";
@@ -29,45 +33,66 @@ const { values, positionals } = parseArgs({
     runtime: { type: "string", default: "node" },
   },
 });
-const isKept = positionals[0] === "state";
-const [wanted = DRIVERS[0]!, ...unknown] = isKept ? positionals.slice(1) : positionals;
+type Any = Scenario | KeptScenario | MediatorScenario;
+/** What nodes host, and what is done to them. */
+const SUBJECTS = {
+  probe: { scenarios: SCENARIOS, drivers: ["embedded"] },
+  kept: { scenarios: KEPT_FAULTS, drivers: ["embedded"] },
+  handlers: { scenarios: MEDIATOR_FAULTS, drivers: ["embedded", "nats"] },
+} as const;
+
+const [word = ""] = positionals;
+const subject = word === "state" ? "kept" : word === "mediator" ? "handlers" : "probe";
+const named = subject === "probe" ? positionals : positionals.slice(1);
+const wanted = named.length > 0 ? named : SUBJECTS[subject].drivers;
 // The embedded driver has no store of its own.
-const driver = DRIVERS.find(
-  (name) => name === (isKept && wanted === "sqlite" ? "embedded" : wanted),
+const drivers = wanted.map((name) =>
+  DRIVERS.find((each) => each === (subject === "kept" && name === "sqlite" ? "embedded" : name)),
 );
 const runtimes = RUNTIMES.filter((name) => ["mixed", name].includes(values.runtime));
-if (driver === undefined || unknown.length > 0 || runtimes.length === 0) {
+if (drivers.includes(undefined) || runtimes.length === 0) {
   console.error(`Cannot test "${positionals.join(" ")}" on "${values.runtime}"`);
   console.error(
-    `There are ${DRIVERS.join(", ")}, state and a store, on ${[...RUNTIMES, "mixed"].join(", ")}`,
+    `There are ${DRIVERS.join(", ")}, state and a store, mediator and drivers, ` +
+      `on ${[...RUNTIMES, "mixed"].join(", ")}`,
   );
   process.exit(2);
 }
 
-const all: readonly (Scenario | KeptScenario)[] = isKept ? KEPT_FAULTS : SCENARIOS;
-const chosen = all.filter(
-  ({ name, drivers = DRIVERS }) => drivers.includes(driver) && name.includes(values.only),
-);
+const all: readonly Any[] = SUBJECTS[subject].scenarios;
 const endMs = performance.now() + Number(values.minutes) * 60_000;
 let ran = 0;
 let failed = 0;
-do for (const scenario of chosen) failed += (await run(scenario, driver)) ? 0 : 1;
+do for (const driver of drivers) if (driver !== undefined) await runAll(driver);
 while (performance.now() < endMs);
-console.log(`${ran - failed} of ${ran} scenarios are well over ${wanted}, on ${values.runtime}`);
+const over = wanted.join(" and ");
+console.log(`${ran - failed} of ${ran} scenarios are well over ${over}, on ${values.runtime}`);
 process.exit(failed === 0 && ran > 0 ? 0 : 1);
 
-async function run(scenario: Scenario | KeptScenario, driver: DriverName): Promise<boolean> {
+async function runAll(driver: DriverName): Promise<void> {
+  if (wanted.length > 1) console.log(`over ${driver}`);
+  for (const scenario of all) {
+    const { name, drivers: own = DRIVERS } = scenario;
+    if (!own.includes(driver) || !name.includes(values.only)) continue;
+    failed += (await run(scenario, driver)) ? 0 : 1;
+  }
+}
+
+async function run(scenario: Any, driver: DriverName): Promise<boolean> {
   // Each time the first node, which may be the hub, runs on another one.
   const first = ran++ % runtimes.length;
   const turned: Runtime[] = [...runtimes.slice(first), ...runtimes.slice(0, first)];
-  const { heartbeat, isProxied = false } = scenario;
+  const { heartbeat } = scenario;
+  const isProxied = "isProxied" in scenario && scenario.isProxied;
   const isProbed = "nodes" in scenario;
   const persistence = isProbed ? scenario.persistence : undefined;
   const broker = await startBroker(driver, persistence ?? "appendonly");
   try {
-    const entities = isProbed ? "probe" : "kept";
+    const entities = subject;
     await using rig = new Rig({ heartbeat, broker, runtimes: turned, isProxied, entities });
-    return await (isProbed ? runAt(rig, scenario) : runKeptAt(rig, scenario));
+    if (isProbed) return await runAt(rig, scenario);
+    const running = "load" in scenario ? runMediator(rig, scenario) : runKept(rig, scenario);
+    return await told(scenario.name, running);
   } catch (error) {
     console.log(`FAILED ${scenario.name}: ${String(error)}`);
     return false;
@@ -76,11 +101,11 @@ async function run(scenario: Scenario | KeptScenario, driver: DriverName): Promi
   }
 }
 
-async function runKeptAt(rig: Rig, scenario: KeptScenario): Promise<boolean> {
+async function told(name: string, running: Promise<KeptResult>): Promise<boolean> {
   const beganMs = performance.now();
-  const { wrong, figures } = await runKept(rig, scenario);
+  const { wrong, figures } = await running;
   const seconds = ((performance.now() - beganMs) / 1_000).toFixed(1);
-  print(scenario.name, wrong, `${figures}, ${seconds} s`);
+  print(name, wrong, `${figures}, ${seconds} s`);
   return wrong.length === 0;
 }
 

@@ -30,7 +30,7 @@ export interface RigOptions {
   /** True when every node goes to the broker by a proxy of its own. */
   readonly isProxied: boolean;
   /** What nodes host. @default "probe" */
-  readonly entities?: "probe" | "kept";
+  readonly entities?: "probe" | "kept" | "handlers";
 }
 
 /** Where a node meets the others, as an option of `Cluster.start` each. */
@@ -149,8 +149,13 @@ export class Rig implements AsyncDisposable {
 
   /** Blocks the event loop of a node; resolves when it goes on. */
   async block(id: string, ms: number): Promise<void> {
+    await this.tell(id, `${ms}`);
+  }
+
+  /** Tells a node what its program knows, one thing after the other; resolves when it is done. */
+  async tell(id: string, line: string): Promise<void> {
     const { child } = this.#nodes.get(id)!;
-    child.stdin.write(`${ms}\n`);
+    child.stdin.write(`${line}\n`);
     await once(child.stdout, "data");
   }
 

@@ -161,6 +161,27 @@ describe("roundRobin", () => {
   });
 });
 
+describe("roundRobin, as nodes change", () => {
+  test("does not let one that has become heavier wait as long as it used to", () => {
+    const picker = createPicker("roundRobin", new World(1));
+    const [before, after] = [weighted([1, 1, 0.1]), weighted([1, 1, 10])];
+    while (picker.pick(before).node !== "n2");
+    expect(counted(named(picker, after, 12)).get("n2")).toBeGreaterThan(8);
+  });
+
+  test("forgets one that has been gone for long: it need not be the first when it is back", () => {
+    const firsts = Array.from({ length: 40 }, (_, seed) => {
+      const picker = createPicker("roundRobin", new World(seed));
+      named(picker, nodes("a", "b", "x"), 3);
+      named(picker, nodes("a", "b"), 2_100);
+      named(picker, nodes("a", "b"), 1);
+      return picker.pick(nodes("a", "b", "x")).node;
+    });
+    expect(firsts).toContain("x");
+    expect(new Set(firsts).size).toBeGreaterThan(1);
+  });
+});
+
 describe("by load", () => {
   const busy: Partial<Record<Strategy, readonly Partial<Candidate>[]>> = {
     leastConnections: [{ open: 3 }, { inFlight: 3 }],
@@ -195,6 +216,19 @@ describe("by load", () => {
     const picks = counted(named(createPicker("leastConnections", new World(1)), candidates, 640));
     expect(picks.get("heavy")).toBeGreaterThan(560);
   });
+
+  test.each(["leastConnections", "leastLoad"] as const)(
+    "%s: a small difference makes a small preference",
+    (strategy) => {
+      const candidates = [
+        { ...IDLE, node: "more", inFlight: 6 },
+        { ...IDLE, node: "less", inFlight: 5 },
+      ];
+      const picks = counted(named(createPicker(strategy, new World(1)), candidates, 1_000));
+      expect(picks.get("more")).toBeGreaterThan(200);
+      expect(picks.get("more")).toBeLessThan(400);
+    },
+  );
 
   test("the figures of an array may change from one call to the next", () => {
     const picker = createPicker("leastConnections", new World(1));

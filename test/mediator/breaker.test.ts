@@ -118,6 +118,13 @@ describe("a circuit", () => {
     expect(wire.circuit).toEqual({ kind: "open", untilMs: 3_500, waitMs: 2_000 });
   });
 
+  test("takes no call for its probe that was sent although it lets none through", () => {
+    const wire = opened();
+    wire.nowMs = 999;
+    wire.step("sent", 7);
+    expect(wire.circuit.kind).toBe("open");
+  });
+
   test("does not believe calls from before it opened", () => {
     const wire = new Wire();
     const early = [wire.send()!, wire.send()!, wire.send()!];

@@ -41,7 +41,7 @@ describe("a call", () => {
     expect(await cluster.run(first)).toMatchObject({ code: "OUTCOME_UNKNOWN" });
   });
 
-  test("that a node has no room for goes to another one, whoever the balancer prefers", async () => {
+  test("that a node has no room for goes to another one, whoever is preferred", async () => {
     const First = defineCommand<{ n: number }, string>("nodes.first", {
       route: { strategy: "custom", balancer: (candidates) => candidates[0]! },
       concurrency: 1,

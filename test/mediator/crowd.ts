@@ -3,6 +3,7 @@
  * a seed. A node works on one call after the other. What it says of itself reaches the callers with
  * its heartbeats, so it is old; what a caller has open, and how long answers took, it knows itself.
  */
+import { InFlight } from "../../src/base/in-flight.ts";
 import type { Random } from "../../src/base/random.ts";
 import {
   type Candidate,
@@ -118,7 +119,7 @@ class Server {
   };
   readonly #meanMs: number;
   readonly #heartbeatMs: number;
-  #inFlight = 0;
+  readonly #inFlight = new InFlight();
   #busyUntilMs = 0;
   #finished = 0;
   #workMs = 0;
@@ -133,14 +134,14 @@ class Server {
   accept(nowMs: number, random: Random): number {
     const tookMs = exponential(this.#meanMs, random);
     this.count++;
-    this.#inFlight++;
+    this.#inFlight.begin();
     this.#workMs += tookMs;
     this.#busyUntilMs = Math.max(nowMs, this.#busyUntilMs) + tookMs;
     return this.#busyUntilMs;
   }
 
   finish(): void {
-    this.#inFlight--;
+    this.#inFlight.end();
     this.#finished++;
   }
 
@@ -148,9 +149,9 @@ class Server {
     const aheadMs = Math.max(0, this.#busyUntilMs - nowMs);
     const doneMs = this.#workMs - aheadMs;
     this.figures = smoothedFigures(this.figures, {
-      inFlight: this.#inFlight,
+      inFlight: this.#inFlight.takeMean(),
       cpu: doneMs / this.#heartbeatMs,
-      memoryBytes: (80 + this.#inFlight / 10) * MEGABYTE,
+      memoryBytes: (80 + this.#inFlight.count / 10) * MEGABYTE,
       messagesPerSecond: (this.#finished * 1_000) / this.#heartbeatMs,
       eventLoopLagMs: Math.min(aheadMs, this.#meanMs),
     });

@@ -11,6 +11,7 @@ import {
   type MessageItem,
   readItems,
 } from "../../src/protocol/frame.ts";
+import { nonsenseNotes, REDIRECT } from "./nonsense-notes.ts";
 import type { FailureNote, HandoffNote, Note, RedirectNote } from "../../src/protocol/note.ts";
 
 /** A reader that writes down what it is told. */
@@ -49,6 +50,7 @@ const messages = fc.record<MessageItem>({
   id: text,
   message: plain,
   dedup: fc.option(fc.record({ key: text, since: whole }), { nil: undefined }),
+  chain: fc.option(fc.array(text, { minLength: 1, maxLength: 64 }), { nil: undefined }),
 });
 const replies = fc.tuple(whole, fc.oneof(plain, fc.constant(undefined)));
 const failures = fc.record<FailureNote>({
@@ -115,16 +117,8 @@ function read(frame: Frame): Notes {
 }
 
 const HEAD = { generation: 1, number: 2, acknowledged: 3, to: "a.1" };
-const REDIRECT: RedirectNote = {
-  kind: "redirect",
-  group: "a",
-  shard: 1,
-  channel: 0,
-  sequence: 1,
-  frame: 1,
-  retryMs: 0,
-  entry: null,
-};
+const MESSAGE = [1, 1, 0, 1, 1, 5, "a", "1", {}];
+const LONG = Array.from({ length: 65 }, (_, n) => `a/${n}`);
 const GOOD: Items = {
   messages: [
     {
@@ -138,6 +132,7 @@ const GOOD: Items = {
       id: "1",
       message: { type: "t" },
       dedup: { key: "k", since: 0 },
+      chain: ["a/1", "a/2"],
     },
   ],
   replies: [
@@ -257,8 +252,8 @@ describe("a frame", () => {
   const nonsense: readonly [what: string, lists: readonly unknown[]][] = [
     ["too few lists", [[], [], [], []]],
     ["too many lists", [[], [], [], [], [], []]],
-    ["half an ask", [[], [], [], [], [1, 2, "t"]]],
-    ["an ask of a chain that is none", [[], [], [], [], [1, 2, "t", {}, 1]]],
+    ["half an ask", [[], [], [], [], [1, 2]]],
+    ["an ask of a chain that is none", [[], [], [], [], [1, 2, {}, 1]]],
     ["a list that is none", [[], [], [], {}, []]],
     ["half a message", [[1, 1, 0, 1, 1], [], [], [], []]],
     ["a message without a number", [[null, 1, 0, 1, 1, 5, "a", "1", {}, 0], [], [], [], []]],
@@ -267,6 +262,9 @@ describe("a frame", () => {
     ["a message without a word on its key", [[1, 1, 0, 1, 1, 5, "a", "1", {}], [], [], [], []]],
     ["a message whose key is no text", [[1, 1, 0, 1, 1, 5, "a", "1", {}, [1, 0]], [], [], [], []]],
     ["a message with half a key", [[1, 1, 0, 1, 1, 5, "a", "1", {}, ["k"]], [], [], [], []]],
+    ["a message whose chain is no text", [[...MESSAGE, [0, 0, 1]], [], [], [], []]],
+    ["a message whose chain is too long", [[...MESSAGE, [0, 0, ...LONG]], [], [], [], []]],
+    ["a message whose key and chain are mixed up", [[...MESSAGE, [["a/1"], 0]], [], [], [], []]],
     ["a reply to nobody", [[], ["1", {}], [], [], []]],
     ["nothing done", [[], [], [null], [], []]],
     ...nonsenseNotes(),
@@ -275,26 +273,3 @@ describe("a frame", () => {
     expect(readItems({ ...HEAD, items }, new Notes())).toBe(false);
   });
 });
-
-function nonsenseNotes(): [what: string, lists: readonly unknown[]][] {
-  const failure = { kind: "failure", call: 1, code: "A", details: {} };
-  const transfer = { kind: "transfer", group: "a", shard: 1, handoff: "h", epoch: 1, isLast: true };
-  const notes: readonly [what: string, note: unknown][] = [
-    ["a note of nothing", null],
-    ["a note of no kind", { group: "a", shard: 1, handoff: "h" }],
-    ["a note of an unknown kind", { kind: "fun", group: "a", shard: 1, handoff: "h" }],
-    ["a note of a kind that every object has", { kind: "constructor" }],
-    ["a failure of nobody", { ...failure, call: undefined }],
-    ["a failure without a code", { ...failure, code: undefined }],
-    ["a failure without details", { ...failure, details: undefined }],
-    ["a failure whose details are null", { ...failure, details: null }],
-    ["a redirect without a shard", { ...REDIRECT, shard: null }],
-    ["a redirect without a group", { ...REDIRECT, group: 1 }],
-    ["an answer to half a shard", { kind: "refused", group: "a", shard: 0.5, handoff: "h" }],
-    ["a transfer of nothing", { ...transfer, counters: [] }],
-    ["a transfer of text", { ...transfer, counters: [], rows: "all" }],
-    ["a transfer of half a counter", { ...transfer, counters: [["a", 1]], rows: [] }],
-    ["a transfer of no row", { ...transfer, counters: [], rows: [1] }],
-  ];
-  return notes.map(([what, note]) => [what, [[], [], [], [note], []]]);
-}

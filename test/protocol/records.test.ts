@@ -12,6 +12,9 @@ test("a record that holds what its key promises makes sense", () => {
   expect(isRecord(sessionKey("a.1"), session)).toBe(true);
   expect(isRecord(sessionKey("a.1"), { ...session, store: "sqlite x" })).toBe(true);
   expect(isRecord(sessionKey("a.1"), { ...session, incarnation: "b.2", overMs: 7 })).toBe(true);
+  expect(isRecord(sessionKey("a.1"), { ...session, handlers: ["a", "b>c"] })).toBe(true);
+  const load = { hot: [["account", "42", 0.4, 2_000]] };
+  expect(isRecord(sessionKey("a.1"), { ...session, load })).toBe(true);
   expect(isRecord("leader", { incarnation: "a.1" })).toBe(true);
   expect(isRecord("groups", { groups: { a: ["a", "b"] } })).toBe(true);
   expect(isRecord("from.a.newer.version", {})).toBe(true);
@@ -26,10 +29,16 @@ test.each<[string, unknown]>([
   ["g.a", { ...shard, cleanSince: null }],
   ["n.a.1", { ...session, node: null }],
   ["n.a.1", { ...session, load: null }],
+  ["n.a.1", { ...session, load: { hot: "account/42" } }],
+  ["n.a.1", { ...session, load: { hot: [null] } }],
+  ["n.a.1", { ...session, load: { hot: [["account", 42, 0.4, 2_000]] } }],
+  ["n.a.1", { ...session, load: { hot: [["account", "42", "0.4", 2_000]] } }],
   ["n.a.1", { ...session, store: null }],
   ["n.a.1", { ...session, incarnation: null }],
   ["n.a.1", { ...session, incarnation: 7 }],
   ["n.a.1", { ...session, overMs: "7" }],
+  ["n.a.1", { ...session, handlers: "a" }],
+  ["n.a.1", { ...session, handlers: ["a", 7] }],
   ["n.a.1", [session]],
   ["leader", {}],
   ["meta", null],

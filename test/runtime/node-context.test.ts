@@ -3,15 +3,21 @@ import { expect, test } from "bun:test";
 import { settingsOf } from "../../src/api/options.ts";
 import { silentLogger } from "../../src/base/logger.ts";
 import { systemRandom as random } from "../../src/base/random.ts";
+import { readEvent } from "../../src/api/topic.ts";
+import { Topics } from "../../src/runtime/topics.ts";
 import { Events } from "../../src/runtime/events.ts";
 import { NodeContext } from "../../src/runtime/node-context.ts";
+import { Singletons } from "../../src/runtime/singleton.ts";
 import { FakeClock } from "../base/fake-clock.ts";
 
 test("a node that has closed arms no timer, whatever still comes to an end on it", () => {
   const clock = new FakeClock();
-  const events = new Events(silentLogger);
+  const events = new Events({ log: silentLogger, clock });
+  const singletons = new Singletons({ clock, random, events, log: silentLogger });
+  const topics = new Topics(silentLogger, readEvent);
+  const shared = { clock, random, events, singletons, topics, former: new Set<string>() };
   const settings = settingsOf({ transport: "memory" }, random);
-  const context = new NodeContext({ ...settings, clock, random, events, former: new Set() }, "n.1");
+  const context = new NodeContext({ ...settings, ...shared }, "n.1");
   let runs = 0;
   // Looks at a shard again for as long as there is no lease: after the end there never is one.
   const look = (): void => {

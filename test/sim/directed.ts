@@ -7,6 +7,7 @@ import { TestCluster } from "../../src/testing/index.ts";
 import { days } from "./days.ts";
 import { Oracle, type Probe } from "./oracle.ts";
 import { oneId, twoStores } from "./joining.ts";
+import { oneTask } from "./leading.ts";
 
 /** The names of the directed schedules. */
 export const SCENE_NAMES = [
@@ -20,6 +21,7 @@ export const SCENE_NAMES = [
   "two stores",
   "one id",
   "days",
+  "one task",
 ] as const;
 /** One of them. */
 export type SceneName = (typeof SCENE_NAMES)[number];
@@ -31,6 +33,7 @@ export async function runDirected(name: SceneName, seed: number): Promise<readon
   if (name === "two stores") return twoStores(seed);
   if (name === "one id") return oneId(seed);
   if (name === "days") return days(seed);
+  if (name === "one task") return oneTask(seed);
   const scene = new Scene(seed);
   await SCENES[name](scene);
   return scene.end();
@@ -112,7 +115,10 @@ class Scene {
 }
 
 const SCENES: Readonly<
-  Record<Exclude<SceneName, "two stores" | "one id" | "days">, (scene: Scene) => Promise<void>>
+  Record<
+    Exclude<SceneName, "two stores" | "one id" | "days" | "one task">,
+    (scene: Scene) => Promise<void>
+  >
 > = {
   outage,
   "short leases": shortLeases,

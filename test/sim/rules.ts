@@ -12,7 +12,7 @@ export const MUTATIONS: readonly Mutation[] = [
     from: "const untilMs = lease.sentMs + times.timeoutMs;",
     to: "const untilMs = lease.sentMs + 400 + times.timeoutMs;",
     kind: "chaos",
-    seed: 976,
+    seed: 3_155,
   },
   {
     rule: "L3 the lease is checked before each turn",
@@ -36,7 +36,7 @@ export const MUTATIONS: readonly Mutation[] = [
     from: "this.#heardMs.set(incarnation, this.#context.clock.nowMs());",
     to: "this.#heardMs.set(incarnation, this.#context.clock.nowMs() - 300);",
     kind: "chaos",
-    seed: 1_068,
+    seed: 1_120,
   },
   {
     rule: "L5 observers count on the monotonic clock",
@@ -145,7 +145,7 @@ export const MUTATIONS: readonly Mutation[] = [
       },
     ],
     kind: "chaos",
-    seed: 269,
+    seed: 373,
   },
   {
     rule: "O7 a leaving node takes no transfer",
@@ -169,7 +169,7 @@ export const MUTATIONS: readonly Mutation[] = [
     from: "if (generation !== 0 && generation !== snapshot.generation) return",
     to: "if (generation < 0) return",
     kind: "two lives",
-    seed: 2,
+    seed: 3,
   },
   {
     rule: "G2 a new generation waits for the last one's leases",
