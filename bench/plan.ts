@@ -20,7 +20,7 @@ const PLAN = {
   ],
   cache: [{ file: "cases/cache.ts", args: [] }],
   mediator: [
-    ...["send", "guarded", "keyed"].map((name) => ({
+    ...["send", "guarded", "keyed", "cached"].map((name) => ({
       file: "cases/mediator-local.ts",
       args: [name],
     })),

@@ -1,5 +1,5 @@
 /** catga: virtual entities on a cluster. The door; what is not named here is not public. */
-export { Cluster, type ClusterOf } from "./api/cluster.ts";
+export { Cluster, type ClusterOf, type NodeOutcome } from "./api/cluster.ts";
 export type { BaseContext, CallOptions, CommandContext, ContextOf } from "./api/context.ts";
 export type { DeepReadonly, HandlerContext, Handlers, QueryContext } from "./api/context.ts";
 export type { Ref, Target } from "./api/context.ts";
@@ -12,6 +12,7 @@ export { type PayloadOf, query, type ReplyOf, type Schema } from "./api/messages
 export { defineCommand, defineEvent, defineQuery, handler, invalidate } from "./api/named.ts";
 export type { Cache, CommandOptions, EventOptions, Handler } from "./api/named.ts";
 export type { Invalidation, KeyField, KeyOf, QueryOptions, Route } from "./api/named.ts";
+export type { FailoverOptions } from "./api/mediator-options.ts";
 export type { ClusterOptions, Transport, TransportUrl } from "./api/options.ts";
 export type { Duration } from "./base/duration.ts";
 export { CatgaError, type ErrorCode, type ErrorDetails } from "./base/errors.ts";

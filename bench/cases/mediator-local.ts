@@ -1,15 +1,16 @@
 /**
  * Messages that find their handler in the same process, 256 callers at a time: `mediator-local.ts
- * <send|guarded|keyed>`, one process for each, so that none profits or suffers from what the
+ * <send|guarded|keyed|cached>`, one process for each, so that none profits or suffers from what the
  * compiler learned in another.
  *
  * Beside a message that any node may handle stand Moleculer's `broker.call`, bare and with the
  * guards that every call of catga has, and the least there is, a map of async functions; beside one
- * with a key, of which one at a time is handled, the map of queues that stands beside entities too.
+ * with a key, of which one at a time is handled, the map of queues that stands beside entities too;
+ * beside a query whose answers are kept a map that hands out promises.
  */
 import process from "node:process";
 import { runtimeOf } from "../../src/base/runtime.ts";
-import { Cluster, defineCommand, handler } from "../../src/index.ts";
+import { Cluster, defineCommand, defineQuery, handler } from "../../src/index.ts";
 import { atLeast, type Figure, type Goal } from "../figure.ts";
 import { AsyncMailboxes } from "../floors/mailboxes.ts";
 import { GUARDED, MoleculerCaller } from "../floors/moleculer.ts";
@@ -25,11 +26,15 @@ const Deposit = defineCommand<{ amount: number }, number>("deposit");
 const DepositTo = defineCommand<{ account: string; amount: number }, number>("deposit.to", {
   route: { strategy: "consistentHash", key: "account" },
 });
+const BalanceOf = defineQuery<{ account: string }, { total: number; paid: boolean }>("balance.of", {
+  cache: { ttl: "1h", key: "account" },
+});
 
 let balance = 0;
 const handlers = [
   handler(Deposit, ({ amount }) => (balance += amount)),
   handler(DepositTo, ({ amount }) => (balance += amount)),
+  handler(BalanceOf, () => ({ total: 12.5, paid: true })),
 ];
 await using cluster = await Cluster.start({ transport: "memory", handlers });
 
@@ -87,10 +92,11 @@ async function guardedCase(): Promise<Case> {
   };
 }
 
+const keys = Array.from({ length: KEYS }, (_, n) => `account-${n}`);
+const keyOf = (n: number): string => keys[n % KEYS]!;
+
 async function keyedCase(): Promise<Case> {
   const mailboxes = new AsyncMailboxes();
-  const keys = Array.from({ length: KEYS }, (_, n) => `account-${n}`);
-  const keyOf = (n: number): string => keys[n % KEYS]!;
   return {
     name: "mediator send, keyed",
     subject: inFlight(IN_FLIGHT, (n) => cluster.send(DepositTo({ account: keyOf(n), amount: 1 }))),
@@ -103,7 +109,22 @@ async function keyedCase(): Promise<Case> {
   };
 }
 
-const CASES = { send: sendCase, guarded: guardedCase, keyed: keyedCase };
+async function cachedCase(): Promise<Case> {
+  const kept = new Map(keys.map((key) => [key, { total: 12.5, paid: true }]));
+  return {
+    name: "mediator send, cached query",
+    subject: inFlight(IN_FLIGHT, (n) => cluster.send(BalanceOf({ account: keyOf(n) }))),
+    floors: [
+      {
+        name: "map of answers",
+        load: inFlight(IN_FLIGHT, (n) => Promise.resolve(kept.get(keyOf(n)))),
+        goals: ({ subject }) => [atLeast(subject.opsPerSecond, 2_000_000, "/s")],
+      },
+    ],
+  };
+}
+
+const CASES = { send: sendCase, guarded: guardedCase, keyed: keyedCase, cached: cachedCase };
 
 const { name, version } = runtimeOf();
 const chosen = await CASES[process.argv[2] as keyof typeof CASES]();

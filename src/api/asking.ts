@@ -12,6 +12,16 @@ import { checkKey, checkRetries } from "./ref.ts";
 /** The bounds of a call that no turn makes. */
 const UNBOUND: Bounds = { boundMs: Number.POSITIVE_INFINITY };
 
+/** How most are sent. */
+const USUAL: Asking = {
+  oneWay: false,
+  timeoutMs: undefined,
+  ...UNBOUND,
+  signal: undefined,
+  retries: undefined,
+  key: undefined,
+};
+
 /**
  * The definition of a message that is sent.
  *
@@ -29,7 +39,9 @@ function sendable(message: object): NamedSpec {
 }
 
 /** The options of a call, checked. @throws {TypeError | RangeError} */
-function askingOf(options: CallOptions | undefined, { boundMs, chain }: Bounds): Asking {
+function askingOf(options: CallOptions | undefined, bounds: Bounds): Asking {
+  if (options === undefined && bounds === UNBOUND) return USUAL;
+  const { boundMs, chain } = bounds;
   const { timeout, signal, retries, idempotencyKey: key } = options ?? {};
   return {
     oneWay: false,

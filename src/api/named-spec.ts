@@ -11,7 +11,7 @@ import type {
   RouteSpec,
 } from "../mediator/definition.ts";
 import type { Balancer, Strategy } from "../mediator/balance.ts";
-import { checkEntityId, checkName } from "../protocol/ids.ts";
+import { checkEntityId, checkName, handlerEntity } from "../protocol/ids.ts";
 import type { AnyEntity } from "./entity.ts";
 import type { Kind } from "./messages.ts";
 
@@ -67,12 +67,14 @@ export function namedSpecOf(kind: Kind, type: string, options: AnyNamedOptions):
     throw refuse("concurrency must be a whole number from 1");
   }
   const once = idempotency && onceOf(idempotency as Fields, type, refuse);
+  const kept = cache && cacheOf(cache as Fields, type, refuse);
   return {
     type,
+    entity: handlerEntity(type),
     kind,
     timeoutMs: timeout === undefined ? undefined : durationMs(timeout as number, "timeout"),
-    route: withKey(routeOf(route as Fields, type, refuse), once?.key, refuse),
-    cache: cache && cacheOf(cache as Fields, type, refuse),
+    route: withKey(routeOf(route as Fields, type, refuse), once?.key ?? sharedKey(kept), refuse),
+    cache: kept,
     fallback: fallback as NamedSpec["fallback"],
     concurrency,
     idempotency: once,
@@ -152,10 +154,15 @@ function cacheOf(cache: Fields, type: string, refuse: Refuse): CacheSpec {
   };
 }
 
+/** What all nodes keep together lies with the owner of its key. */
+function sharedKey(cache: CacheSpec | undefined): KeyFunction | undefined {
+  return cache?.isShared === true ? cache.key : undefined;
+}
+
 /** An idempotency key leads to its owner, if the message has no other key. */
 function withKey(route: RouteSpec, key: KeyFunction | undefined, refuse: Refuse): RouteSpec {
   if (key === undefined || route.to === "owner" || route.to === "entity") return route;
-  if (route.to === "all") throw refuse("a broadcast has no idempotency");
+  if (route.to === "all") throw refuse("a broadcast has no idempotency, and no cache for all");
   return { to: "owner", key };
 }
 

@@ -7,9 +7,11 @@ import { CatgaError, type Executed } from "../base/errors.ts";
 import { CALL_TIMEOUT_MS } from "../base/limits.ts";
 import { rejected } from "../base/thenable.ts";
 import type { View } from "../ownership/view.ts";
-import { handlerEntity } from "../protocol/ids.ts";
 import { copyPayload, type Sending } from "../runtime/call.ts";
 import type { NamedSpec } from "./definition.ts";
+import type { Topics } from "../runtime/topics.ts";
+import type { Answers, CachedSpec } from "./answers.ts";
+import { share } from "../runtime/sharing.ts";
 import { type FailoverSettings, Lane, unhandled } from "./lane.ts";
 import { type Door, sendAgain } from "./retry.ts";
 
@@ -36,6 +38,13 @@ interface Poll {
   readonly executed: Executed;
 }
 
+/** What a mediator works with. */
+export interface MediatorParts {
+  readonly failover: FailoverSettings;
+  readonly topics: Topics;
+  readonly answers: Answers;
+}
+
 /** See the file's header. */
 export class Mediator {
   readonly #door: Door;
@@ -43,12 +52,16 @@ export class Mediator {
   readonly #lanes = new Map<NamedSpec, Lane>();
   /** Which messages with a key somebody handles, as of these changes of this view. */
   readonly #hosted = new Set<string>();
+  readonly #topics: Topics;
+  readonly #answers: Answers;
   #view: View | undefined;
   #changes = -1;
 
-  constructor(door: Door, settings: FailoverSettings) {
+  constructor(door: Door, { failover, topics, answers }: MediatorParts) {
     this.#door = door;
-    this.#settings = settings;
+    this.#settings = failover;
+    this.#topics = topics;
+    this.#answers = answers;
   }
 
   /** Sends to whoever handles it; resolves to the answer, or for a one-way message to nothing. */
@@ -56,7 +69,7 @@ export class Mediator {
     const { fallback } = spec;
     let answer: Promise<unknown>;
     try {
-      answer = this.#route(spec, message, asking);
+      answer = this.#answer(spec, message, asking);
     } catch (error) {
       answer = rejected(error);
     }
@@ -116,6 +129,35 @@ export class Mediator {
     });
   }
 
+  #answer(spec: NamedSpec, message: object, asking: Asking): Promise<unknown> {
+    const { kind, type } = spec;
+    if (kind === "command" && this.#topics.has(type)) return this.#command(spec, message, asking);
+    if (!isCached(spec) || asking.oneWay) return this.#route(spec, message, asking);
+    return this.#cached(spec, message, asking);
+  }
+
+  /** Whoever sends what makes answers old is told none of them afterwards. */
+  #command(spec: NamedSpec, message: object, asking: Asking): Promise<unknown> {
+    const { type } = spec;
+    const copy = this.#topics.wantsMessage(type)
+      ? (copyPayload(sendingOf(spec, message, asking), message) as object)
+      : undefined;
+    return this.#route(spec, message, asking).finally(() => this.#topics.told(type, copy));
+  }
+
+  #cached(spec: CachedSpec, message: object, asking: Asking): Promise<unknown> {
+    const { context } = this.#door.router;
+    if (context.refusal !== undefined) throw context.refusal;
+    const { boundMs, signal, timeoutMs, chain } = asking;
+    const isOfTurn = chain !== undefined;
+    // What others wait for as well ends with the patience of none of them.
+    const asked = isOfTurn ? asking : { ...asking, ...FREE };
+    const fill = (): Promise<unknown> => this.#route(spec, message, asked);
+    const answer = this.#answers.answer(spec, { message, isOfTurn, fill });
+    const isFree = signal === undefined && timeoutMs === undefined && boundMs === FREE.boundMs;
+    return isOfTurn || isFree ? answer : share(answer, sendingOf(spec, message, asking), context);
+  }
+
   #route(spec: NamedSpec, message: object, asking: Asking): Promise<unknown> {
     const { route, type } = spec;
     const sending = sendingOf(spec, message, asking);
@@ -126,20 +168,20 @@ export class Mediator {
       if (route.to === "all") return this.#toAll(spec, message, asking);
       return this.#lane(spec).send(sending, asking.retries);
     }
-    const entity = route.to === "entity" ? route.entity : sending.entity;
-    return this.#toEntity(spec, { ...sending, entity, id: route.key(message) }, asking);
+    const entity = route.to === "entity" ? route.entity : spec.entity;
+    const { timeoutMs = CALL_TIMEOUT_MS } = sending;
+    // All tries together end with the deadline of the call.
+    const untilMs = this.#door.router.context.clock.nowMs() + timeoutMs;
+    const boundMs = Math.min(sending.boundMs, untilMs);
+    return this.#toEntity(spec, { ...sending, entity, id: route.key(message), boundMs }, asking);
   }
 
-  /** All tries together end with the deadline of the call. */
   #toEntity(spec: NamedSpec, sending: Sending, asking: Asking): Promise<unknown> {
     const { kind, idempotency, route } = spec;
     const { retries = this.#settings.maxRetries } = asking;
-    const { timeoutMs = CALL_TIMEOUT_MS } = sending;
-    const untilMs = this.#door.router.context.clock.nowMs() + timeoutMs;
-    const bound = { ...sending, boundMs: Math.min(sending.boundMs, untilMs) };
     const key = asking.key ?? idempotency?.key(sending.message as object);
     const check = route.to === "owner" ? () => this.#findOwners(sending) : undefined;
-    return sendAgain(this.#door, bound, { retries, kind, key, check });
+    return sendAgain(this.#door, sending, { retries, kind, key, check });
   }
 
   /** The first good answer, if enough nodes have answered. */
@@ -173,10 +215,18 @@ export class Mediator {
   }
 }
 
-function sendingOf({ type, timeoutMs }: NamedSpec, message: object, asking: Asking): Sending {
+const FREE = { boundMs: Number.POSITIVE_INFINITY, signal: undefined, timeoutMs: undefined };
+
+/** True for a query whose answers are kept by those who ask. */
+function isCached(spec: NamedSpec): spec is CachedSpec {
+  return spec.cache?.isShared === false;
+}
+
+function sendingOf(spec: NamedSpec, message: object, asking: Asking): Sending {
+  const { entity, type, timeoutMs } = spec;
   const { oneWay, boundMs, signal, chain } = asking;
   return {
-    entity: handlerEntity(type),
+    entity,
     id: "",
     type,
     message,

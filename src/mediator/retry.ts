@@ -39,11 +39,10 @@ export async function sendAgain(
   let doubt: CatgaError | undefined;
   for (let tries = 0; ; tries++) {
     const { router } = door;
-    const { epoch = 1 } = router.context.recordOf(sending.entity, sending.id) ?? {};
+    const epoch = key === undefined ? 0 : epochOf(router, sending);
     try {
       check?.();
-      const dedup = key === undefined ? undefined : { key, since };
-      return await router.send({ ...sending, dedup });
+      return await router.send(key === undefined ? sending : { ...sending, dedup: { key, since } });
     } catch (error) {
       const isPassing = error instanceof CatgaError && mayPass(error, { kind, key });
       const isOver = sending.signal?.aborted === true;
@@ -56,6 +55,10 @@ export async function sendAgain(
       await pause(clock, waitMs, sending.signal);
     }
   }
+}
+
+function epochOf({ context }: Router, { entity, id }: Sending): number {
+  return context.recordOf(entity, id)?.epoch ?? 1;
 }
 
 /** Waits, but not beyond the end of `signal`. */

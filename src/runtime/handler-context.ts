@@ -1,6 +1,6 @@
 /** What the handler of a message with its own name is given, for one call. */
 import { type Logger, withFields } from "../base/logger.ts";
-import { WheelEntry } from "../base/timer-wheel.ts";
+import { type TimerWheel, WheelEntry } from "../base/timer-wheel.ts";
 import type { NodeContext } from "./node-context.ts";
 import type { Bounds, Exits } from "./turn-context.ts";
 
@@ -36,11 +36,7 @@ export class HandlerContext {
 
   /** Aborts when nobody waits for the answer any more, and when this node leaves. */
   get signal(): AbortSignal {
-    if (this.#abortion === undefined) {
-      const { boundMs, signal } = this.#bounds;
-      this.#abortion = new Abortion(signal);
-      if (boundMs < Number.POSITIVE_INFINITY) this.#context.wheel.add(this.#abortion, boundMs);
-    }
+    this.#abortion ??= new Abortion(this.#context.wheel, this.#bounds);
     return this.#abortion.controller.signal;
   }
 
@@ -63,31 +59,32 @@ export class HandlerContext {
 
   /** The handler has ended: nothing is told any more. */
   close(): void {
-    if (this.#abortion === undefined) return;
-    this.#context.wheel.remove(this.#abortion);
-    this.#abortion.close();
+    this.#abortion?.close();
   }
 }
 
 /** In the wheel of calls until the deadline, or the end of the handler. */
 class Abortion extends WheelEntry {
   readonly controller = new AbortController();
+  readonly #wheel: TimerWheel;
   readonly #caller: AbortSignal | undefined;
-  readonly #abort = (): void => this.controller.abort();
+  readonly #abort = (): void => this.expire();
 
-  /** With `caller` it aborts as well. */
-  constructor(caller: AbortSignal | undefined) {
+  constructor(wheel: TimerWheel, { boundMs, signal }: Origin) {
     super();
-    this.#caller = caller;
-    caller?.addEventListener("abort", this.#abort);
-    if (caller?.aborted === true) this.#abort();
+    this.#wheel = wheel;
+    this.#caller = signal;
+    if (boundMs < Number.POSITIVE_INFINITY) wheel.add(this, boundMs);
+    if (signal?.aborted === true) this.expire();
+    else signal?.addEventListener("abort", this.#abort);
   }
 
   override expire(): void {
-    this.#abort();
+    this.controller.abort();
   }
 
   close(): void {
+    this.#wheel.remove(this);
     this.#caller?.removeEventListener("abort", this.#abort);
   }
 }

@@ -126,18 +126,18 @@ export class NodeContext {
     return this.leaseLeftMs > 0;
   }
 
-  /** From now on no call is taken; why not. */
-  refuse(): CatgaError {
-    this.refusal ??= new CatgaError("CLUSTER_STOPPED", { node: this.options.nodeId });
-    return this.refusal;
-  }
-
   /** The record that makes this node the leader, while it may act as that. */
   get leadership(): Entry | undefined {
     const leader = this.view.entry("leader");
     const isLeader = (leader?.value as LeaderRecord | undefined)?.incarnation === this.self;
     const mayLead = this.hasJoined && this.refusal === undefined && this.leaseHolds;
     return isLeader && mayLead ? leader : undefined;
+  }
+
+  /** From now on no call is taken; why not. */
+  refuse(): CatgaError {
+    this.refusal ??= new CatgaError("CLUSTER_STOPPED", { node: this.options.nodeId });
+    return this.refusal;
   }
 
   /** Calls `run` after `delayMs`, unless the node has closed by then. */

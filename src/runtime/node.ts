@@ -174,7 +174,7 @@ export class Node implements AuthorityListener {
   }
 
   async #leave(endMs: number): Promise<void> {
-    const { clock, refusal, inFlight, calls, options, view } = this.context;
+    const { clock, refusal, options, view } = this.context;
     if (refusal !== undefined) return;
     // The next leader begins what only a leader does when it has ended here, and no sooner.
     const resigned = options.singletons.stop().then(() => this.#membership.election.resign());
@@ -185,13 +185,14 @@ export class Node implements AuthorityListener {
     // Others may still send to handlers of this node: they are told to go elsewhere.
     const noticeMs = options.handlers.length > 0 && view.living.size > 1 ? SETTLE_MS : 0;
     const quietMs = Math.min(endMs, clock.nowMs() + noticeMs);
-    // Calls of this node's users are answered first, and who has left owes nobody an answer.
+    // Calls of this node's users are answered first.
     const isBusy = (): boolean =>
-      calls.size + inFlight.count > 0 || !this.#mesh.isIdle || clock.nowMs() < quietMs;
+      this.router.isBusy || !this.#mesh.isIdle || clock.nowMs() < quietMs;
     while (isBusy() && clock.nowMs() < endMs) {
       await new Promise<void>((resolve) => void clock.after(QUIET_CHECK_MS, resolve));
     }
-    await this.#membership.leave(isBusy() ? "dead" : "left");
+    if (isBusy()) return this.#over; // Who has left has answered everything.
+    await this.#membership.leave("left");
   }
 
   async #close(): Promise<void> {

@@ -1,7 +1,7 @@
 /** A node that sends messages with names of their own, and writes down what became of each. */
 import { setTimeout as wait } from "node:timers/promises";
-import type { NodeOutcome } from "../../src/api/cluster.ts";
-import { CatgaError, Cluster, type ClusterOf, type Executed } from "../../src/index.ts";
+import { CatgaError, Cluster, type ClusterOf } from "../../src/index.ts";
+import type { Executed, NodeOutcome } from "../../src/index.ts";
 import { waitUntil } from "../contracts/wait-until.ts";
 import type { Definition, Reply } from "./handled.ts";
 import type { Place } from "./rig.ts";
