@@ -8,7 +8,7 @@ import { CopyError } from "../base/plain.ts";
 import { handlerEntity } from "../protocol/ids.ts";
 import { copyPayload } from "../runtime/call.ts";
 import type { Topics } from "../runtime/topics.ts";
-import { cacheKeyOf, QueryCache } from "./cache.ts";
+import { cacheKeyOf, type CacheRule, QueryCache } from "./cache.ts";
 import type { CacheSpec, InvalidationSpec, KeyFunction, NamedSpec } from "./definition.ts";
 
 /** A query whose answers are kept. */
@@ -28,7 +28,7 @@ export interface Question {
 export class Answers {
   readonly #topics: Topics;
   readonly #clock: Clock;
-  readonly #watched = new Set<NamedSpec>();
+  readonly #rules = new Map<NamedSpec, CacheRule>();
   #cache: QueryCache | undefined;
 
   constructor(topics: Topics, clock: Clock) {
@@ -43,22 +43,24 @@ export class Answers {
    */
   answer(spec: CachedSpec, { message, isOfTurn, fill }: Question): Promise<unknown> {
     const { type, cache } = spec;
-    const answers = this.#open(spec);
-    const rule = { type, ttlMs: cache.ttlMs, staleMs: cache.staleMs };
+    const answers = (this.#cache ??= new QueryCache({
+      clock: this.#clock,
+      entriesMax: CACHE_ENTRIES_MAX,
+      bytesMax: CACHE_BYTES_MAX,
+    }));
+    const rule = this.#rules.get(spec) ?? this.#open(spec);
     const key = cache.key === undefined ? wholeKey(type, message) : cache.key(message);
     const isHeard = cache.invalidatedBy.every((by) => this.#topics.isHeard(by.type));
     if (!isHeard) return isOfTurn ? fill() : answers.pass(rule, key, fill);
     return isOfTurn ? answers.alone(rule, key, fill) : answers.answer(rule, key, fill);
   }
 
-  #open(spec: CachedSpec): QueryCache {
-    const limits = { entriesMax: CACHE_ENTRIES_MAX, bytesMax: CACHE_BYTES_MAX };
-    const answers = (this.#cache ??= new QueryCache({ clock: this.#clock, ...limits }));
-    if (!this.#watched.has(spec)) {
-      this.#watched.add(spec);
-      for (const by of spec.cache.invalidatedBy) this.#watch(spec, by);
-    }
-    return answers;
+  #open(spec: CachedSpec): CacheRule {
+    const { type, cache } = spec;
+    const rule = { type, ttlMs: cache.ttlMs, staleMs: cache.staleMs };
+    this.#rules.set(spec, rule);
+    for (const by of cache.invalidatedBy) this.#watch(spec, by);
+    return rule;
   }
 
   #watch({ type, cache }: CachedSpec, by: InvalidationSpec): void {

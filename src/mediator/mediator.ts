@@ -151,8 +151,8 @@ export class Mediator {
     const { boundMs, signal, timeoutMs, chain } = asking;
     const isOfTurn = chain !== undefined;
     // What others wait for as well ends with the patience of none of them.
-    const asked = isOfTurn ? asking : { ...asking, ...FREE };
-    const fill = (): Promise<unknown> => this.#route(spec, message, asked);
+    const fill = (): Promise<unknown> =>
+      this.#route(spec, message, isOfTurn ? asking : { ...asking, ...FREE });
     const answer = this.#answers.answer(spec, { message, isOfTurn, fill });
     const isFree = signal === undefined && timeoutMs === undefined && boundMs === FREE.boundMs;
     return isOfTurn || isFree ? answer : share(answer, sendingOf(spec, message, asking), context);

@@ -59,7 +59,7 @@ export class Peer extends WheelEntry {
   /** Messages for handlers that wait for room. */
   readonly #asks = new Denque<RemoteCall>();
   /** Handlers of this node that the other side waits for, by the number of its call. */
-  readonly awaited = new Map<number, { abort(): void }>();
+  readonly awaited: Map<number, { abort(): void }> = new Map();
   #isClosed = false;
 
   constructor(incarnation: string, owner: PeerOwner) {
