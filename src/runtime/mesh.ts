@@ -214,11 +214,13 @@ export class Mesh implements LinkListener, PeerOwner, ChannelOwner {
   #lossOfAsk(call: RemoteCall, incarnation: string, how: string): Error | undefined {
     if (call.sentTo === undefined || call.sentTo !== this.#peers.get(incarnation)) return undefined;
     const reason = `the node that had it ${how}`;
-    // One that waited for room has not left, and who left has answered all that it took.
-    const { state } = this.context.view.sessions.get(incarnation)!.record;
-    return call.executed === "no" || (state === "left" && !call.oneWay)
-      ? new CatgaError("UNAVAILABLE", { reason })
-      : outcomeUnknown(call, reason);
+    // One that waited for room has not left this one.
+    if (call.executed === "no") return new CatgaError("UNAVAILABLE", { reason });
+    const session = this.context.view.sessions.get(incarnation)?.record;
+    // What it had run was answered before it left, but nobody answers a one-way message.
+    if (session?.state !== "left" || call.oneWay) return outcomeUnknown(call, reason);
+    const left = `node "${session.node}" left before it had this one`;
+    return new CatgaError("NO_HANDLER", { message: call.subject.type, reason: left });
   }
 
   /** The owner of the shard that a call was sent to. */

@@ -41,7 +41,7 @@ describe("a call", () => {
     expect(await cluster.run(first)).toMatchObject({ code: "OUTCOME_UNKNOWN" });
   });
 
-  test("that a node has no room for goes to another one, whoever the balancer prefers", async () => {
+  test("that a node has no room for goes to another one, whoever is preferred", async () => {
     const First = defineCommand<{ n: number }, string>("nodes.first", {
       route: { strategy: "custom", balancer: (candidates) => candidates[0]! },
       concurrency: 1,
@@ -68,6 +68,45 @@ describe("a call", () => {
     await using cluster = await clusterOf(2, [run]);
     const calls = [1, 2].map(() => cluster.node("n2").send(Here()));
     expect(await cluster.run(Promise.all(calls))).toEqual(["n2", "n2"]);
+  });
+});
+
+describe("a handler", () => {
+  test("whose answer only behaves like a promise is asked for it once", async () => {
+    for (const route of [
+      { strategy: "random" },
+      { strategy: "consistentHash", key: "id" },
+    ] as const) {
+      const Lazy = defineQuery<{ id: string }, number>("nodes.lazy", { route });
+      let asked = 0;
+      // As the builder of a query does, whose `then` sends it.
+      const then = (answer: (value: number) => void): void => answer(++asked);
+      await using cluster = await clusterOf(1, [handler(Lazy, () => like("then", then) as never)]);
+      expect(await cluster.run(cluster.node("n1").send(Lazy({ id: "1" })))).toBe(1);
+      expect(asked).toBe(1);
+    }
+  });
+
+  test("of a node that may not act has so many calls wait for it, and no more", async () => {
+    const Here = defineQuery<void, string>("nodes.waiting", {
+      route: { strategy: "localFirst", fallback: "fail" },
+    });
+    await using cluster = await clusterOf(1, [handler(Here, (_, { node }) => node)]);
+    // Nobody can declare anybody dead.
+    cluster.isolate("n1", "n2");
+    await cluster.advance("1s");
+    const node = cluster.node("n2");
+    const options = { retries: 0, timeout: "1h" } as const;
+    const calls = Array.from({ length: 17_000 }, () => failureOf(node.send(Here(), options)));
+    const told = Array.from({ length: 10 }, () => failureOf(node.tell(Here(), options)));
+    cluster.heal();
+    const refused = (await cluster.run(Promise.all(calls))).filter(
+      (end) => typeof end !== "string",
+    );
+    expect(refused.length).toBe(17_000 - 16_384);
+    const full = { code: "OVERLOADED", executed: "no", details: { limit: 16_384 } };
+    expect(refused[0]).toMatchObject(full);
+    for (const end of await cluster.run(Promise.all(told))) expect(end).toMatchObject(full);
   });
 });
 
@@ -128,6 +167,10 @@ describe("a circuit", () => {
     expect(new Set(after)).toEqual(new Set(["no failure, but n2", "no failure, but n3"]));
   });
 });
+
+function like(method: string, run: unknown): object {
+  return { [method]: run };
+}
 
 async function inTurn(calls: number, call: (n: number) => Promise<unknown>): Promise<unknown[]> {
   const answers: unknown[] = [];

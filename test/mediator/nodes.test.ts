@@ -146,7 +146,7 @@ describe("a node that dies", () => {
     cluster.kill("n2");
   });
 
-  test("was the last that handled a key: what may have run there is not said not to have", async () => {
+  test("was the last that handled a key: what may have run is not said not to have", async () => {
     const forever = handler(Once, () => new Promise<string>(() => {}));
     await using cluster = await clusterOf(1, [forever]);
     const call = failureOf(cluster.node("n1").send(Once({ id: "a" })));

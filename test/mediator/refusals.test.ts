@@ -54,7 +54,7 @@ describe("what is sent", () => {
     });
   });
 
-  test("must be plain data, with options that make sense: each refusal is a rejection", async () => {
+  test("must be plain data, with options that make sense; a refusal is a rejection", async () => {
     const node = await alone(handler(Plain, () => "ok"));
     for (const value of [() => 1, new Map(), 1n, new Date(0)]) {
       for (const how of ["send", "tell", "broadcast"] as const) {
