@@ -19,6 +19,14 @@ const PLAN = {
     { file: "cases/local-counted.ts", args: [] },
   ],
   cache: [{ file: "cases/cache.ts", args: [] }],
+  mediator: [
+    ...["send", "guarded", "keyed", "cached"].map((name) => ({
+      file: "cases/mediator-local.ts",
+      args: [name],
+    })),
+    { file: "cases/mediator-nats.ts", args: [] },
+    { file: "cases/mediator-broadcast.ts", args: [] },
+  ],
   embedded: [{ file: "cases/embedded.ts", args: [] }],
   nats: overBroker("nats"),
   redis: overBroker("redis"),

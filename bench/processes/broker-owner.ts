@@ -1,6 +1,7 @@
 /**
- * The process that answers: `broker-owner.ts <url> <cluster>` hosts the echo entity over the broker
- * at `url`, and serves the raw frames and Moleculer over the same one. Says `{}` when it is ready.
+ * The process that answers: `broker-owner.ts <url> <cluster>` hosts the echo entity and its handler
+ * over the broker at `url`, and serves the raw frames and Moleculer over the same one. Says `{}`
+ * when it is ready.
  */
 import process from "node:process";
 import { Cluster } from "../../src/index.ts";
@@ -8,7 +9,7 @@ import { serveMoleculer } from "../floors/moleculer.ts";
 import { openWire, serveRawFrames } from "../floors/raw-broker.ts";
 import { askedToEnd, say } from "../parent.ts";
 import type { BrokerUrl } from "./broker-kind.ts";
-import { Echo, type Payload } from "./echo.ts";
+import { Echo, echoHandler, type Payload } from "./echo.ts";
 
 const [, , url = "", name = ""] = process.argv;
 const answer = (body: unknown): Payload => {
@@ -22,6 +23,7 @@ const cluster = await Cluster.start({
   name,
   heartbeat: "normal",
   entities: [Echo],
+  handlers: [echoHandler],
 });
 const wire = await openWire(url);
 await serveRawFrames(wire, answer);

@@ -1,8 +1,8 @@
 /**
- * The entity that answers with what it was sent: what the nodes of the `embedded` and `start` cases
- * host, and the payload they send.
+ * The entity and the handler that answer with what they were sent: what the nodes of the other
+ * processes host, and the payload they are sent.
  */
-import { command, defineContract } from "../../src/index.ts";
+import { command, defineCommand, defineContract, handler } from "../../src/index.ts";
 
 /** What is sent and answered: with its `type` 100 bytes of JSON. */
 export interface Payload {
@@ -28,8 +28,21 @@ export const Echo = EchoContract.implement({
   },
 });
 
+/** The same without an entity: any node with a handler answers. */
+export const EchoAnywhere = defineCommand<Payload, Payload>("echo.anywhere");
+/** For nodes that answer. */
+export const echoHandler = handler(EchoAnywhere, ({ from, to, amount, text }) => {
+  return { from, to, amount, text };
+});
+
+const TEXT = "the rain in spain stays mainly";
+
 /** A message; every call makes its own. */
 export function payload(n: number): Payload & { readonly type: "echo" } {
-  const text = "the rain in spain stays mainly";
-  return { type: "echo", from: "ABQ", to: "ATL", amount: 1_000 + (n % 1_000), text };
+  return { type: "echo", from: "ABQ", to: "ATL", amount: 1_000 + (n % 1_000), text: TEXT };
+}
+
+/** A message that finds its handler. */
+export function ask(n: number): ReturnType<typeof EchoAnywhere> {
+  return EchoAnywhere({ from: "ABQ", to: "ATL", amount: 1_000 + (n % 1_000), text: TEXT });
 }

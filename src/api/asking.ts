@@ -1,6 +1,7 @@
 /** Messages with a name of their own on their way from the door to the mediator. */
 import { durationMs } from "../base/duration.ts";
 import { CatgaError } from "../base/errors.ts";
+import { rejected } from "../base/thenable.ts";
 import type { NamedSpec } from "../mediator/definition.ts";
 import type { Asking, Mediator } from "../mediator/mediator.ts";
 import type { Bounds } from "../runtime/turn-context.ts";
@@ -10,6 +11,16 @@ import { checkKey, checkRetries } from "./ref.ts";
 
 /** The bounds of a call that no turn makes. */
 const UNBOUND: Bounds = { boundMs: Number.POSITIVE_INFINITY };
+
+/** How most are sent. */
+const USUAL: Asking = {
+  oneWay: false,
+  timeoutMs: undefined,
+  ...UNBOUND,
+  signal: undefined,
+  retries: undefined,
+  key: undefined,
+};
 
 /**
  * The definition of a message that is sent.
@@ -28,7 +39,9 @@ function sendable(message: object): NamedSpec {
 }
 
 /** The options of a call, checked. @throws {TypeError | RangeError} */
-function askingOf(options: CallOptions | undefined, { boundMs, chain }: Bounds): Asking {
+function askingOf(options: CallOptions | undefined, bounds: Bounds): Asking {
+  if (options === undefined && bounds === UNBOUND) return USUAL;
+  const { boundMs, chain } = bounds;
   const { timeout, signal, retries, idempotencyKey: key } = options ?? {};
   return {
     oneWay: false,
@@ -49,19 +62,20 @@ export class Sender {
     this.#mediator = mediator;
   }
 
-  async send(message: object, options?: CallOptions, bounds: Bounds = UNBOUND): Promise<unknown> {
-    return this.#ask("send", message, askingOf(options, bounds));
+  send(message: object, options?: CallOptions, bounds: Bounds = UNBOUND): Promise<unknown> {
+    try {
+      return this.#mediator.send(sendable(message), message, askingOf(options, bounds));
+    } catch (error) {
+      return rejected(error);
+    }
   }
 
-  tell(message: object, options?: CallOptions): Promise<unknown> {
-    return this.#ask("send", message, { ...askingOf(options, UNBOUND), oneWay: true });
+  async tell(message: object, options?: CallOptions): Promise<unknown> {
+    const asking = { ...askingOf(options, UNBOUND), oneWay: true };
+    return this.#mediator.send(sendable(message), message, asking);
   }
 
-  broadcast(message: object, options?: CallOptions): Promise<unknown> {
-    return this.#ask("broadcast", message, askingOf(options, UNBOUND));
-  }
-
-  #ask(how: "send" | "broadcast", message: object, asking: Asking): Promise<unknown> {
-    return this.#mediator[how](sendable(message), message, asking);
+  async broadcast(message: object, options?: CallOptions): Promise<unknown> {
+    return this.#mediator.broadcast(sendable(message), message, askingOf(options, UNBOUND));
   }
 }

@@ -14,6 +14,8 @@ import { type NodeInfo, nodesOf, type Ownership, ownerOf } from "../runtime/surv
 import { type Stored, storedAt } from "../runtime/stored.ts";
 import { Topics } from "../runtime/topics.ts";
 import type { RefRequest } from "../runtime/turn-context.ts";
+import { Answers } from "../mediator/answers.ts";
+import { hosting } from "../mediator/hosting.ts";
 import { Mediator } from "../mediator/mediator.ts";
 import { Sender } from "./asking.ts";
 import type { CallOptions, Ref } from "./context.ts";
@@ -169,15 +171,17 @@ export async function startNode(
   const events = new Events({ log: settings.log, clock: world.clock });
   const singletons = new Singletons({ ...world, log: settings.log, events });
   const topics = new Topics(settings.log, readEvent);
-  listen(topics, settings.listeners);
+  const answers = new Answers(topics, world.clock);
+  const node = hosting(settings, { topics, answers });
+  listen(topics, settings.handlings);
   const seat: Seat = new Seat(
-    { ...settings, ...world, former: new Set(), events, singletons, topics },
+    { ...node, ...world, former: new Set(), events, singletons, topics },
     {
       refTo: (router, request) => new EntityRef({ router }, request as RefRequest<RefTarget>),
       send: (message, given, bounds) => sender.send(message, given, bounds),
     },
   );
-  const sender = new Sender(new Mediator(seat, settings.failover));
+  const sender = new Sender(new Mediator(seat, { failover: settings.failover, topics, answers }));
   await seat.take();
   const boundMs = Number.POSITIVE_INFINITY;
   const stop: NodeCluster["stop"] = (how) =>
@@ -188,11 +192,7 @@ export async function startNode(
     send: (message, options) => sender.send(message, options) as never,
     tell: (message, options) => sender.tell(message, options) as never,
     broadcast: (message, options) => sender.broadcast(message, options) as never,
-    stored: async (target, id) => {
-      const [entity, given] =
-        typeof target === "string" ? [target] : [target.name, definitionOf(target)];
-      return storedAt(seat.node.context, { entity, id }, given);
-    },
+    stored: (target, id) => storedOf(seat, target, id),
     get nodes() {
       return nodesOf(seat.node.context);
     },
@@ -210,4 +210,10 @@ export async function startNode(
     stop,
     [Symbol.asyncDispose]: () => stop(),
   };
+}
+
+async function storedOf(seat: Seat, target: RefTarget, id: string): Promise<Stored | undefined> {
+  const [entity, given] =
+    typeof target === "string" ? [target] : [target.name, definitionOf(target)];
+  return storedAt(seat.node.context, { entity, id }, given);
 }

@@ -28,8 +28,9 @@ export interface FailoverOptions {
 /** What a node's mediator is given, besides what the node itself is. */
 export interface MediatorSettings {
   readonly failover: FailoverSettings;
-  /** Handlers of events. */
-  readonly listeners: readonly Handling[];
+  readonly handlings: readonly Handling[];
+  /** Topics that are brought to entities: `orders.paid>order`. */
+  readonly routed: readonly string[];
 }
 
 interface Given {

@@ -1,6 +1,6 @@
 /** What the options of a message with a name of its own come to: all checked, all defaults set. */
 import { durationMs } from "../base/duration.ts";
-import { CatgaError } from "../base/errors.ts";
+import { CatgaError, cut, describeError } from "../base/errors.ts";
 import { HANDLERS_AT_ONCE } from "../base/limits.ts";
 import { isWhole } from "../base/shape.ts";
 import type {
@@ -11,7 +11,7 @@ import type {
   RouteSpec,
 } from "../mediator/definition.ts";
 import type { Balancer, Strategy } from "../mediator/balance.ts";
-import { checkEntityId, checkName } from "../protocol/ids.ts";
+import { checkEntityId, checkName, handlerEntity } from "../protocol/ids.ts";
 import type { AnyEntity } from "./entity.ts";
 import type { Kind } from "./messages.ts";
 
@@ -67,12 +67,14 @@ export function namedSpecOf(kind: Kind, type: string, options: AnyNamedOptions):
     throw refuse("concurrency must be a whole number from 1");
   }
   const once = idempotency && onceOf(idempotency as Fields, type, refuse);
+  const kept = cache && cacheOf(cache as Fields, type, refuse);
   return {
     type,
+    entity: handlerEntity(type),
     kind,
     timeoutMs: timeout === undefined ? undefined : durationMs(timeout as number, "timeout"),
-    route: withKey(routeOf(route as Fields, type, refuse), once?.key, refuse),
-    cache: cache && cacheOf(cache as Fields, type, refuse),
+    route: withKey(routeOf(route as Fields, type, refuse), once?.key ?? sharedKey(kept), refuse),
+    cache: kept,
     fallback: fallback as NamedSpec["fallback"],
     concurrency,
     idempotency: once,
@@ -100,17 +102,32 @@ export function keyFunction(key: unknown, type: string): KeyFunction {
       ? (key as (message: object) => unknown)
       : (message: object) => (message as Fields)[key];
   const from = typeof key === "string" ? `field "${key}"` : "function";
+  const refuse = (why: string, cause?: unknown): CatgaError => {
+    const details = { message: type, reason: `its key, of the ${from}, ${why}` };
+    return new CatgaError("INVALID_KEY", details, { cause });
+  };
   return (message) => {
-    const found = read(message);
+    let found: unknown;
+    try {
+      found = read(message);
+    } catch (error) {
+      const { name, text } = describeError(error);
+      throw refuse(`threw ${name}: ${text}`, error);
+    }
     const isKey = typeof found === "string" || typeof found === "bigint" || Number.isFinite(found);
     if (!isKey) {
-      const reason = `its key, of the ${from}, is ${found === null ? "null" : typeof found}`;
-      throw new CatgaError("INVALID_KEY", { message: type, reason });
+      const { type: _, ...fields } = message as Fields;
+      const others = found === undefined ? `; the message has ${Object.keys(fields).join()}` : "";
+      throw refuse(`is ${typeof found === "number" ? found : kindOf(found)}${cut(others)}`);
     }
     const text = String(found);
     checkEntityId(text);
     return text;
   };
+}
+
+function kindOf(value: unknown): string {
+  return value === null ? "null" : typeof value;
 }
 
 /** The event that an invalidation is by, and its key. */
@@ -137,10 +154,15 @@ function cacheOf(cache: Fields, type: string, refuse: Refuse): CacheSpec {
   };
 }
 
+/** What all nodes keep together lies with the owner of its key. */
+function sharedKey(cache: CacheSpec | undefined): KeyFunction | undefined {
+  return cache?.isShared === true ? cache.key : undefined;
+}
+
 /** An idempotency key leads to its owner, if the message has no other key. */
 function withKey(route: RouteSpec, key: KeyFunction | undefined, refuse: Refuse): RouteSpec {
   if (key === undefined || route.to === "owner" || route.to === "entity") return route;
-  if (route.to === "all") throw refuse("a broadcast has no idempotency");
+  if (route.to === "all") throw refuse("a broadcast has no idempotency, and no cache for all");
   return { to: "owner", key };
 }
 
@@ -185,8 +207,9 @@ function entityOf({ entity }: Fields, type: string, refuse: Refuse): string {
 
 function refuseOthers(given: Fields, allowed: string, refuse: Refuse): void {
   if (typeof given !== "object" || given === null) throw refuse("an option is no object");
-  const extra = Object.keys(given).find((option) => !allowed.split(" ").includes(option));
-  if (extra !== undefined) throw refuse(`no option "${extra}" there`);
+  const known = allowed.trim().split(" ");
+  const extra = Object.keys(given).find((option) => !known.includes(option));
+  if (extra !== undefined) throw refuse(`no option "${extra}" there, only ${known.join(", ")}`);
 }
 
 const ROUND_ROBIN = { strategy: "roundRobin" };

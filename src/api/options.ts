@@ -27,7 +27,6 @@ import { type AnyEntity, definitionOf } from "./entity.ts";
 import { type FailoverOptions, failoverOf, handlingsOf } from "./mediator-options.ts";
 import type { MediatorSettings } from "./mediator-options.ts";
 import type { Handler } from "./named.ts";
-import { hostingOf } from "../mediator/hosting.ts";
 import { routedTopics } from "./topic.ts";
 
 /** A driver as a value; what it does is the house's own business. */
@@ -106,6 +105,9 @@ const OPTIONS = [
   ..."secret heartbeat middleware log failover entities handlers".split(" "),
 ];
 
+/** The options, checked; handlers are not in their place yet. */
+type Settings = Omit<NodeSettings, "handlers" | "handled"> & MediatorSettings;
+
 /** What the environment may say, so that one program runs on a laptop and in a cluster. */
 const VARIABLES = {
   transport: "CLUSTER_TRANSPORT",
@@ -147,7 +149,7 @@ export function withEnvironment(given: Given | TransportUrl | undefined, random:
  * @throws {TypeError} for an unknown option, an entity without code, a name that is not legal.
  * @throws {RangeError} for a figure out of its range.
  */
-export function settingsOf(options: Given, random: Random): NodeSettings & MediatorSettings {
+export function settingsOf(options: Given, random: Random): Settings {
   const extra = Object.keys(options).find((option) => !OPTIONS.includes(option));
   if (extra !== undefined) throw new TypeError(`Cannot start a node: no option "${extra}"`);
   checkMiddleware(options.middleware, "start a node");
@@ -157,9 +159,6 @@ export function settingsOf(options: Given, random: Random): NodeSettings & Media
   const nodeId = named ?? `${hostName()}-${random.text(6)}`;
   checkName(cluster, "cluster name");
   checkName(nodeId, "node id");
-  const handlings = handlingsOf(options);
-  const listeners = handlings.filter(({ spec }) => spec.kind === "event");
-  const hosting = hostingOf(handlings.filter(({ spec }) => spec.kind !== "event"));
   const driver = list === undefined ? driverOf(options.transport) : fixedBy(list);
   return {
     driver,
@@ -172,13 +171,9 @@ export function settingsOf(options: Given, random: Random): NodeSettings & Media
     secret: secretOf(options.secret),
     times: timesOf(options.heartbeat ?? "fast"),
     log: options.log ?? silentLogger,
-    entities: [
-      ...definitionsOf(entities).map((each) => within(each, options.middleware)),
-      ...hosting.entities,
-    ],
-    handlers: hosting.handlers,
-    handled: [...hosting.handlers.map(({ type }) => type), ...routedTopics(entities)],
-    listeners,
+    entities: definitionsOf(entities).map((each) => within(each, options.middleware)),
+    handlings: handlingsOf(options),
+    routed: routedTopics(entities),
     failover: failoverOf(options.failover ?? {}),
   };
 }

@@ -57,6 +57,7 @@ export function subscribe(topics: Topics, def: AnyNamed, run: unknown): () => vo
 /** Subscribes what handles events on this node from the start. */
 export function listen(topics: Topics, handlings: readonly Handling[]): void {
   for (const { spec, run } of handlings) {
+    if (spec.kind !== "event") continue;
     topics.subscribe(spec.type, (message) => run(topics.handlerContext(), message));
   }
 }

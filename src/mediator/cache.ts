@@ -11,6 +11,7 @@
  * The age of an answer counts from before it was asked for.
  */
 import { LRUCache } from "lru-cache";
+import { canonical } from "../base/canonical.ts";
 import type { Clock } from "../base/clock.ts";
 import { charsMaxOfLastCopy, copyPlain } from "../base/plain.ts";
 
@@ -48,8 +49,11 @@ interface Entry {
   readonly endsMs: number;
 }
 
+/** Who else may wait for a fill, and whether its answer is kept. */
+type Sharing = "kept" | "passed" | "alone";
+
 interface Flight {
-  readonly isKept: boolean;
+  readonly sharing: Sharing;
   readonly answer: Promise<unknown>;
 }
 
@@ -63,7 +67,7 @@ interface Round {
 interface Question {
   readonly rule: CacheRule;
   readonly key: string;
-  readonly isKept: boolean;
+  readonly sharing: Sharing;
   readonly fill: () => Promise<unknown>;
 }
 
@@ -101,12 +105,12 @@ export class QueryCache {
     const entry = this.#entries.get(round.prefix + key);
     const nowMs = this.#clock.nowMs();
     if (entry === undefined || nowMs >= entry.endsMs) {
-      return this.#wait({ rule, key, fill, isKept: true });
+      return this.#wait({ rule, key, fill, sharing: "kept" });
     }
     if (nowMs >= entry.freshUntilMs) {
       // Who fills knows of failures. The old answer stays until its end, and the next one who asks
       // tries again.
-      this.#fly({ rule, key, fill, isKept: true }).then(undefined, () => {});
+      this.#fly({ rule, key, fill, sharing: "kept" }).then(undefined, () => {});
     }
     this.#hits++;
     return Promise.resolve(copyPlain(entry.answer));
@@ -117,7 +121,20 @@ export class QueryCache {
    * that may have missed invalidations. Before it trusts itself again, it has to `clear()`.
    */
   pass(rule: CacheRule, key: string, fill: () => Promise<unknown>): Promise<unknown> {
-    return this.#wait({ rule, key, fill, isKept: false });
+    return this.#wait({ rule, key, fill, sharing: "passed" });
+  }
+
+  /**
+   * The answer under `key`, from here or from a `fill` that nobody else waits for, and that is
+   * kept: for a turn, which might wait for itself in the fill of another one.
+   */
+  alone(rule: CacheRule, key: string, fill: () => Promise<unknown>): Promise<unknown> {
+    const entry = this.#entries.get(this.#roundOf(rule.type).prefix + key);
+    if (entry === undefined || this.#clock.nowMs() >= entry.freshUntilMs) {
+      return this.#wait({ rule, key, fill, sharing: "alone" });
+    }
+    this.#hits++;
+    return Promise.resolve(copyPlain(entry.answer));
   }
 
   /** Forgets the answer of `type` under `key`, or all of that type. */
@@ -162,25 +179,29 @@ export class QueryCache {
   #fly(question: Question): Promise<unknown> {
     const round = this.#roundOf(question.rule.type);
     const known = round.flights.get(question.key);
-    if (known?.isKept === question.isKept) return known.answer;
-    const beganMs = this.#clock.nowMs();
-    const flight: Flight = {
-      isKept: question.isKept,
-      // Not at once: an invalidation that the fill itself causes has to find it under way.
-      answer: Promise.resolve().then(async () => {
-        try {
-          const answer = copyPlain(await question.fill());
-          if (round.flights.get(question.key) === flight && question.isKept) {
-            this.#keep(question, { name: round.prefix + question.key, answer, beganMs });
-          }
-          return answer;
-        } finally {
-          if (round.flights.get(question.key) === flight) round.flights.delete(question.key);
-        }
-      }),
-    };
+    const isShared = question.sharing !== "alone";
+    if (isShared && known?.sharing === question.sharing) return known.answer;
+    let land!: (answer: Promise<unknown>) => void;
+    const answer = new Promise<unknown>((resolve) => (land = resolve));
+    const flight: Flight = { sharing: question.sharing, answer };
+    // Before it is filled: an invalidation that the fill itself causes has to find it under way.
     round.flights.set(question.key, flight);
-    return flight.answer;
+    land(this.#fill(question, round, flight));
+    return answer;
+  }
+
+  async #fill(question: Question, round: Round, flight: Flight): Promise<unknown> {
+    const { key, sharing, fill } = question;
+    const beganMs = this.#clock.nowMs();
+    try {
+      const answer = copyPlain(await fill());
+      if (round.flights.get(key) === flight && sharing !== "passed") {
+        this.#keep(question, { name: round.prefix + key, answer, beganMs });
+      }
+      return answer;
+    } finally {
+      if (round.flights.get(key) === flight) round.flights.delete(key);
+    }
   }
 
   /** Right after `answer` was copied: its size is that of the last copy. */
@@ -199,14 +220,5 @@ export class QueryCache {
  * @throws {CopyError} when `payload` is not plain, or too large for a message.
  */
 export function cacheKeyOf(payload: unknown): string {
-  return payload === undefined ? "" : JSON.stringify(ordered(copyPlain(payload)));
-}
-
-function ordered(value: unknown): unknown {
-  if (typeof value !== "object" || value === null) return value;
-  if (Array.isArray(value)) return value.map(ordered);
-  const fields = value as Readonly<Record<string, unknown>>;
-  const result: Record<string, unknown> = {};
-  for (const name of Object.keys(fields).sort()) result[name] = ordered(fields[name]);
-  return result;
+  return payload === undefined ? "" : canonical(copyPlain(payload));
 }

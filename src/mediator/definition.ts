@@ -40,6 +40,8 @@ export interface CacheSpec {
 /** A message with a name of its own. */
 export interface NamedSpec {
   readonly type: string;
+  /** The entity type that stands for its handler. */
+  readonly entity: string;
   readonly kind: "command" | "query" | "event";
   readonly timeoutMs: number | undefined;
   readonly route: RouteSpec;

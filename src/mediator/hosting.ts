@@ -4,15 +4,18 @@
  * the rest is called on whichever node has it.
  */
 import { CatgaError } from "../base/errors.ts";
+import { copyPlain } from "../base/plain.ts";
 import { MAILBOX_CAPACITY } from "../base/limits.ts";
 import { isThenable } from "../base/thenable.ts";
-import { handlerEntity } from "../protocol/ids.ts";
 import {
   type EntityDefinition,
   type HandlerSpec,
   type MessageSpec,
   Refused,
 } from "../runtime/definition.ts";
+import type { NodeSettings } from "../runtime/node-context.ts";
+import type { Topics } from "../runtime/topics.ts";
+import type { Answers } from "./answers.ts";
 import type { NamedSpec } from "./definition.ts";
 
 type Run = MessageSpec["run"];
@@ -23,32 +26,48 @@ export interface Handling {
   readonly run: Run;
 }
 
-/** What a node is started with. */
-export interface Hosting {
-  readonly entities: EntityDefinition[];
-  readonly handlers: HandlerSpec[];
+/** What a node is started with, as its user has said it. */
+export interface Wanted {
+  readonly entities: readonly EntityDefinition[];
+  readonly handlings: readonly Handling[];
+  /** Topics that are brought to entities: `orders.paid>order`. */
+  readonly routed: readonly string[];
+}
+
+type Hosting = Pick<NodeSettings, "entities" | "handlers" | "handled">;
+
+/** What stands around handlers. */
+export interface Around {
+  readonly topics: Topics;
+  readonly answers: Answers;
 }
 
 /** The owner of a key forgets it so long after its last message: it has nothing to remember. */
 const KEY_IDLE_MS = 1_000;
 
 /** See the file's header. */
-export function hostingOf(handlings: readonly Handling[]): Hosting {
-  const entities: EntityDefinition[] = [];
+export function hosting<W extends Wanted>(wanted: W, around: Around): W & Hosting {
+  const entities = wanted.entities.map((each) => telling(each, around.topics));
   const handlers: HandlerSpec[] = [];
-  for (const { spec, run } of handlings) {
-    const { type, timeoutMs } = spec;
-    const kind = spec.kind === "query" ? "query" : "command";
-    const message = { type, kind, timeoutMs, run: bounded(spec, run) } as const;
-    if (spec.route.to === "owner") entities.push(keyedEntity(spec, message));
+  for (const { spec, run } of wanted.handlings) {
+    const { type, timeoutMs, kind, route } = spec;
+    if (kind === "event") continue;
+    const told =
+      kind === "command" ? announced(run, type, around.topics) : shared(spec, run, around);
+    const message = { type, kind, timeoutMs, run: bounded(spec, told) };
+    if (route.to === "owner") entities.push(keyedEntity(spec, message));
     else handlers.push(message);
   }
-  return { entities, handlers };
+  const handled = [...handlers.map(({ type }) => type), ...wanted.routed];
+  return { ...wanted, entities, handlers, handled };
 }
 
-function keyedEntity({ type, idempotency }: NamedSpec, message: MessageSpec): EntityDefinition {
+function keyedEntity(
+  { type, entity, idempotency }: NamedSpec,
+  message: MessageSpec,
+): EntityDefinition {
   return {
-    name: handlerEntity(type),
+    name: entity,
     messages: new Map([[type, message]]),
     idleMs: KEY_IDLE_MS,
     mailboxCapacity: MAILBOX_CAPACITY,
@@ -60,6 +79,46 @@ function keyedEntity({ type, idempotency }: NamedSpec, message: MessageSpec): En
     migrate: undefined,
     activated: undefined,
     deactivated: undefined,
+  };
+}
+
+/** An entity type that tells of its commands with a name of their own when they have run. */
+function telling(definition: EntityDefinition, topics: Topics): EntityDefinition {
+  const messages = new Map(definition.messages);
+  for (const [type, spec] of messages) {
+    if (spec.isNamed !== true) continue;
+    messages.set(type, { ...spec, run: announced(spec.run, type, topics) });
+  }
+  return { ...definition, messages };
+}
+
+/** `run`, and before its answer leaves everybody who watches the command has been told. */
+function announced(run: Run, type: string, topics: Topics): Run {
+  return (context, message) => {
+    // Now, for a handler may change it.
+    const copy = topics.wantsMessage(type) ? (copyPlain(message) as object) : undefined;
+    const tell = (): void => topics.happened(type, copy);
+    let result: unknown;
+    try {
+      result = run(context, message);
+    } catch (error) {
+      tell();
+      throw error;
+    }
+    if (isThenable(result)) return Promise.resolve(result).finally(tell);
+    tell();
+    return result;
+  };
+}
+
+/** `run`, asked once for all nodes as long as its answer is kept here. */
+function shared(spec: NamedSpec, run: Run, { answers }: Around): Run {
+  const { cache } = spec;
+  if (cache?.isShared !== true) return run;
+  const cached = { ...spec, cache };
+  return (context, message) => {
+    const fill = async (): Promise<unknown> => run(context, message);
+    return answers.answer(cached, { message: message as object, isOfTurn: false, fill });
   };
 }
 
@@ -76,11 +135,13 @@ function bounded({ type, concurrency }: NamedSpec, run: Run): Run {
     let result: unknown;
     try {
       result = run(context, message);
+      // One promise for all who wait: what behaves like one may begin anew for each of them.
+      if (isThenable(result)) result = Promise.resolve(result);
     } catch (error) {
       ended();
       throw error;
     }
-    if (isThenable(result)) result.then(ended, ended);
+    if (result instanceof Promise) result.then(ended, ended);
     else ended();
     return result;
   };

@@ -10,9 +10,9 @@ import type { Router } from "../runtime/router.ts";
 import { createCustomPicker, createPicker, type Picker } from "./balance.ts";
 import { type CircuitEvent, type CircuitLimits, CLOSED, stepCircuit } from "./breaker.ts";
 import type { NamedSpec, RouteSpec } from "./definition.ts";
-import { excluded, failover, type FailoverLimits, verdictOn } from "./failover.ts";
+import { excluded, type FailedCall, failover, type FailoverLimits, verdictOn } from "./failover.ts";
 import { Outlet, type Place } from "./outlet.ts";
-import type { Door } from "./retry.ts";
+import { type Door, pause } from "./retry.ts";
 
 /** How calls are tried again, and when nodes are left out. */
 export interface FailoverSettings extends FailoverLimits {
@@ -92,12 +92,12 @@ export class Lane {
   async #follow(sending: Sending, first: Trial, retries: number | undefined): Promise<unknown> {
     const { clock } = this.#door.router.context;
     const { boundMs, timeoutMs = CALL_TIMEOUT_MS } = sending;
-    const untilMs = Math.min(boundMs, clock.nowMs() + timeoutMs);
+    let beganMs = clock.nowMs();
+    const untilMs = Math.min(boundMs, beganMs + timeoutMs);
     const tried: string[] = [];
-    for (let trial = first; ;) {
+    for (let trial = first; ; beganMs = clock.nowMs()) {
       const { place, answer } = trial;
       const call = this.#begin(place);
-      const beganMs = clock.nowMs();
       try {
         const reply = await answer;
         const nowMs = clock.nowMs();
@@ -110,7 +110,8 @@ export class Lane {
         this.#end(place, { kind: isKnown ? verdictOn(error) : "given-up", call, nowMs });
         tried.push(place.node);
         if (!isKnown) throw error;
-        await this.#wait({ error, tried, leftMs: untilMs - nowMs }, retries);
+        const { signal } = sending;
+        await this.#wait({ error, tried, leftMs: untilMs - nowMs, signal }, retries);
       }
       const again = { ...sending, boundMs: untilMs };
       const next = this.#pick(this.#door.router, tried);
@@ -120,35 +121,38 @@ export class Lane {
 
   /** Until the next try. @throws what the last one failed with, if there is none */
   async #wait(
-    failed: { readonly error: CatgaError; readonly tried: string[]; readonly leftMs: number },
+    failed: Pick<FailedCall, "error" | "tried" | "leftMs"> & Pick<Sending, "signal">,
     retries: number = this.#settings.maxRetries,
   ): Promise<void> {
     const { router } = this.#door;
     const { clock, options } = router.context;
-    const candidates = this.outlet.ready(router).map(({ node }) => node);
+    const candidates = this.#candidates(router).map(({ node }) => node);
     const mayRunTwice = this.#spec.kind === "query";
     const limits = { ...this.#settings, maxRetries: retries };
     const next = failover({ ...failed, candidates, mayRunTwice }, limits, options.random);
     if (next === undefined || candidates.length === 0) throw failed.error;
-    if (next.waitMs === 0) return;
-    await new Promise<void>((resolve) => void clock.after(next.waitMs, resolve));
+    if (next.waitMs > 0) await pause(clock, next.waitMs, failed.signal);
   }
 
   #pick(router: Router, tried: readonly string[]): Place {
-    const ready = this.outlet.ready(router);
+    const ready = this.#candidates(router);
     const { here } = this.outlet;
-    const { local } = this.#route;
-    const isHereReady =
-      here !== undefined && (ready === this.outlet.all(router) || ready.includes(here));
-    if (local === "only" && isHereReady) return here;
-    if (ready.length === 0 || local === "only") throw this.#nobody(router);
-    if (local === "preferred" && isHereReady && !tried.includes(here.node)) return here;
+    if (ready.length === 0) throw this.#nobody(router);
+    if (this.#route.local === "preferred" && here !== undefined && !tried.includes(here.node)) {
+      if (ready === this.outlet.all(router) || ready.includes(here)) return here;
+    }
     if (tried.length === 0) return this.#picker.pick(ready);
     const out = excluded(
       tried,
       ready.map(({ node }) => node),
     );
     return this.#picker.pick(ready.filter(({ node }) => !out.includes(node)));
+  }
+
+  /** Who may be sent a call now. */
+  #candidates(router: Router): readonly Place[] {
+    const ready = this.outlet.ready(router);
+    return this.#route.local === "only" ? ready.filter((each) => each === this.outlet.here) : ready;
   }
 
   #nobody(router: Router): CatgaError {

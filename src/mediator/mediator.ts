@@ -4,11 +4,14 @@
  * handler, or to all of them.
  */
 import { CatgaError, type Executed } from "../base/errors.ts";
+import { CALL_TIMEOUT_MS } from "../base/limits.ts";
 import { rejected } from "../base/thenable.ts";
 import type { View } from "../ownership/view.ts";
-import { handlerEntity } from "../protocol/ids.ts";
-import type { Sending } from "../runtime/call.ts";
+import { copyPayload, type Sending } from "../runtime/call.ts";
 import type { NamedSpec } from "./definition.ts";
+import type { Topics } from "../runtime/topics.ts";
+import type { Answers, CachedSpec } from "./answers.ts";
+import { share } from "../runtime/sharing.ts";
 import { type FailoverSettings, Lane, unhandled } from "./lane.ts";
 import { type Door, sendAgain } from "./retry.ts";
 
@@ -28,10 +31,18 @@ export type Answer =
   | { readonly node: string; readonly ok: true; readonly reply: unknown }
   | { readonly node: string; readonly ok: false; readonly code: string };
 
-/** How a broadcast ended: of how many nodes it needed an answer. */
+/** How a broadcast ended: of how many nodes it needed an answer, and whether it ran anywhere. */
 interface Poll {
   readonly answers: readonly Answer[];
   readonly needed: number;
+  readonly executed: Executed;
+}
+
+/** What a mediator works with. */
+export interface MediatorParts {
+  readonly failover: FailoverSettings;
+  readonly topics: Topics;
+  readonly answers: Answers;
 }
 
 /** See the file's header. */
@@ -41,12 +52,16 @@ export class Mediator {
   readonly #lanes = new Map<NamedSpec, Lane>();
   /** Which messages with a key somebody handles, as of these changes of this view. */
   readonly #hosted = new Set<string>();
+  readonly #topics: Topics;
+  readonly #answers: Answers;
   #view: View | undefined;
   #changes = -1;
 
-  constructor(door: Door, settings: FailoverSettings) {
+  constructor(door: Door, { failover, topics, answers }: MediatorParts) {
     this.#door = door;
-    this.#settings = settings;
+    this.#settings = failover;
+    this.#topics = topics;
+    this.#answers = answers;
   }
 
   /** Sends to whoever handles it; resolves to the answer, or for a one-way message to nothing. */
@@ -54,11 +69,12 @@ export class Mediator {
     const { fallback } = spec;
     let answer: Promise<unknown>;
     try {
-      answer = this.#route(spec, message, asking);
+      answer = this.#answer(spec, message, asking);
     } catch (error) {
       answer = rejected(error);
     }
-    if (fallback === undefined) return answer;
+    // Nobody's taking a message is no answer that could be replaced.
+    if (fallback === undefined || asking.oneWay) return answer;
     return answer.catch((error: unknown) => {
       if (mayDegrade(spec, error)) return fallback(message);
       throw error;
@@ -69,77 +85,124 @@ export class Mediator {
    * Asks every node that has a handler; resolves to what they answered so far when enough have, or
    * cannot any more.
    *
-   * @throws {CatgaError} NO_HANDLER, NO_QUORUM; then nobody was asked.
+   * @throws {CatgaError} NO_HANDLER, NO_QUORUM, or the message cannot travel; nobody was asked.
+   * @throws {TypeError} for a message with a key, which is for one node.
    */
   async broadcast(spec: NamedSpec, message: object, asking: Asking): Promise<readonly Answer[]> {
     return (await this.#askAll(spec, message, asking)).answers;
   }
 
   async #askAll(spec: NamedSpec, message: object, asking: Asking): Promise<Poll> {
+    const { type, route } = spec;
+    if (route.to === "owner" || route.to === "entity") {
+      throw new TypeError(`Cannot broadcast "${type}": it goes to the owner of its key`);
+    }
     const lane = this.#lane(spec);
     const places = lane.outlet.all(this.#door.router);
-    if (places.length === 0) throw unhandled(spec.type);
+    if (places.length === 0) throw unhandled(type);
     const needed = neededOf(spec, places.length);
     if (needed > places.length) {
-      throw new CatgaError("NO_QUORUM", { message: spec.type, answered: 0, needed });
+      throw new CatgaError("NO_QUORUM", { message: type, answered: 0, needed });
     }
     const sending = sendingOf(spec, message, asking);
+    const copy = { ...sending, message: copyPayload(sending, message) };
     const answers: Answer[] = [];
     let oks = 0;
+    let executed: Executed = "no";
     return new Promise((resolve) => {
-      const heard = (answer: Answer): void => {
+      const heard = (answer: Answer, ran: Executed): void => {
         if (answer.ok) oks++;
+        if (executed !== "yes" && ran !== "no") executed = ran;
         const left = places.length - answers.push(answer);
-        if (oks >= needed || oks + left < needed) resolve({ answers: [...answers], needed });
+        if (oks < needed && oks + left >= needed) return;
+        // Those that have not answered may run it.
+        if (executed === "no" && left > 0) executed = "maybe";
+        resolve({ answers: [...answers], needed, executed });
       };
       for (const place of places) {
         const { node } = place;
-        lane.at(place, sending).then(
-          (reply) => heard({ node, ok: true, reply }),
-          ({ code }: CatgaError) => heard({ node, ok: false, code }),
+        lane.at(place, copy).then(
+          (reply) => heard({ node, ok: true, reply }, "yes"),
+          ({ code, executed: ran }: CatgaError) => heard({ node, ok: false, code }, ran),
         );
       }
     });
   }
 
+  #answer(spec: NamedSpec, message: object, asking: Asking): Promise<unknown> {
+    const { kind, type } = spec;
+    if (kind === "command" && this.#topics.has(type)) return this.#command(spec, message, asking);
+    if (!isCached(spec) || asking.oneWay) return this.#route(spec, message, asking);
+    return this.#cached(spec, message, asking);
+  }
+
+  /** Whoever sends what makes answers old is told none of them afterwards. */
+  #command(spec: NamedSpec, message: object, asking: Asking): Promise<unknown> {
+    const { type } = spec;
+    const copy = this.#topics.wantsMessage(type)
+      ? (copyPayload(sendingOf(spec, message, asking), message) as object)
+      : undefined;
+    return this.#route(spec, message, asking).finally(() => this.#topics.told(type, copy));
+  }
+
+  #cached(spec: CachedSpec, message: object, asking: Asking): Promise<unknown> {
+    const { context } = this.#door.router;
+    if (context.refusal !== undefined) throw context.refusal;
+    const { boundMs, signal, timeoutMs, chain } = asking;
+    const isOfTurn = chain !== undefined;
+    // What others wait for as well ends with the patience of none of them.
+    const fill = (): Promise<unknown> =>
+      this.#route(spec, message, isOfTurn ? asking : { ...asking, ...FREE });
+    const answer = this.#answers.answer(spec, { message, isOfTurn, fill });
+    const isFree = signal === undefined && timeoutMs === undefined && boundMs === FREE.boundMs;
+    return isOfTurn || isFree ? answer : share(answer, sendingOf(spec, message, asking), context);
+  }
+
   #route(spec: NamedSpec, message: object, asking: Asking): Promise<unknown> {
     const { route, type } = spec;
     const sending = sendingOf(spec, message, asking);
-    if (route.to === "all") return this.#toAll(spec, message, asking);
-    if (route.to === "node") return this.#lane(spec).send(sending, asking.retries);
-    const entity = route.to === "entity" ? route.entity : this.#ownedEntity(type);
-    return this.#toEntity(spec, { ...sending, entity, id: route.key(message) }, asking);
+    if (route.to === "node" || route.to === "all") {
+      if (asking.key !== undefined && spec.kind === "command") {
+        throw new TypeError(`Cannot send "${type}" under a key: it declares no idempotency`);
+      }
+      if (route.to === "all") return this.#toAll(spec, message, asking);
+      return this.#lane(spec).send(sending, asking.retries);
+    }
+    const entity = route.to === "entity" ? route.entity : spec.entity;
+    const { timeoutMs = CALL_TIMEOUT_MS } = sending;
+    // All tries together end with the deadline of the call.
+    const untilMs = this.#door.router.context.clock.nowMs() + timeoutMs;
+    const boundMs = Math.min(sending.boundMs, untilMs);
+    return this.#toEntity(spec, { ...sending, entity, id: route.key(message), boundMs }, asking);
   }
 
   #toEntity(spec: NamedSpec, sending: Sending, asking: Asking): Promise<unknown> {
-    const { kind, idempotency } = spec;
+    const { kind, idempotency, route } = spec;
     const { retries = this.#settings.maxRetries } = asking;
     const key = asking.key ?? idempotency?.key(sending.message as object);
-    return sendAgain(this.#door, sending, { retries, kind, key });
+    const check = route.to === "owner" ? () => this.#findOwners(sending) : undefined;
+    return sendAgain(this.#door, sending, { retries, kind, key, check });
   }
 
   /** The first good answer, if enough nodes have answered. */
   async #toAll(spec: NamedSpec, message: object, asking: Asking): Promise<unknown> {
-    const { answers, needed } = await this.#askAll(spec, message, asking);
+    const { answers, needed, executed } = await this.#askAll(spec, message, asking);
     const good = answers.filter((answer) => answer.ok);
     if (good.length >= needed) return good[0]!.reply;
-    const executed: Executed = good.length > 0 ? "yes" : "maybe";
     const details = { message: spec.type, answered: good.length, needed, executed };
     throw new CatgaError("NO_QUORUM", details);
   }
 
   /** @throws {CatgaError} NO_HANDLER */
-  #ownedEntity(type: string): string {
-    const entity = handlerEntity(type);
+  #findOwners({ entity, type }: Sending): void {
     const { view } = this.#door.router.context;
     if (view !== this.#view || view.changes !== this.#changes) this.#hosted.clear();
     this.#view = view;
     this.#changes = view.changes;
-    if (this.#hosted.has(entity)) return entity;
+    if (this.#hosted.has(entity)) return;
     const group = view.groupOf(entity);
     if (group === undefined || !view.isHosted(group)) throw unhandled(type);
     this.#hosted.add(entity);
-    return entity;
   }
 
   #lane(spec: NamedSpec): Lane {
@@ -152,10 +215,18 @@ export class Mediator {
   }
 }
 
-function sendingOf({ type, timeoutMs }: NamedSpec, message: object, asking: Asking): Sending {
+const FREE = { boundMs: Number.POSITIVE_INFINITY, signal: undefined, timeoutMs: undefined };
+
+/** True for a query whose answers are kept by those who ask. */
+function isCached(spec: NamedSpec): spec is CachedSpec {
+  return spec.cache?.isShared === false;
+}
+
+function sendingOf(spec: NamedSpec, message: object, asking: Asking): Sending {
+  const { entity, type, timeoutMs } = spec;
   const { oneWay, boundMs, signal, chain } = asking;
   return {
-    entity: handlerEntity(type),
+    entity,
     id: "",
     type,
     message,

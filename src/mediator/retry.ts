@@ -5,6 +5,7 @@
  * ran: a command that may have run there is never sent again blindly.
  */
 import { backoffMs } from "../base/backoff.ts";
+import type { Clock } from "../base/clock.ts";
 import { CatgaError, type ErrorCode } from "../base/errors.ts";
 import { RETRY } from "../base/limits.ts";
 import type { Sending } from "../runtime/call.ts";
@@ -23,33 +24,60 @@ export interface Persistent {
   /** Unknown is a command. */
   readonly kind: "command" | "query" | "event" | undefined;
   readonly key: string | undefined;
+  /** Before each try; what it throws is the end. */
+  readonly check?: (() => void) | undefined;
 }
 
 /** Sends up to `retries` times more than once; rejects with the last failure. */
 export async function sendAgain(
   door: Door,
   sending: Sending,
-  { retries, kind, key }: Persistent,
+  { retries, kind, key, check }: Persistent,
 ): Promise<unknown> {
   const { clock, options } = door.router.context;
   let since = 0;
+  let doubt: CatgaError | undefined;
   for (let tries = 0; ; tries++) {
     const { router } = door;
-    const { epoch = 1 } = router.context.recordOf(sending.entity, sending.id) ?? {};
+    const epoch = key === undefined ? 0 : epochOf(router, sending);
     try {
-      const dedup = key === undefined ? undefined : { key, since };
-      return await router.send({ ...sending, dedup });
+      check?.();
+      return await router.send(key === undefined ? sending : { ...sending, dedup: { key, since } });
     } catch (error) {
       const isPassing = error instanceof CatgaError && mayPass(error, { kind, key });
       const isOver = sending.signal?.aborted === true;
       const waitMs = backoffMs(tries, RETRY, options.random);
       const isLate = clock.nowMs() + waitMs >= sending.boundMs;
-      if (tries === retries || !isPassing || isOver || isLate) throw error;
+      if (tries === retries || !isPassing || isOver || isLate) throw honest(error, doubt);
       // From here on the key must still be known where it may have run.
       if (error.executed !== "no" && since === 0) since = epoch;
-      await new Promise<void>((resolve) => void clock.after(waitMs, resolve));
+      if (error.executed !== "no") doubt = error;
+      await pause(clock, waitMs, sending.signal);
     }
   }
+}
+
+function epochOf({ context }: Router, { entity, id }: Sending): number {
+  return context.recordOf(entity, id)?.epoch ?? 1;
+}
+
+/** Waits, but not beyond the end of `signal`. */
+export function pause(clock: Clock, waitMs: number, signal?: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    const done = (): void => {
+      cancel();
+      signal?.removeEventListener("abort", done);
+      resolve();
+    };
+    const cancel = clock.after(waitMs, done);
+    signal?.addEventListener("abort", done);
+    if (signal?.aborted === true) done();
+  });
+}
+
+/** That the last try did not run says nothing of one before it that may have. */
+function honest(error: unknown, doubt: CatgaError | undefined): unknown {
+  return error instanceof CatgaError && error.executed === "no" ? (doubt ?? error) : error;
 }
 
 /** Failures that another try may not meet; all others would come again. */

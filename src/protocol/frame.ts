@@ -11,7 +11,7 @@
  * ```
  *
  * whose lists are flat where they are long: a message is ten values in a row, a reply two, a call
- * that is done without a value one, an ask five. Every value in it is plain data, so encoding
+ * that is done without a value one, an ask four. Every value in it is plain data, so encoding
  * cannot fail.
  */
 import { BATCH_CHARS_MAX, BATCH_ITEMS_MAX, CHAIN_LINKS_MAX } from "../base/limits.ts";
@@ -49,9 +49,7 @@ export interface Dedup {
 }
 
 /** A message for a handler of the node it is sent to, as it travels. */
-export interface AskItem extends Pick<MessageItem, "call" | "leftMs" | "message" | "chain"> {
-  readonly type: string;
-}
+export type AskItem = Pick<MessageItem, "call" | "leftMs" | "message" | "chain">;
 
 /** A frame taken apart; its items are for {@link readItems}. */
 export interface Frame {
@@ -74,7 +72,7 @@ export interface ItemReader {
 }
 
 const MESSAGE_VALUES = 10;
-const ASK_VALUES = 5;
+const ASK_VALUES = 4;
 const LISTS = 5;
 
 const encoder = new TextEncoder();
@@ -111,8 +109,8 @@ export class Batch {
   }
 
   /** Adds a message for a handler. */
-  addAsk({ call, leftMs, type, message, chain }: AskItem): void {
-    this.asks.push(call, leftMs, type, message, extrasValue({ dedup: undefined, chain }));
+  addAsk({ call, leftMs, message, chain }: AskItem): void {
+    this.asks.push(call, leftMs, message, extrasValue({ dedup: undefined, chain }));
   }
 
   /** Adds an answer. A list cannot hold `undefined`: JSON would make it null. */
@@ -172,11 +170,11 @@ export function readItems({ items }: Frame, reader: ItemReader): boolean {
 
 function readAsks(values: unknown[], reader: ItemReader): boolean {
   for (let i = 0; i < values.length; i += ASK_VALUES) {
-    const [call, leftMs, type, message, value] = values.slice(i, i + ASK_VALUES);
-    const extras = readExtras(value);
-    if (!isWhole(call) || typeof leftMs !== "number" || typeof type !== "string") return false;
-    if (extras === "malformed") return false;
-    reader.ask({ call, leftMs, type, message, chain: extras.chain });
+    const call = values[i];
+    const leftMs = values[i + 1];
+    const extras = readExtras(values[i + 3]);
+    if (!isWhole(call) || typeof leftMs !== "number" || extras === "malformed") return false;
+    reader.ask({ call, leftMs, message: values[i + 2], chain: extras.chain });
   }
   return true;
 }

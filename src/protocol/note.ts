@@ -1,6 +1,6 @@
 /**
- * What nodes tell each other beside messages and replies: errors of calls, redirects of messages
- * that were not accepted, the handoff of shards, and what is published.
+ * What nodes tell each other beside messages and replies: errors and ends of calls, redirects of
+ * messages that were not accepted, the handoff of shards, and what is published.
  */
 import type { ErrorCode } from "../base/errors.ts";
 import { hasShape, isWhole, type Shape } from "../base/shape.ts";
@@ -11,6 +11,12 @@ export interface FailureNote {
   readonly call: number;
   readonly code: ErrorCode;
   readonly details: object;
+}
+
+/** The caller waits no more: the handler of this call may give up. */
+export interface CancelledNote {
+  readonly kind: "cancelled";
+  readonly call: number;
 }
 
 /** Not accepted: this message of the channel and those behind it have to be sent again. */
@@ -76,7 +82,7 @@ export type TopicNote = InterestNote | HeardNote | HappenedNote;
 /** Each is idempotent. */
 export type HandoffNote = TransferNote | AnswerNote;
 /** See the file's header. */
-export type Note = FailureNote | RedirectNote | HandoffNote | TopicNote;
+export type Note = FailureNote | CancelledNote | RedirectNote | HandoffNote | TopicNote;
 
 /** How far a channel has come: sender, channel, last number. */
 export type CounterRow = readonly [sender: string, channel: number, last: number];
@@ -88,6 +94,7 @@ const PLACE: Shape = { group: "string", shard: "whole" };
 const ANSWER: Shape = { ...PLACE, handoff: "string" };
 const SHAPES: Readonly<Record<string, Shape>> = {
   failure: { call: "whole", code: "string", details: "object" },
+  cancelled: { call: "whole" },
   redirect: { ...PLACE, channel: "whole", sequence: "whole", frame: "whole", retryMs: "whole" },
   transfer: { ...ANSWER, epoch: "whole", counters: "list", rows: "list", isLast: "boolean" },
   confirmed: ANSWER,

@@ -101,6 +101,7 @@ export class Call extends WheelEntry {
     const cancel = (): void => {
       const details = { ...detailsOf(this.subject), executed: this.executed };
       this.fail(new CatgaError("CANCELLED", details, { cause: signal.reason }));
+      this.cancelled();
     };
     if (signal.aborted) return cancel();
     signal.addEventListener("abort", cancel, { once: true });
@@ -116,6 +117,9 @@ export class Call extends WheelEntry {
       this.#reject = reject;
     });
   }
+
+  /** Called when the call was cancelled. */
+  protected cancelled(): void {}
 
   /** Called once, when the call has settled: takes it out of the tables it stands in. */
   protected settled(): void {}

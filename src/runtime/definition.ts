@@ -16,6 +16,8 @@ export type PassivationReason = "idle" | "moved" | "shutdown" | "error";
 /** One message an entity understands. */
 export interface MessageSpec {
   readonly type: string;
+  /** A command with a name of its own, which others may watch. */
+  readonly isNamed?: boolean;
   readonly kind: MessageKind;
   /** The deadline of a call that brings none of its own. */
   readonly timeoutMs: number | undefined;

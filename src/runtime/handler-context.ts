@@ -1,18 +1,26 @@
 /** What the handler of a message with its own name is given, for one call. */
 import { type Logger, withFields } from "../base/logger.ts";
-import { WheelEntry } from "../base/timer-wheel.ts";
+import { type TimerWheel, WheelEntry } from "../base/timer-wheel.ts";
 import type { NodeContext } from "./node-context.ts";
 import type { Bounds, Exits } from "./turn-context.ts";
 
-/** See the file's header. In the wheel of calls while somebody looks at its signal. */
-export class HandlerContext extends WheelEntry {
+/** Who has called. */
+export interface Origin extends Bounds {
+  /** Of a caller of this node. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+/**
+ * See the file's header. One object for each call: the rest is made when somebody looks at its
+ * signal.
+ */
+export class HandlerContext {
   readonly #context: NodeContext;
   readonly #exits: Exits;
-  readonly #bounds: Bounds;
-  #controller: AbortController | undefined;
+  readonly #bounds: Origin;
+  #abortion: Abortion | undefined;
 
-  constructor(context: NodeContext, exits: Exits, bounds: Bounds) {
-    super();
+  constructor(context: NodeContext, exits: Exits, bounds: Origin) {
     this.#context = context;
     this.#exits = exits;
     this.#bounds = bounds;
@@ -26,14 +34,10 @@ export class HandlerContext extends WheelEntry {
     return withFields(this.#context.log, { node: this.node });
   }
 
-  /** Aborts at the caller's deadline, and when this node leaves. */
+  /** Aborts when nobody waits for the answer any more, and when this node leaves. */
   get signal(): AbortSignal {
-    if (this.#controller === undefined) {
-      this.#controller = new AbortController();
-      const { wheel } = this.#context;
-      if (this.#bounds.boundMs < Number.POSITIVE_INFINITY) wheel.add(this, this.#bounds.boundMs);
-    }
-    return this.#controller.signal;
+    this.#abortion ??= new Abortion(this.#context.wheel, this.#bounds);
+    return this.#abortion.controller.signal;
   }
 
   entity(target: unknown, id: string): unknown {
@@ -48,17 +52,39 @@ export class HandlerContext extends WheelEntry {
     return this.#context.options.topics.publish(message);
   }
 
-  override expire(): void {
-    this.abort();
-  }
-
   /** Tells the handler to give up. */
   abort(): void {
-    this.#controller?.abort();
+    this.#abortion?.expire();
   }
 
   /** The handler has ended: nothing is told any more. */
   close(): void {
-    if (this.#controller !== undefined) this.#context.wheel.remove(this);
+    this.#abortion?.close();
+  }
+}
+
+/** In the wheel of calls until the deadline, or the end of the handler. */
+class Abortion extends WheelEntry {
+  readonly controller = new AbortController();
+  readonly #wheel: TimerWheel;
+  readonly #caller: AbortSignal | undefined;
+  readonly #abort = (): void => this.expire();
+
+  constructor(wheel: TimerWheel, { boundMs, signal }: Origin) {
+    super();
+    this.#wheel = wheel;
+    this.#caller = signal;
+    if (boundMs < Number.POSITIVE_INFINITY) wheel.add(this, boundMs);
+    if (signal?.aborted === true) this.expire();
+    else signal?.addEventListener("abort", this.#abort);
+  }
+
+  override expire(): void {
+    this.controller.abort();
+  }
+
+  close(): void {
+    this.#wheel.remove(this);
+    this.#caller?.removeEventListener("abort", this.#abort);
   }
 }

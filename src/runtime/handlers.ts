@@ -4,6 +4,7 @@
  * has a key runs as a turn of an entity.
  */
 import { CatgaError, describeError } from "../base/errors.ts";
+import { WAITING_SENDS_MAX } from "../base/limits.ts";
 import { copyPlain } from "../base/plain.ts";
 import { isThenable } from "../base/thenable.ts";
 import type { AskItem } from "../protocol/frame.ts";
@@ -14,13 +15,28 @@ import { HandlerContext } from "./handler-context.ts";
 import type { NodeContext } from "./node-context.ts";
 import type { Peer } from "./peer.ts";
 import type { Exits } from "./turn-context.ts";
-import { answerFailure, InboundWork, LocalCall, LocalTell, type Work } from "./work.ts";
+import { answerFailure, InboundWork, LocalCall, LocalTell, typeOf, type Work } from "./work.ts";
 
 /** A message with a handler here. */
 interface Hosted {
   readonly spec: HandlerSpec;
   /** What it is called in errors. */
   readonly entity: string;
+}
+
+/** Who waits for a handler: a call of this node, or that call of another one. */
+interface Caller {
+  readonly signal?: AbortSignal | undefined;
+  readonly peer?: Peer;
+  readonly call?: number;
+}
+
+/** A handler that has begun. */
+interface Run {
+  readonly hosted: Hosted;
+  readonly work: Work;
+  readonly context: HandlerContext;
+  readonly caller: Caller;
 }
 
 /** See the file's header. */
@@ -30,6 +46,8 @@ export class Handlers {
   readonly #hosted: ReadonlyMap<string, Hosted>;
   /** Contexts that somebody may still look at. */
   readonly #open = new Set<HandlerContext>();
+  /** Calls that wait for a slice. */
+  #waiting = 0;
 
   constructor(context: NodeContext, exits: Exits) {
     this.#context = context;
@@ -53,24 +71,28 @@ export class Handlers {
    */
   call(sending: Sending): LocalCall | undefined {
     const { refusal, wheel, log } = this.#context;
-    const hosted = this.#hosted.get(sending.type);
+    const { type, signal } = sending;
+    const hosted = this.#hosted.get(type);
     if (refusal !== undefined) throw refusal;
-    if (hosted === undefined) throw this.#unhandled(sending.type, "has none");
+    if (hosted === undefined) throw this.#unhandled(type, "has none");
     const local = { spec: hosted.spec, message: copyPayload(sending, sending.message) };
     if (sending.oneWay) {
-      this.#post(hosted, new LocalTell(sending, local, log));
+      const tell = new LocalTell(sending, local, log);
+      this.#post(hosted, tell, {});
+      if (tell.refusal !== undefined) throw tell.refusal;
       return undefined;
     }
     const call = new LocalCall(sending, local, wheel);
-    if (sending.signal !== undefined) call.cancelWith(sending.signal);
-    this.#post(hosted, call);
+    if (signal !== undefined) call.cancelWith(signal);
+    this.#post(hosted, call, { signal });
     call.wait();
     return call;
   }
 
   /** Takes in a message of another node. */
-  receive(peer: Peer, { call, leftMs, type, message, chain }: AskItem): void {
+  receive(peer: Peer, { call, leftMs, message, chain }: AskItem): void {
     const { refusal, slices } = this.#context;
+    const type = typeOf(message);
     const hosted = this.#hosted.get(type);
     if (hosted === undefined || refusal !== undefined) {
       const why = hosted === undefined ? "has none" : "leaves";
@@ -79,7 +101,7 @@ export class Handlers {
     const item = { call, leftMs, entity: hosted.entity, id: "", message, dedup: undefined, chain };
     const { spec } = hosted;
     const work = new InboundWork(peer, item, { spec, nowMs: slices.nowMs });
-    this.#post(hosted, work);
+    this.#post(hosted, work, { peer, call });
   }
 
   /** The node closes, or is to leave soon: those that run are told to give up. */
@@ -92,39 +114,59 @@ export class Handlers {
     return new CatgaError("NO_HANDLER", { message, reason });
   }
 
-  #post(hosted: Hosted, work: Work): void {
+  #post(hosted: Hosted, work: Work, caller: Caller): void {
     this.#context.inFlight.begin();
-    this.#start(hosted, work);
+    if (this.#waiting < WAITING_SENDS_MAX) return this.#start(hosted, work, caller);
+    const what = `messages that wait for handlers of node "${this.#context.options.nodeId}"`;
+    const error = new CatgaError("OVERLOADED", { what, limit: WAITING_SENDS_MAX });
+    this.#failed(hosted, work, new Refused(error));
   }
 
-  #start(hosted: Hosted, work: Work): void {
+  #start(hosted: Hosted, work: Work, caller: Caller): void {
     const { slices } = this.#context;
     if (!slices.enter()) {
-      slices.later({ resume: () => this.#start(hosted, work) });
-      return;
+      this.#waiting++;
+      const resume = (): void => {
+        this.#waiting--;
+        this.#start(hosted, work, caller);
+      };
+      return slices.later({ resume });
     }
     if (!work.begin(slices.nowMs)) {
       slices.leave();
       this.#context.inFlight.end();
       return;
     }
-    const bounds = { boundMs: work.deadlineMs, chain: work.chain };
-    const context = new HandlerContext(this.#context, this.#exits, bounds);
+    const origin = { boundMs: work.deadlineMs, chain: work.chain, signal: caller.signal };
+    const context = new HandlerContext(this.#context, this.#exits, origin);
     let result: unknown;
+    let promise: PromiseLike<unknown> | undefined;
     try {
       result = hosted.spec.run(context, work.message);
+      if (isThenable(result)) promise = result;
     } catch (error) {
       slices.leave();
+      context.close();
       return this.#failed(hosted, work, error);
     }
     slices.leave();
-    if (!isThenable(result)) return this.#succeeded(hosted, work, result);
+    if (promise !== undefined) return this.#wait({ hosted, work, context, caller }, promise);
+    context.close();
+    this.#succeeded(hosted, work, result);
+  }
+
+  #wait({ hosted, work, context, caller }: Run, promise: PromiseLike<unknown>): void {
+    const { peer, call = 0 } = caller;
     this.#open.add(context);
+    // What was told, and taken, runs on without its sender.
+    if (!work.oneWay) peer?.awaited.set(call, context);
     const over = (): void => {
       this.#open.delete(context);
+      peer?.awaited.delete(call);
       context.close();
     };
-    result.then(
+    // Resolved, so that a `then` of user code that throws is a rejection like any other.
+    Promise.resolve(promise).then(
       (value) => (over(), this.#succeeded(hosted, work, value)),
       (error: unknown) => (over(), this.#failed(hosted, work, error)),
     );
@@ -151,7 +193,8 @@ export class Handlers {
         ? thrown.error
         : new CatgaError("HANDLER_FAILED", details, { cause: thrown });
     if (work.oneWay) log.warn({ message: hosted.spec.type, err: error }, "a handler failed");
-    work.fail(error);
+    if (thrown instanceof Refused && work.refuse !== undefined) work.refuse(error);
+    else work.fail(error);
   }
 }
 

@@ -7,12 +7,12 @@
  * that one is nobody's own, so each who waits keeps its own deadline and signal.
  */
 import { canonical } from "../base/canonical.ts";
-import { CatgaError } from "../base/errors.ts";
 import { CALL_TIMEOUT_MS, HOT_CACHE_CHARS_MAX, HOT_CACHE_ENTRIES_MAX } from "../base/limits.ts";
 import { charsMaxOfLastCopy, copyPlain } from "../base/plain.ts";
-import { Call, copyPayload, type Sending } from "./call.ts";
+import { copyPayload, type Sending } from "./call.ts";
 import type { EntityDefinition } from "./definition.ts";
 import type { NodeContext } from "./node-context.ts";
+import { share } from "./sharing.ts";
 
 interface Entry {
   readonly id: string;
@@ -27,24 +27,6 @@ interface Entry {
 
 /** Sends a query to its entity. */
 type Send = (sending: Sending) => Promise<unknown>;
-
-/** Whoever waits for an answer that others wait for as well. */
-class Sharing extends Call {
-  readonly #context: NodeContext;
-
-  constructor(sending: Sending, timeoutMs: number, context: NodeContext) {
-    super(sending, undefined, timeoutMs);
-    this.#context = context;
-    this.deadlineMs = Math.min(this.deadlineMs, context.clock.nowMs() + timeoutMs);
-    this.executed = "maybe";
-    context.wheel.add(this, this.deadlineMs);
-    if (sending.signal !== undefined) this.cancelWith(sending.signal);
-  }
-
-  protected override settled(): void {
-    this.#context.wheel.remove(this);
-  }
-}
 
 /** See the file's header. One for each entity type with `hotCache`. */
 export class HotCache {
@@ -107,18 +89,7 @@ export class HotCache {
     } else {
       hot.count(entity, id);
     }
-    return this.#share(entry, new Sharing(sending, ownMs, this.#context));
-  }
-
-  #share({ answer }: Entry, waiting: Sharing): Promise<unknown> {
-    answer.then(
-      (value) => waiting.succeed(copyPlain(value)),
-      (error: Error) => {
-        const isOurs = error instanceof CatgaError;
-        waiting.fail(isOurs ? new CatgaError(error.code, error.details, { cause: error }) : error);
-      },
-    );
-    return waiting.promise();
+    return share(entry.answer, { ...sending, timeoutMs: ownMs }, this.#context);
   }
 
   #keep(entry: Entry): Entry {

@@ -186,6 +186,7 @@ export class Mesh implements LinkListener, PeerOwner, ChannelOwner {
     if (note.kind === "interest" || note.kind === "heard" || note.kind === "happened") {
       return this.parts.interest.noted(peer.incarnation, note);
     }
+    if (note.kind === "cancelled") return peer.awaited.get(note.call)?.abort();
     if (note.kind !== "redirect") return this.parts.shards.noted(peer.incarnation, note);
     if (isEntry(note.entry)) this.parts.learn(note.entry);
     this.#channels.get(note.group)?.[note.shard]?.redirected(note, peer);
@@ -212,11 +213,12 @@ export class Mesh implements LinkListener, PeerOwner, ChannelOwner {
   /** What was sent to a handler of that node, whose answer does not come. */
   #lossOfAsk(call: RemoteCall, incarnation: string, how: string): Error | undefined {
     if (call.sentTo === undefined || call.sentTo !== this.#peers.get(incarnation)) return undefined;
-    const session = this.context.view.sessions.get(incarnation)?.record;
-    if (session?.state !== "left") return outcomeUnknown(call, `the node that had it ${how}`);
-    // What it had run was answered before it left, and it took nothing after that.
-    const reason = `node "${session.node}" left before it had this one`;
-    return new CatgaError("NO_HANDLER", { message: call.type, reason });
+    const reason = `the node that had it ${how}`;
+    // One that waited for room has not left, and who left has answered all that it took.
+    const { state } = this.context.view.sessions.get(incarnation)!.record;
+    return call.executed === "no" || (state === "left" && !call.oneWay)
+      ? new CatgaError("UNAVAILABLE", { reason })
+      : outcomeUnknown(call, reason);
   }
 
   /** The owner of the shard that a call was sent to. */

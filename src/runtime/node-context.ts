@@ -1,6 +1,6 @@
 /** What the parts of one node share: who it is, its clock, what it knows, what waits. */
 import type { Clock } from "../base/clock.ts";
-import type { CatgaError } from "../base/errors.ts";
+import { CatgaError } from "../base/errors.ts";
 import { hash } from "../base/hash.ts";
 import { InFlight } from "../base/in-flight.ts";
 import { type HeartbeatTimes, KNOWN_IDS_MAX } from "../base/limits.ts";
@@ -132,6 +132,12 @@ export class NodeContext {
     const isLeader = (leader?.value as LeaderRecord | undefined)?.incarnation === this.self;
     const mayLead = this.hasJoined && this.refusal === undefined && this.leaseHolds;
     return isLeader && mayLead ? leader : undefined;
+  }
+
+  /** From now on no call is taken; why not. */
+  refuse(): CatgaError {
+    this.refusal ??= new CatgaError("CLUSTER_STOPPED", { node: this.options.nodeId });
+    return this.refusal;
   }
 
   /** Calls `run` after `delayMs`, unless the node has closed by then. */

@@ -157,7 +157,7 @@ export class Node implements AuthorityListener {
     this.context.after(leaveMs / 2, () => this.router.hurry(leaveMs / 2));
     if (!(await this.#within(leaveMs, this.#leave(endMs)))) {
       log.warn({ node: options.nodeId, deadlineMs }, "stopped before everything had ended");
-      this.context.refusal ??= this.#stoppedError();
+      this.context.refuse();
       this.#abandon();
       await this.#within(deadlineMs - leaveMs, this.#membership.leave("dead"));
     }
@@ -174,24 +174,29 @@ export class Node implements AuthorityListener {
   }
 
   async #leave(endMs: number): Promise<void> {
-    const { clock, refusal, calls, inFlight, options } = this.context;
+    const { clock, refusal, options, view } = this.context;
     if (refusal !== undefined) return;
     // The next leader begins what only a leader does when it has ended here, and no sooner.
     const resigned = options.singletons.stop().then(() => this.#membership.election.resign());
     await this.#membership.leaving();
     await this.shards.release();
     await resigned;
-    this.context.refusal = this.#stoppedError();
-    // Calls of this node's users are answered first, and who has left owes nobody an answer.
-    const isBusy = (): boolean => calls.size + inFlight.count > 0 || !this.#mesh.isIdle;
+    this.context.refuse();
+    // Others may still send to handlers of this node: they are told to go elsewhere.
+    const noticeMs = options.handlers.length > 0 && view.living.size > 1 ? SETTLE_MS : 0;
+    const quietMs = Math.min(endMs, clock.nowMs() + noticeMs);
+    // Calls of this node's users are answered first.
+    const isBusy = (): boolean =>
+      this.router.isBusy || !this.#mesh.isIdle || clock.nowMs() < quietMs;
     while (isBusy() && clock.nowMs() < endMs) {
       await new Promise<void>((resolve) => void clock.after(QUIET_CHECK_MS, resolve));
     }
-    await this.#membership.leave(isBusy() ? "dead" : "left");
+    if (isBusy()) return this.#over; // Who has left has answered everything.
+    await this.#membership.leave("left");
   }
 
   async #close(): Promise<void> {
-    const refusal = (this.context.refusal ??= this.#stoppedError());
+    const refusal = this.context.refuse();
     const reason = "this node stopped before the answer came";
     this.#abandon();
     // All calls that wait for an answer hang there, those of this process too.
@@ -213,10 +218,6 @@ export class Node implements AuthorityListener {
     this.#interest.close();
     this.#mesh.close();
     this.router.abandon();
-  }
-
-  #stoppedError(): CatgaError {
-    return new CatgaError("CLUSTER_STOPPED", { node: this.context.options.nodeId });
   }
 
   /** Others may own everything by now: nothing that is here counts any more. */

@@ -58,6 +58,8 @@ export class Peer extends WheelEntry {
   #retransmitMs = RETRANSMIT_MS;
   /** Messages for handlers that wait for room. */
   readonly #asks = new Denque<RemoteCall>();
+  /** Handlers of this node that the other side waits for, by the number of its call. */
+  readonly awaited = new Map<number, { abort(): void }>();
   #isClosed = false;
 
   constructor(incarnation: string, owner: PeerOwner) {
@@ -97,9 +99,19 @@ export class Peer extends WheelEntry {
   /** Sends a message for a handler of that node, when there is room. */
   ask(call: RemoteCall): void {
     if (this.hasRoom && this.#asks.length === 0) return this.#addAsk(call);
-    if (this.#asks.length < WAITING_SENDS_MAX) return void this.#asks.push(call);
+    if (this.#asks.length < WAITING_SENDS_MAX) {
+      call.sentTo = this;
+      return void this.#asks.push(call);
+    }
     const what = `messages for node "${this.incarnation}"`;
     call.fail(new CatgaError("OVERLOADED", { what, limit: WAITING_SENDS_MAX }));
+  }
+
+  /** Nobody waits for the answer of a handler of that node any more. */
+  cancel({ call, frame }: RemoteCall): void {
+    // A note is read before the messages beside it.
+    if (frame === this.#nextFrame) this.flush();
+    this.outbox().notes.push({ kind: "cancelled", call });
   }
 
   /** What leaves at the end of the burst; items may be added at once, not later. */
@@ -150,6 +162,7 @@ export class Peer extends WheelEntry {
   /** The other side is gone for good; messages under way are the business of their channels. */
   close(): void {
     this.#isClosed = true;
+    for (const handler of this.awaited.values()) handler.abort();
     this.#owner.context.wheel.remove(this);
     this.#unacknowledged.clear();
   }

@@ -7,6 +7,12 @@ import type { MessageItem } from "../protocol/frame.ts";
 import { Call, detailsOf, type Sending } from "./call.ts";
 import type { MessageSpec } from "./definition.ts";
 
+/** Where a call was sent. */
+export interface Destination {
+  /** Tells a handler there that nobody waits for it any more. */
+  cancel(call: RemoteCall): void;
+}
+
 /** Where a numbered message belongs. */
 export interface Lane {
   readonly group: string;
@@ -24,7 +30,6 @@ export interface Lane {
 export class RemoteCall extends Call implements MessageItem {
   readonly entity: string;
   readonly id: string;
-  readonly type: string;
   /** An upper bound for its length as JSON. */
   readonly charsMax: number;
   readonly createdMs: number;
@@ -38,7 +43,7 @@ export class RemoteCall extends Call implements MessageItem {
   leftMs = -1;
   frame = 0;
   /** Where it was sent last; nothing when that node is known not to have accepted it. */
-  sentTo: object | undefined;
+  sentTo: Destination | undefined;
   /** True when an owner before that one may have accepted it. */
   isInDoubt = false;
   /** True when the message is in its entity's mailbox, and moves with it. */
@@ -54,7 +59,6 @@ export class RemoteCall extends Call implements MessageItem {
     this.charsMax = charsMaxOfLastCopy() + 2 * (sending.chain?.join("  ").length ?? 0);
     this.entity = sending.entity;
     this.id = sending.id;
-    this.type = sending.type;
     this.createdMs = calls.nowMs;
     this.deadlineMs = Math.min(this.deadlineMs, this.createdMs + this.timeoutMs);
     this.#calls = calls;
@@ -72,7 +76,7 @@ export class RemoteCall extends Call implements MessageItem {
   }
 
   /** It goes to a handler of the node at the other end. */
-  hasLeft(to: object, frame: number): void {
+  hasLeft(to: Destination, frame: number): void {
     this.sentTo = to;
     this.frame = frame;
     this.executed = "maybe";
@@ -96,6 +100,11 @@ export class RemoteCall extends Call implements MessageItem {
     this.isAccepted = true;
     if (this.oneWay) this.succeed(undefined);
     this.lane?.settle();
+  }
+
+  protected override cancelled(): void {
+    // A turn of an entity goes on.
+    if (this.lane === undefined && this.executed === "maybe") this.sentTo?.cancel(this);
   }
 
   protected override settled(): void {

@@ -75,6 +75,11 @@ export class Router {
     }
   }
 
+  /** True while something waits for an answer, here or because a handler of this node runs. */
+  get isBusy(): boolean {
+    return this.context.calls.size + this.context.inFlight.count > 0;
+  }
+
   /** What the message does, if this node hosts its entity type. */
   kindOf({ entity, type }: Subject): MessageKind | undefined {
     return this.hosts.get(entity)?.definition.messages.get(type)?.kind;

@@ -147,6 +147,11 @@ export class Topics {
     return topic !== undefined && this.#audience?.isHeard(topic.since) === true;
   }
 
+  /** True when somebody of this process listens to `type`. */
+  has(type: string): boolean {
+    return this.#topics.has(type);
+  }
+
   /** True when somebody wants the message of what happens, not just to know that it did. */
   wantsMessage(type: string): boolean {
     const here = this.#topics.get(type)?.wantsMessage === true;
@@ -166,9 +171,10 @@ export class Topics {
    * A command ran here: tells those who watch its type, everywhere. Here they have heard when it
    * returns, elsewhere before anything that leaves this node later.
    */
-  happened(type: string, message: object): void {
+  happened(type: string, message: object | undefined): void {
     this.#tellWatches(type, message);
-    const copy = this.#audience?.wantsMessage(type) === true ? copyOf(message) : undefined;
+    const isWanted = message !== undefined && this.#audience?.wantsMessage(type) === true;
+    const copy = isWanted ? copyOf(message) : undefined;
     const charsMax = copy === undefined ? 0 : charsMaxOfLastCopy();
     this.#audience?.happened({ type, charsMax, ...(copy && { message: copy }) });
   }

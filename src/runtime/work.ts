@@ -46,6 +46,8 @@ export interface Work {
   /** `value` is a copy that belongs to the caller. */
   succeed(value: unknown): void;
   fail(error: CatgaError): void;
+  /** Fails because it was not taken, which the sender of a one-way message is told as well. */
+  refuse?(error: CatgaError): void;
   /** Remembers how it ended, before anybody is told. */
   keep?(outcome: Outcome): void;
   /** The message as it travels with its entity, if its sender lives on another node. */
@@ -106,6 +108,8 @@ export class LocalTell implements Work {
   readonly spec: MessageSpec;
   readonly message: unknown;
   readonly dedup: Dedup | undefined;
+  /** Why it was not taken, if that was found when it came. */
+  refusal: CatgaError | undefined;
   readonly #sending: Sending;
   readonly #log: Logger;
 
@@ -125,6 +129,10 @@ export class LocalTell implements Work {
 
   fail(error: CatgaError): void {
     this.#log.warn({ ...detailsOf(this.#sending), err: error }, "a one-way message failed");
+  }
+
+  refuse(error: CatgaError): void {
+    this.refusal = error;
   }
 
   depart(calls: Calls): RemoteCall {
@@ -183,7 +191,10 @@ export class InboundWork implements Work {
 
   fail(error: CatgaError): void {
     // A one-way message is answered at the door only; how it ended the activation has logged.
-    if (this.oneWay && this.#hasBegun) return;
+    if (!this.oneWay || !this.#hasBegun) this.refuse(error);
+  }
+
+  refuse(error: CatgaError): void {
     answerFailure(this.#peer, this.#item.call, error);
   }
 }

@@ -16,7 +16,14 @@ import { type ClockSkew, type Network, World } from "./world.ts";
 /** What a node of a test may be given. */
 export interface TestNodeOptions<E extends readonly AnyEntity[]> extends Pick<
   ClusterOptions<E>,
-  "entities" | "heartbeat" | "log" | "middleware" | "weight" | "shardCount"
+  | "entities"
+  | "handlers"
+  | "failover"
+  | "heartbeat"
+  | "log"
+  | "middleware"
+  | "weight"
+  | "shardCount"
 > {
   readonly clock?: ClockSkew;
 }

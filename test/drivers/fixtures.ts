@@ -15,6 +15,7 @@ import { incarnationOf } from "../../src/protocol/ids.ts";
 import { authorityContract } from "../contracts/authority.contract.ts";
 import { type Case, casesOf } from "../contracts/check.ts";
 import { clusterContract } from "../contracts/cluster.contract.ts";
+import { mediatorContract } from "../contracts/mediator.contract.ts";
 import { linkContract } from "../contracts/link.contract.ts";
 import type { ClusterFixture } from "../contracts/probes.ts";
 import type { AuthorityFixture } from "../contracts/seat.ts";
@@ -71,6 +72,7 @@ export function fixedCases(): Case[] {
   return [
     ...casesOf("fixed link", linkContract, fixedLinkFixture),
     ...casesOf("fixed cluster", clusterContract, fixedClusterFixture),
+    ...casesOf("fixed mediator", mediatorContract, fixedClusterFixture),
   ];
 }
 
@@ -164,6 +166,7 @@ function casesOfDriver(name: string, make: MakeDriver): Case[] {
     ...casesOf(`${name} authority`, authorityContract, () => authorityFixture(make)),
     ...casesOf(`${name} link`, linkContract, () => linkFixture(make)),
     ...casesOf(`${name} cluster`, clusterContract, () => clusterFixture(make)),
+    ...casesOf(`${name} mediator`, mediatorContract, () => clusterFixture(make)),
   ];
 }
 

@@ -9,7 +9,7 @@ import { Counter, type CounterNode, type Meeting, meeting, serves } from "./node
 import { frameOf, type Introduction, RawConnection } from "./raw.ts";
 
 /** The items of a frame by their kind; what is left out is empty. */
-export type Lists = Partial<Record<"messages" | "replies" | "done" | "notes", unknown>>;
+export type Lists = Partial<Record<"messages" | "replies" | "done" | "notes" | "asks", unknown>>;
 
 const SHARD_COUNT = 32;
 
@@ -74,8 +74,8 @@ export class Target {
 
   /** A frame for the node's link. */
   items(lists: Lists, number: number = 1): string {
-    const { messages, replies, done, notes } = lists;
-    const all = [messages, replies, done, notes].map((each) => each ?? []);
+    const { messages, replies, done, notes, asks } = lists;
+    const all = [messages, replies, done, notes, asks].map((each) => each ?? []);
     return JSON.stringify([this.generation, number, 0, this.incarnation, all]);
   }
 

@@ -68,7 +68,7 @@ export class Sender {
     });
     for (const what of ["opened", "closed"] as const) {
       cluster.on(`circuit-${what}`, ({ node, message = "" }) => {
-        this.circuits.push({ by: this.name, node, message, what });
+        this.circuits.push({ by: this.name, what, node, message });
       });
     }
   }

@@ -252,8 +252,8 @@ describe("a frame", () => {
   const nonsense: readonly [what: string, lists: readonly unknown[]][] = [
     ["too few lists", [[], [], [], []]],
     ["too many lists", [[], [], [], [], [], []]],
-    ["half an ask", [[], [], [], [], [1, 2, "t"]]],
-    ["an ask of a chain that is none", [[], [], [], [], [1, 2, "t", {}, 1]]],
+    ["half an ask", [[], [], [], [], [1, 2]]],
+    ["an ask of a chain that is none", [[], [], [], [], [1, 2, {}, 1]]],
     ["a list that is none", [[], [], [], {}, []]],
     ["half a message", [[1, 1, 0, 1, 1], [], [], [], []]],
     ["a message without a number", [[null, 1, 0, 1, 1, 5, "a", "1", {}, 0], [], [], [], []]],

@@ -7,6 +7,8 @@ import { readEvent } from "../../src/api/topic.ts";
 import { Topics } from "../../src/runtime/topics.ts";
 import { Events } from "../../src/runtime/events.ts";
 import { NodeContext } from "../../src/runtime/node-context.ts";
+import { Answers } from "../../src/mediator/answers.ts";
+import { hosting } from "../../src/mediator/hosting.ts";
 import { Singletons } from "../../src/runtime/singleton.ts";
 import { FakeClock } from "../base/fake-clock.ts";
 
@@ -16,7 +18,8 @@ test("a node that has closed arms no timer, whatever still comes to an end on it
   const singletons = new Singletons({ clock, random, events, log: silentLogger });
   const topics = new Topics(silentLogger, readEvent);
   const shared = { clock, random, events, singletons, topics, former: new Set<string>() };
-  const settings = settingsOf({ transport: "memory" }, random);
+  const answers = new Answers(topics, clock);
+  const settings = hosting(settingsOf({ transport: "memory" }, random), { topics, answers });
   const context = new NodeContext({ ...settings, ...shared }, "n.1");
   let runs = 0;
   // Looks at a shard again for as long as there is no lease: after the end there never is one.

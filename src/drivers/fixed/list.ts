@@ -22,6 +22,7 @@ export interface ListOptions {
   readonly secret?: string;
   readonly weight?: number;
   readonly entities?: readonly unknown[];
+  readonly handlers?: readonly unknown[];
 }
 
 const ENTRY = /^(?:http|tcp):\/\/(\[[0-9a-f:.]+\]|[a-z0-9_.-]+):(\d{1,5})\/?$/i;
@@ -77,17 +78,17 @@ function placeOf(url: unknown): { readonly host: string; readonly port: number }
  * The id of this process's node: the entry that `nodeId` names by its id, address or URL, or else
  * the only one on this machine. Nothing for a process that is not of the list, which may only call.
  *
- * @throws {TypeError} when a process with entities cannot be found in the list.
+ * @throws {TypeError} when a process with entities or handlers cannot be found in the list.
  */
 export function nodeOfList(
   list: readonly Member[],
-  { nodeId, entities = [] }: ListOptions,
+  { nodeId, entities = [], handlers = [] }: ListOptions,
 ): string | undefined {
   const named = list.find(
     ({ node, address }) => node === nodeId || address === nodeId?.replace(/^\w+:\/\//, ""),
   );
   if (named !== undefined) return named.node;
-  if (entities.length === 0) return nodeId;
+  if (entities.length + handlers.length === 0) return nodeId;
   const here = list.filter(({ host }) => isHere(host));
   if (nodeId === undefined && here.length === 1) return here[0]!.node;
   const ids = list.map(({ node }) => node).join(", ");
