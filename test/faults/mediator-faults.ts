@@ -10,15 +10,17 @@ import type { LaneSpec, Sender } from "./sender.ts";
 
 /** Of one type so many at a time that a node which dies fails enough of them in a row. */
 const CROWD = 24;
-const CROWD_MS = 30;
-/** Whenever a node dies, some of the commands that take this long run there. */
+/** More than the failures in a row that open a circuit. */
+const TOGETHER = 6;
+/** Whenever a node dies, some of those that take this long run there. */
 const LONG_MS = 300;
 /** An answer that takes so much longer than its handler is noticed. */
 const NOTICED_MS = 150;
 
 const LOAD: readonly LaneSpec[] = [
-  { of: Ask.roundRobin, lanes: CROWD, ms: CROWD_MS },
-  { of: Do.roundRobin, lanes: 8, ms: CROWD_MS },
+  { of: Ask.roundRobin, lanes: CROWD, ms: LONG_MS },
+  { of: Ask.roundRobin, lanes: 6, ms: 10 },
+  { of: Do.roundRobin, ms: 10 },
   { of: Do.roundRobin, lanes: 8, ms: LONG_MS },
   { of: Ask.random },
   { of: Ask.leastConnections, ms: 5 },
@@ -40,6 +42,7 @@ function killed(what: string, node: string): MediatorScenario {
     load: LOAD,
     breaks: { node, messages: [Ask.roundRobin.type] },
     async run(rig, senders) {
+      await busy(rig, node, senders);
       const killedMs = performance.now();
       await rig.kill(node);
       await goneBy(senders, node);
@@ -60,7 +63,7 @@ function hung(leases: number): MediatorScenario {
   return {
     name: `SIGSTOP of a handler's node for ${leases} leases`,
     heartbeat: "fast",
-    load: [...LOAD, { of: Ask.short, lanes: 12, ms: CROWD_MS }],
+    load: [...LOAD, { of: Ask.short, lanes: 12, ms: 30 }],
     // Some time out, some have no time left for another try, and on a machine that is busy so many
     // time out everywhere that all circuits open.
     mayFail: { [Ask.short.type]: ["CALL_TIMEOUT", "OUTCOME_UNKNOWN", "UNAVAILABLE"] },
@@ -146,6 +149,18 @@ export const MEDIATOR_FAULTS: readonly MediatorScenario[] = [
 async function goneBy(senders: readonly Sender[], node: string): Promise<void> {
   const sees = ({ cluster }: Sender): boolean => cluster.nodes.some((each) => each.node === node);
   await waitUntil(`${node} is gone`, () => !senders.some(sees), { timeoutMs: 30_000 });
+}
+
+/** Resolves when each sender waits for many answers of a node. */
+async function busy(rig: Rig, node: string, senders: readonly Sender[]): Promise<void> {
+  const isBusy = async (): Promise<boolean> => {
+    await wait(20);
+    const there = runsOf(rig).filter((run) => run.node === node);
+    return senders.every(({ open }) => {
+      return there.filter(({ id }) => open.get(id) === Ask.roundRobin).length >= TOGETHER;
+    });
+  };
+  await waitUntil(`${node} has much to do`, isBusy, { timeoutMs: 30_000 });
 }
 
 function othersOf(rig: Rig, senders: readonly Sender[]): string[] {

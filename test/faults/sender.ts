@@ -49,6 +49,8 @@ export class Sender {
   readonly name: string;
   readonly sent: Sent[] = [];
   readonly circuits: Circuit[] = [];
+  /** Messages that have not ended, by their ids. */
+  readonly open = new Map<string, Definition>();
   /** Nodes that this one saw die. */
   readonly failed: string[] = [];
   readonly cluster: ClusterOf<never>;
@@ -100,6 +102,7 @@ export class Sender {
       return [{ node: reply.node, ok: true, reply }];
     };
     const beganMs = performance.now();
+    this.open.set(id, of);
     let failure: Sent["failure"];
     let outcomes: readonly NodeOutcome<Reply>[] = [];
     try {
@@ -113,6 +116,7 @@ export class Sender {
         : { code: String(error), executed: "maybe" };
       failure = { code, executed };
     }
+    this.open.delete(id);
     const waitedMs = performance.now() - beganMs - ms;
     const sent: Sent = {
       by: this.name,
