@@ -151,6 +151,9 @@ export function readItems({ items }: Frame, reader: ItemReader): boolean {
   if (items.length === 0) return true;
   if (items.length !== LISTS || !items.every(Array.isArray)) return false;
   const [messages, replies, done, notes, asks] = items as unknown[][];
+  if (!notes!.every(isNote)) return false;
+  // Who hears of what happened forgets what he knew before he deals with what was sent afterwards.
+  for (const note of notes) if (note.kind === "happened") reader.note(note);
   if (!readMessages(messages!, reader)) return false;
   for (let i = 0; i < replies!.length; i += 2) {
     const call = replies![i];
@@ -161,10 +164,7 @@ export function readItems({ items }: Frame, reader: ItemReader): boolean {
     if (!isWhole(call)) return false;
     reader.reply(call, undefined);
   }
-  for (const note of notes!) {
-    if (!isNote(note)) return false;
-    reader.note(note);
-  }
+  for (const note of notes) if (note.kind !== "happened") reader.note(note);
   return readAsks(asks!, reader);
 }
 
