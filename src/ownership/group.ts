@@ -1,5 +1,6 @@
 /** Which entity types live together: a node belongs to the group of exactly its own. */
 import { CatgaError } from "../base/errors.ts";
+import { namesShown } from "../protocol/ids.ts";
 import type { GroupsRecord } from "../protocol/records.ts";
 
 /**
@@ -18,7 +19,7 @@ export function groupOf(
     const overlaps = names.some((name) => ours.includes(name));
     if (!overlaps) others.push([group, names]);
     else if (isHosted(group)) {
-      const details = { ours: ours.join(", "), theirs: names.join(", ") };
+      const details = { ours: namesShown(ours), theirs: namesShown(names) };
       throw new CatgaError("ENTITY_SETS_DIFFER", details);
     }
   }

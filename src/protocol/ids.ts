@@ -51,10 +51,20 @@ export function handlerEntity(type: string): string {
   return `${INTERNAL}${type}`;
 }
 
+/** True for an entity type that is none of a user. */
+export function isInternal(name: string): boolean {
+  return name.startsWith(INTERNAL);
+}
+
 /** An entity in errors and logs: `account/42`; of a message with its own name `orders.place`. */
 export function entityKey(name: string, id: string): string {
-  const shown = name.startsWith(INTERNAL) ? name.slice(INTERNAL.length) : name;
+  const shown = isInternal(name) ? name.slice(INTERNAL.length) : name;
   return id === "" ? shown : `${shown}/${id}`;
+}
+
+/** Entity types in errors. */
+export function namesShown(names: readonly string[]): string {
+  return names.map((name) => entityKey(name, "")).join(", ");
 }
 
 /**

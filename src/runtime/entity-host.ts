@@ -1,6 +1,6 @@
 /** One entity type at a node: its activations, and the ways in that they share. */
 import { CatgaError, describeError } from "../base/errors.ts";
-import { entityKey } from "../protocol/ids.ts";
+import { entityKey, isInternal } from "../protocol/ids.ts";
 import { Activation, type ActivationHost } from "./activation.ts";
 import type { EntityDefinition, PassivationReason } from "./definition.ts";
 import { HotCache } from "./hot-cache.ts";
@@ -19,12 +19,15 @@ export class EntityHost implements ActivationHost {
   readonly exits: Exits;
   readonly hotCache: HotCache | undefined;
   readonly #rate: RateLimit | undefined;
+  /** What no user has defined has no events. */
+  readonly #isInternal: boolean;
 
   constructor(definition: EntityDefinition, context: NodeContext, exits: Exits) {
     const { hotCacheMs, rateLimit } = definition;
     if (hotCacheMs !== undefined) this.hotCache = new HotCache(context, definition, hotCacheMs);
     this.#rate = rateLimit && new RateLimit(rateLimit);
     this.definition = definition;
+    this.#isInternal = isInternal(definition.name);
     this.context = context;
     this.exits = exits;
   }
@@ -51,7 +54,9 @@ export class EntityHost implements ActivationHost {
     }
     this.activations.set(id, activation);
     shard.activations.add(activation);
-    this.context.events.emit("entity-activated", { name: this.definition.name, id });
+    if (!this.#isInternal) {
+      this.context.events.emit("entity-activated", { name: this.definition.name, id });
+    }
     activation.open();
     return activation;
   }
@@ -78,7 +83,7 @@ export class EntityHost implements ActivationHost {
     if (shard.isPacking) shard.packets.push(this.#pack(activation, reason, travelling));
     const dueMs = activation.keeper?.isOver === true ? undefined : activation.carried?.firstMs;
     if (dueMs !== undefined && reason === "idle") this.exits.sleeps(activation, dueMs);
-    this.context.events.emit("entity-passivated", { name, id, reason });
+    if (!this.#isInternal) this.context.events.emit("entity-passivated", { name, id, reason });
     if (this.activations.get(id) === activation) this.activations.delete(id);
     shard.activations.delete(activation);
     const staying = waiting.filter((work) => !travelling.includes(work));

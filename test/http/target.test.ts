@@ -11,15 +11,21 @@ afterAll(() => edge.stop());
 const INHERITED = ["constructor", "__proto__", "toString", "hasOwnProperty"];
 
 describe("a name", () => {
-  test.each([...INHERITED, "Account", "account%00", "nobody", "hidden", "%ff"])(
-    "%s that is no exposed entity is unknown, whatever is asked of it",
-    async (name) => {
-      const unknown = [404, "UNKNOWN_ENTITY"] as const;
-      expect(await refusalOf(await edge.ask(`/entities/${name}/1/ping`))).toEqual(unknown);
-      expect(await refusalOf(await edge.post(`/entities/${name}/1/ping`, {}))).toEqual(unknown);
-      expect(await refusalOf(await edge.ask(`/cluster/owner/${name}/1`))).toEqual(unknown);
-    },
-  );
+  test.each([
+    ...INHERITED,
+    "Account",
+    "account%00",
+    "@account",
+    "%40account",
+    "nobody",
+    "hidden",
+    "%ff",
+  ])("%s that is no exposed entity is unknown, whatever is asked of it", async (name) => {
+    const unknown = [404, "UNKNOWN_ENTITY"] as const;
+    expect(await refusalOf(await edge.ask(`/entities/${name}/1/ping`))).toEqual(unknown);
+    expect(await refusalOf(await edge.post(`/entities/${name}/1/ping`, {}))).toEqual(unknown);
+    expect(await refusalOf(await edge.ask(`/cluster/owner/${name}/1`))).toEqual(unknown);
+  });
   test.each([...INHERITED, "Balance", "messages", "balance%2F", "x".repeat(3_000)])(
     "%s that is no message of the entity is unknown",
     async (type) => {

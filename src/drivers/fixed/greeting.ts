@@ -1,6 +1,7 @@
 /** What two nodes of a list tell each other first, and why one of them may have to go. */
 import { CatgaError } from "../../base/errors.ts";
 import { hasShape, isWhole, type Shape } from "../../base/shape.ts";
+import { namesShown } from "../../protocol/ids.ts";
 
 /** See the file's header. */
 export interface Greeting {
@@ -50,6 +51,6 @@ export function checkGreeting(ours: Greeting, theirs: Greeting, isListed: boolea
   if (counts.ours !== counts.theirs) {
     throw new CatgaError("SETTINGS_DIFFER", { setting: "shardCount", ...counts });
   }
-  const sets = { ours: ours.entities.join(", "), theirs: theirs.entities.join(", ") };
+  const sets = { ours: namesShown(ours.entities), theirs: namesShown(theirs.entities) };
   if (isListed && sets.ours !== sets.theirs) throw new CatgaError("ENTITY_SETS_DIFFER", sets);
 }
