@@ -143,7 +143,9 @@ export class Interest implements Audience, HearerOwner {
     const { view, self } = this.#context;
     this.#entities.clear();
     if (incarnation === self) {
+      const isNew = !this.#hasJoined && view.isAlive(self);
       this.#hasJoined = view.isAlive(self);
+      if (isNew) this.#topics.joined(this);
       this.changed();
     } else if (view.isGone(incarnation)) {
       this.#forget(incarnation);

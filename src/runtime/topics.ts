@@ -85,6 +85,8 @@ export class Topics {
   readonly #log: Logger;
   readonly #read: EventReader;
   readonly #topics = new Map<string, Topic>();
+  /** Types of commands that have ever run here. */
+  readonly #happened = new Set<string>();
   #watches = 0;
   #version = 0;
   #audience: Audience | undefined;
@@ -131,6 +133,8 @@ export class Topics {
     const own = { ...watch };
     this.#watches++;
     this.#change(type, ({ watches }) => watches.add(own));
+    // Also where somebody listens already: from now on the interest is repeated.
+    this.#audience?.changed();
     return () => {
       this.#change(type, ({ watches }) => {
         if (watches.delete(own)) this.#watches--;
@@ -172,11 +176,17 @@ export class Topics {
    * returns, elsewhere before anything that leaves this node later.
    */
   happened(type: string, message: object | undefined): void {
+    this.#happened.add(type);
     this.#tellWatches(type, message);
     const isWanted = message !== undefined && this.#audience?.wantsMessage(type) === true;
     const copy = isWanted ? copyOf(message) : undefined;
     const charsMax = copy === undefined ? 0 : charsMaxOfLastCopy();
     this.#audience?.happened({ type, charsMax, ...(copy && { message: copy }) });
+  }
+
+  /** A node has joined: what its former one ran at last may have been told to nobody. */
+  joined(audience: Audience): void {
+    for (const type of this.#happened) audience.happened({ type, charsMax: 0 });
   }
 
   /** Something happened on another node; `false` when nobody here cares. */
