@@ -31,8 +31,8 @@ const keyOf = (n: number): string => payloads[n % ANSWERS]!.orderId;
 const fill = async (): Promise<unknown> => ({ id: "order", total: 12.5, paid: true });
 for (const payload of payloads) {
   kept.set(payload.orderId, await fill());
-  await cache.answer(rule, payload.orderId, fill);
-  await cache.answer(rule, cacheKeyOf(payload), fill);
+  await cache.answer(rule, payload.orderId, { fill });
+  await cache.answer(rule, cacheKeyOf(payload), { fill });
 }
 
 const looked = inFlight(IN_FLIGHT, (n) => Promise.resolve(kept.get(keyOf(n))));
@@ -47,14 +47,14 @@ interface Line {
 const lines: readonly Line[] = [
   {
     name: "cached answer",
-    subject: inFlight(IN_FLIGHT, (n) => cache.answer(rule, keyOf(n), fill)),
+    subject: inFlight(IN_FLIGHT, (n) => cache.answer(rule, keyOf(n), { fill })),
     floor: looked,
     goals: ({ subject }) => [atLeast(subject.opsPerSecond, 2_000_000, "/s")],
   },
   {
     name: "cached answer, whole payload",
     subject: inFlight(IN_FLIGHT, (n) => {
-      return cache.answer(rule, cacheKeyOf(payloads[n % ANSWERS]), fill);
+      return cache.answer(rule, cacheKeyOf(payloads[n % ANSWERS]), { fill });
     }),
     floor: looked,
     goals: () => [],

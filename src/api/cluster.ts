@@ -18,6 +18,7 @@ import { Answers } from "../mediator/answers.ts";
 import { hosting } from "../mediator/hosting.ts";
 import { Mediator } from "../mediator/mediator.ts";
 import { Sender } from "./asking.ts";
+import { isKeptElsewhere } from "./named.ts";
 import type { CallOptions, Ref } from "./context.ts";
 import type { Message } from "./messages.ts";
 import { type AnyEntity, definitionOf, type Entity } from "./entity.ts";
@@ -181,7 +182,9 @@ export async function startNode(
       send: (message, given, bounds) => sender.send(message, given, bounds),
     },
   );
-  const sender = new Sender(new Mediator(seat, { failover: settings.failover, topics, answers }));
+  const sender = new Sender(
+    new Mediator(seat, { failover: settings.failover, topics, answers, isKeptElsewhere }),
+  );
   await seat.take();
   const boundMs = Number.POSITIVE_INFINITY;
   const stop: NodeCluster["stop"] = (how) =>

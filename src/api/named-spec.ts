@@ -1,8 +1,10 @@
 /** What the options of a message with a name of its own come to: all checked, all defaults set. */
 import { durationMs } from "../base/duration.ts";
 import { CatgaError, cut, describeError } from "../base/errors.ts";
+import { hash } from "../base/hash.ts";
 import { HANDLERS_AT_ONCE } from "../base/limits.ts";
 import { isWhole } from "../base/shape.ts";
+import { wholeKey } from "../mediator/answers.ts";
 import type {
   CacheSpec,
   InvalidationSpec,
@@ -73,7 +75,11 @@ export function namedSpecOf(kind: Kind, type: string, options: AnyNamedOptions):
     entity: handlerEntity(type),
     kind,
     timeoutMs: timeout === undefined ? undefined : durationMs(timeout as number, "timeout"),
-    route: withKey(routeOf(route as Fields, type, refuse), once?.key ?? sharedKey(kept), refuse),
+    route: withKey(
+      routeOf(route as Fields, type, refuse),
+      once?.key ?? sharedKey(kept, type),
+      refuse,
+    ),
     cache: kept,
     fallback: fallback as NamedSpec["fallback"],
     concurrency,
@@ -154,9 +160,10 @@ function cacheOf(cache: Fields, type: string, refuse: Refuse): CacheSpec {
   };
 }
 
-/** What all nodes keep together lies with the owner of its key. */
-function sharedKey(cache: CacheSpec | undefined): KeyFunction | undefined {
-  return cache?.isShared === true ? cache.key : undefined;
+/** What all nodes keep together lies with the owner of its key, or of the whole payload. */
+function sharedKey(cache: CacheSpec | undefined, type: string): KeyFunction | undefined {
+  if (cache?.isShared !== true) return undefined;
+  return cache.key ?? ((message) => String(hash(wholeKey(type, message))));
 }
 
 /** An idempotency key leads to its owner, if the message has no other key. */

@@ -183,12 +183,20 @@ export function specOfMessage(type: string, message: object): NamedSpec | undefi
   return AMBIGUOUS.get(type)?.get(message) ?? DEFINED.get(type);
 }
 
+/** True for a command that makes answers old which nodes of this program keep for each other. */
+export function isKeptElsewhere(type: string): boolean {
+  return KEPT_ELSEWHERE.has(type);
+}
+
 /** A handler with its schemas around it. @throws {TypeError} for anything else */
 export function handlingOf(given: Handler): Handling {
   const handling = HANDLINGS.get(given);
   if (handling !== undefined) return handling;
   throw new TypeError("Cannot use that as a handler: write handler(message, function)");
 }
+
+/** Types of what makes answers old that are kept for all nodes. */
+const KEPT_ELSEWHERE = new Set<string>();
 
 // The types were checked where the message was defined.
 function define(kind: Kind, type: string, options: AnyNamedOptions = {}): never {
@@ -204,6 +212,9 @@ function define(kind: Kind, type: string, options: AnyNamedOptions = {}): never 
   const def = Object.assign(build, { kind, type }) as unknown as AnyNamed;
   if (DEFINED.has(type) && !AMBIGUOUS.has(type)) AMBIGUOUS.set(type, new WeakMap());
   DEFINED.set(type, spec);
+  if (spec.cache?.isShared === true) {
+    for (const by of spec.cache.invalidatedBy) KEPT_ELSEWHERE.add(by.type);
+  }
   SPECS.set(def, spec);
   const schemas = new MessageOptions(kind, options as object);
   keepOptions(def, schemas);

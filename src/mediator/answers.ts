@@ -8,7 +8,7 @@ import { CopyError } from "../base/plain.ts";
 import { handlerEntity } from "../protocol/ids.ts";
 import { copyPayload } from "../runtime/call.ts";
 import type { Topics } from "../runtime/topics.ts";
-import { cacheKeyOf, type CacheRule, QueryCache } from "./cache.ts";
+import { type Asker, cacheKeyOf, type CacheRule, QueryCache } from "./cache.ts";
 import type { CacheSpec, InvalidationSpec, KeyFunction, NamedSpec } from "./definition.ts";
 
 /** A query whose answers are kept. */
@@ -16,12 +16,11 @@ export interface CachedSpec extends NamedSpec {
   readonly cache: CacheSpec;
 }
 
-/** A query that is asked; `fill` sends it. */
-export interface Question {
+/** A query that is asked, and what sends it. */
+export interface Question extends Asker {
   readonly message: object;
   /** A turn waits for the answer. */
   readonly isOfTurn: boolean;
-  readonly fill: () => Promise<unknown>;
 }
 
 /** See the file's header. Nothing is made before the first of them is asked. */
@@ -37,11 +36,12 @@ export class Answers {
   }
 
   /**
-   * The answer, from here or from `fill`.
+   * The answer, from here or from a fill.
    *
-   * @throws {CatgaError} INVALID_KEY, PAYLOAD_NOT_ENCODABLE, TOO_LARGE; what `fill` throws
+   * @throws {CatgaError} INVALID_KEY, PAYLOAD_NOT_ENCODABLE, TOO_LARGE; what the fill throws
    */
-  answer(spec: CachedSpec, { message, isOfTurn, fill }: Question): Promise<unknown> {
+  answer(spec: CachedSpec, question: Question): Promise<unknown> {
+    const { message, isOfTurn } = question;
     const { type, cache } = spec;
     const answers = (this.#cache ??= new QueryCache({
       clock: this.#clock,
@@ -51,8 +51,8 @@ export class Answers {
     const rule = this.#rules.get(spec) ?? this.#open(spec);
     const key = cache.key === undefined ? wholeKey(type, message) : cache.key(message);
     const isHeard = cache.invalidatedBy.every((by) => this.#topics.isHeard(by.type));
-    if (!isHeard) return isOfTurn ? fill() : answers.pass(rule, key, fill);
-    return isOfTurn ? answers.alone(rule, key, fill) : answers.answer(rule, key, fill);
+    if (!isHeard) return isOfTurn ? question.fill() : answers.pass(rule, key, question);
+    return isOfTurn ? answers.alone(rule, key, question) : answers.answer(rule, key, question);
   }
 
   #open(spec: CachedSpec): CacheRule {
@@ -83,7 +83,8 @@ function keyIn(message: object, key: KeyFunction): string | undefined {
   }
 }
 
-function wholeKey(type: string, message: object): string {
+/** The key of what has none of its own. @throws {CatgaError} PAYLOAD_NOT_ENCODABLE, TOO_LARGE */
+export function wholeKey(type: string, message: object): string {
   try {
     return cacheKeyOf(message);
   } catch (error) {

@@ -49,11 +49,21 @@ interface Entry {
   readonly endsMs: number;
 }
 
+/** Who asks, and how the answer is got if it is not there. */
+export interface Asker {
+  /** Must end by `untilMs`. */
+  readonly fill: () => Promise<unknown>;
+  /** By the clock: nobody waits longer. @default for ever */
+  readonly untilMs?: number;
+  /** What whoever asks waits with. @default until there is an answer */
+  readonly wait?: (answer: Promise<unknown>) => Promise<unknown>;
+}
+
 /** Who else may wait for a fill, and whether its answer is kept. */
 type Sharing = "kept" | "passed" | "alone";
 
 interface Flight {
-  readonly sharing: Sharing;
+  readonly question: Question;
   readonly answer: Promise<unknown>;
 }
 
@@ -64,11 +74,10 @@ interface Round {
   readonly flights: Map<string, Flight>;
 }
 
-interface Question {
+interface Question extends Asker {
   readonly rule: CacheRule;
   readonly key: string;
   readonly sharing: Sharing;
-  readonly fill: () => Promise<unknown>;
 }
 
 interface Arrival {
@@ -95,43 +104,45 @@ export class QueryCache {
   }
 
   /**
-   * The answer under `key`, from here or from `fill`, which is called once for all who ask
-   * meanwhile. It must end in time, and not with the patience of the first of them.
+   * The answer under `key`, from here or from a fill, which is begun once for all who ask
+   * meanwhile. Where it fails because its time is over, whoever has more goes on with another one.
    *
-   * @throws what `fill` throws, and {@link CopyError} when its answer is not plain.
+   * @throws what the fill throws, and {@link CopyError} when its answer is not plain.
    */
-  answer(rule: CacheRule, key: string, fill: () => Promise<unknown>): Promise<unknown> {
+  answer(rule: CacheRule, key: string, asker: Asker): Promise<unknown> {
     const round = this.#roundOf(rule.type);
     const entry = this.#entries.get(round.prefix + key);
     const nowMs = this.#clock.nowMs();
     if (entry === undefined || nowMs >= entry.endsMs) {
-      return this.#wait({ rule, key, fill, sharing: "kept" });
+      return this.#wait({ ...asker, rule, key, sharing: "kept" });
     }
     if (nowMs >= entry.freshUntilMs) {
       // Who fills knows of failures. The old answer stays until its end, and the next one who asks
       // tries again.
-      this.#fly({ rule, key, fill, sharing: "kept" }).then(undefined, () => {});
+      const question = { ...asker, rule, key, sharing: "kept" } as const;
+      this.#fly(question).answer.then(undefined, () => {});
     }
     this.#hits++;
     return Promise.resolve(copyPlain(entry.answer));
   }
 
   /**
-   * The answer from `fill` alone, called once for all who ask past the cache meanwhile: for a node
-   * that may have missed invalidations. Before it trusts itself again, it has to `clear()`.
+   * The answer from a fill, begun once for all who ask past the cache meanwhile: for a node that
+   * may have missed invalidations. What was kept is older than what is told now, and is forgotten.
    */
-  pass(rule: CacheRule, key: string, fill: () => Promise<unknown>): Promise<unknown> {
-    return this.#wait({ rule, key, fill, sharing: "passed" });
+  pass(rule: CacheRule, key: string, asker: Asker): Promise<unknown> {
+    this.#entries.delete(this.#roundOf(rule.type).prefix + key);
+    return this.#wait({ ...asker, rule, key, sharing: "passed" });
   }
 
   /**
    * The answer under `key`, from here or from a `fill` that nobody else waits for, and that is
    * kept: for a turn, which might wait for itself in the fill of another one.
    */
-  alone(rule: CacheRule, key: string, fill: () => Promise<unknown>): Promise<unknown> {
+  alone(rule: CacheRule, key: string, asker: Asker): Promise<unknown> {
     const entry = this.#entries.get(this.#roundOf(rule.type).prefix + key);
     if (entry === undefined || this.#clock.nowMs() >= entry.freshUntilMs) {
-      return this.#wait({ rule, key, fill, sharing: "alone" });
+      return this.#wait({ ...asker, rule, key, sharing: "alone" });
     }
     this.#hits++;
     return Promise.resolve(copyPlain(entry.answer));
@@ -173,21 +184,37 @@ export class QueryCache {
 
   #wait(question: Question): Promise<unknown> {
     this.#misses++;
-    return this.#fly(question).then(copyPlain);
+    const answer = this.#follow(question);
+    return question.wait?.(answer) ?? answer;
   }
 
-  #fly(question: Question): Promise<unknown> {
+  /** A copy of what a fill brings that has as much time as `question`. */
+  async #follow(question: Question): Promise<unknown> {
+    const { untilMs = Number.POSITIVE_INFINITY } = question;
+    for (;;) {
+      const flight = this.#fly(question);
+      try {
+        return copyPlain(await flight.answer);
+      } catch (error) {
+        const endsMs = flight.question.untilMs ?? Number.POSITIVE_INFINITY;
+        const nowMs = this.#clock.nowMs();
+        if (flight.question === question || nowMs < endsMs || nowMs >= untilMs) throw error;
+      }
+    }
+  }
+
+  #fly(question: Question): Flight {
     const round = this.#roundOf(question.rule.type);
     const known = round.flights.get(question.key);
     const isShared = question.sharing !== "alone";
-    if (isShared && known?.sharing === question.sharing) return known.answer;
+    if (isShared && known?.question.sharing === question.sharing) return known;
     let land!: (answer: Promise<unknown>) => void;
     const answer = new Promise<unknown>((resolve) => (land = resolve));
-    const flight: Flight = { sharing: question.sharing, answer };
+    const flight: Flight = { question, answer };
     // Before it is filled: an invalidation that the fill itself causes has to find it under way.
     round.flights.set(question.key, flight);
     land(this.#fill(question, round, flight));
-    return answer;
+    return flight;
   }
 
   async #fill(question: Question, round: Round, flight: Flight): Promise<unknown> {

@@ -4,7 +4,7 @@
  * the rest is called on whichever node has it.
  */
 import { CatgaError } from "../base/errors.ts";
-import { copyPlain } from "../base/plain.ts";
+import { CopyError, copyPlain } from "../base/plain.ts";
 import { MAILBOX_CAPACITY } from "../base/limits.ts";
 import { isThenable } from "../base/thenable.ts";
 import {
@@ -13,8 +13,10 @@ import {
   type MessageSpec,
   Refused,
 } from "../runtime/definition.ts";
+import { replyError } from "../runtime/call.ts";
 import type { NodeSettings } from "../runtime/node-context.ts";
 import type { Topics } from "../runtime/topics.ts";
+import { TurnContext } from "../runtime/turn-context.ts";
 import type { Answers } from "./answers.ts";
 import type { NamedSpec } from "./definition.ts";
 
@@ -52,9 +54,12 @@ export function hosting<W extends Wanted>(wanted: W, around: Around): W & Hostin
   for (const { spec, run } of wanted.handlings) {
     const { type, timeoutMs, kind, route } = spec;
     if (kind === "event") continue;
-    const told =
-      kind === "command" ? announced(run, type, around.topics) : shared(spec, run, around);
-    const message = { type, kind, timeoutMs, run: bounded(spec, told) };
+    // The bulkhead is for what runs: many may wait for one answer.
+    const whole =
+      kind === "command"
+        ? bounded(spec, announced(run, type, around.topics))
+        : shared(spec, bounded(spec, run), around);
+    const message = { type, kind, timeoutMs, run: whole };
     if (route.to === "owner") entities.push(keyedEntity(spec, message));
     else handlers.push(message);
   }
@@ -82,7 +87,10 @@ function keyedEntity(
   };
 }
 
-/** An entity type that tells of its commands with a name of their own when they have run. */
+/**
+ * An entity type that tells of its commands with a name of their own when they have run, and of
+ * events that have come to it.
+ */
 function telling(definition: EntityDefinition, topics: Topics): EntityDefinition {
   const messages = new Map(definition.messages);
   for (const [type, spec] of messages) {
@@ -92,22 +100,30 @@ function telling(definition: EntityDefinition, topics: Topics): EntityDefinition
   return { ...definition, messages };
 }
 
-/** `run`, and before its answer leaves everybody who watches the command has been told. */
+/**
+ * `run`, and before its answer leaves everybody who watches the command has been told; unless it
+ * was refused, and has changed nothing.
+ */
 function announced(run: Run, type: string, topics: Topics): Run {
   return (context, message) => {
     // Now, for a handler may change it.
     const copy = topics.wantsMessage(type) ? (copyPlain(message) as object) : undefined;
-    const tell = (): void => topics.happened(type, copy);
+    const tell = (reply?: unknown): unknown => {
+      topics.happened(type, copy);
+      return reply;
+    };
+    const failed = (error: unknown): never => {
+      if (!(error instanceof Refused) || error.error.executed !== "no") tell();
+      throw error;
+    };
     let result: unknown;
     try {
       result = run(context, message);
     } catch (error) {
-      tell();
-      throw error;
+      failed(error);
     }
-    if (isThenable(result)) return Promise.resolve(result).finally(tell);
-    tell();
-    return result;
+    if (isThenable(result)) return Promise.resolve(result).then(tell, failed);
+    return tell(result);
   };
 }
 
@@ -116,9 +132,14 @@ function shared(spec: NamedSpec, run: Run, { answers }: Around): Run {
   const { cache } = spec;
   if (cache?.isShared !== true) return run;
   const cached = { ...spec, cache };
+  const subject = { entity: spec.entity, id: "", type: spec.type };
   return (context, message) => {
+    const { deadlineMs: untilMs, chain } = TurnContext.turnOf(context as TurnContext);
     const fill = async (): Promise<unknown> => run(context, message);
-    return answers.answer(cached, { message: message as object, isOfTurn: false, fill });
+    const question = { message: message as object, isOfTurn: chain !== undefined, untilMs, fill };
+    return answers.answer(cached, question).catch((error: unknown) => {
+      throw error instanceof CopyError ? new Refused(replyError(subject, error)) : error;
+    });
   };
 }
 

@@ -10,7 +10,7 @@ import type { View } from "../ownership/view.ts";
 import { copyPayload, type Sending } from "../runtime/call.ts";
 import type { NamedSpec } from "./definition.ts";
 import type { Topics } from "../runtime/topics.ts";
-import type { Answers, CachedSpec } from "./answers.ts";
+import type { Answers, CachedSpec, Question } from "./answers.ts";
 import { share } from "../runtime/sharing.ts";
 import { type FailoverSettings, Lane, unhandled } from "./lane.ts";
 import { type Door, sendAgain } from "./retry.ts";
@@ -43,6 +43,8 @@ export interface MediatorParts {
   readonly failover: FailoverSettings;
   readonly topics: Topics;
   readonly answers: Answers;
+  /** Whether other nodes may keep answers for this one that such a command makes old. */
+  readonly isKeptElsewhere: (type: string) => boolean;
 }
 
 /** See the file's header. */
@@ -54,14 +56,16 @@ export class Mediator {
   readonly #hosted = new Set<string>();
   readonly #topics: Topics;
   readonly #answers: Answers;
+  readonly #isKeptElsewhere: (type: string) => boolean;
   #view: View | undefined;
   #changes = -1;
 
-  constructor(door: Door, { failover, topics, answers }: MediatorParts) {
+  constructor(door: Door, { failover, topics, answers, isKeptElsewhere }: MediatorParts) {
     this.#door = door;
     this.#settings = failover;
     this.#topics = topics;
     this.#answers = answers;
+    this.#isKeptElsewhere = isKeptElsewhere;
   }
 
   /** Sends to whoever handles it; resolves to the answer, or for a one-way message to nothing. */
@@ -131,31 +135,53 @@ export class Mediator {
 
   #answer(spec: NamedSpec, message: object, asking: Asking): Promise<unknown> {
     const { kind, type } = spec;
-    if (kind === "command" && this.#topics.has(type)) return this.#command(spec, message, asking);
+    if (kind === "command" && (this.#topics.has(type) || this.#isKeptElsewhere(type))) {
+      return this.#command(spec, message, asking);
+    }
     if (!isCached(spec) || asking.oneWay) return this.#route(spec, message, asking);
     return this.#cached(spec, message, asking);
   }
 
-  /** Whoever sends what makes answers old is told none of them afterwards. */
+  /**
+   * Whoever sends what makes answers old is told none of them afterwards: not from here, and not
+   * by those who keep answers for all, who hear of it from this node before they hear its query.
+   */
   #command(spec: NamedSpec, message: object, asking: Asking): Promise<unknown> {
     const { type } = spec;
-    const copy = this.#topics.wantsMessage(type)
+    const topics = this.#topics;
+    const copy = topics.wantsMessage(type)
       ? (copyPayload(sendingOf(spec, message, asking), message) as object)
       : undefined;
-    return this.#route(spec, message, asking).finally(() => this.#topics.told(type, copy));
+    return this.#route(spec, message, asking).finally(() => {
+      if (this.#isKeptElsewhere(type)) topics.happened(type, copy);
+      else topics.told(type, copy);
+    });
   }
 
   #cached(spec: CachedSpec, message: object, asking: Asking): Promise<unknown> {
     const { context } = this.#door.router;
     if (context.refusal !== undefined) throw context.refusal;
-    const { boundMs, signal, timeoutMs, chain } = asking;
-    const isOfTurn = chain !== undefined;
-    // What others wait for as well ends with the patience of none of them.
-    const fill = (): Promise<unknown> =>
-      this.#route(spec, message, isOfTurn ? asking : { ...asking, ...FREE });
-    const answer = this.#answers.answer(spec, { message, isOfTurn, fill });
-    const isFree = signal === undefined && timeoutMs === undefined && boundMs === FREE.boundMs;
-    return isOfTurn || isFree ? answer : share(answer, sendingOf(spec, message, asking), context);
+    const pause = context.slices.share();
+    const answer = this.#answers.answer(spec, this.#question(spec, message, asking));
+    return pause === undefined ? answer : Promise.all([answer, pause]).then(([first]) => first);
+  }
+
+  #question(spec: CachedSpec, message: object, asking: Asking): Question {
+    if (asking.chain !== undefined) {
+      return { message, isOfTurn: true, fill: () => this.#route(spec, message, asking) };
+    }
+    const { context } = this.#door.router;
+    const patienceMs = asking.timeoutMs ?? spec.timeoutMs ?? CALL_TIMEOUT_MS;
+    const untilMs = Math.min(asking.boundMs, context.slices.nowMs + patienceMs);
+    // What others wait for as well ends with nobody's signal, and is tried again as usual.
+    const free = { signal: undefined, retries: undefined };
+    return {
+      message,
+      isOfTurn: false,
+      untilMs,
+      fill: () => this.#route(spec, message, { ...asking, ...free }),
+      wait: (answer) => share(answer, sendingOf(spec, message, asking), context),
+    };
   }
 
   #route(spec: NamedSpec, message: object, asking: Asking): Promise<unknown> {
@@ -214,8 +240,6 @@ export class Mediator {
     return lane;
   }
 }
-
-const FREE = { boundMs: Number.POSITIVE_INFINITY, signal: undefined, timeoutMs: undefined };
 
 /** True for a query whose answers are kept by those who ask. */
 function isCached(spec: NamedSpec): spec is CachedSpec {

@@ -83,6 +83,11 @@ export class TurnContext<T extends Turn = Turn> {
     return context.#turn;
   }
 
+  /** What it runs for. */
+  static turnOf<T extends Turn>(context: TurnContext<T>): T {
+    return context.#turn;
+  }
+
   get id(): string {
     return this.#entity.id;
   }

@@ -66,6 +66,7 @@ class Model {
   }
 
   pass(place: string, nowMs: number, isKept = false): Expected {
+    if (!isKept) this.#kept.delete(place);
     const last = this.fills.findLastIndex((fill) => fill.place === place);
     const { outcome, isKept: wasKept } = this.fills[last] ?? {};
     if (outcome === "open" && wasKept === isKept && this.#isValid(last)) {
@@ -139,7 +140,7 @@ class Pair {
     const expected = this.model[kind](`${type}/${key}`, this.#clock.nowMs());
     const waiting: Waiting = { expected, came: undefined };
     this.waiting.push(waiting);
-    this.cache[kind]({ type, ttlMs: TTL_MS, staleMs: STALE_MS }, key, this.#fill).then(
+    this.cache[kind]({ type, ttlMs: TTL_MS, staleMs: STALE_MS }, key, { fill: this.#fill }).then(
       (answer) => {
         const own = answer as { fill: number };
         waiting.came = own.fill;
