@@ -13,7 +13,7 @@ export { defineCommand, defineEvent, defineQuery, handler, invalidate } from "./
 export type { Cache, CommandOptions, EventOptions, Handler } from "./api/named.ts";
 export type { Invalidation, KeyField, KeyOf, QueryOptions, Route } from "./api/named.ts";
 export type { FailoverOptions } from "./api/mediator-options.ts";
-export type { ClusterOptions, Transport, TransportUrl } from "./api/options.ts";
+export type { ClusterOptions, StateStore, Transport, TransportUrl } from "./api/options.ts";
 export type { Duration } from "./base/duration.ts";
 export { CatgaError, type ErrorCode, type ErrorDetails } from "./base/errors.ts";
 export { type Executed, isCatgaError } from "./base/errors.ts";

@@ -7,7 +7,7 @@ import type { Asking, Mediator } from "../mediator/mediator.ts";
 import type { Bounds } from "../runtime/turn-context.ts";
 import type { CallOptions } from "./context.ts";
 import { specOfMessage } from "./named.ts";
-import { checkKey, checkRetries } from "./ref.ts";
+import { checkKey, checkRetries, checkSignal } from "./ref.ts";
 
 /** The bounds of a call that no turn makes. */
 const UNBOUND: Bounds = { boundMs: Number.POSITIVE_INFINITY };
@@ -26,10 +26,15 @@ const USUAL: Asking = {
  * The definition of a message that is sent.
  *
  * @throws {CatgaError} NO_HANDLER for one that this program has not defined
- * @throws {TypeError} for an event
+ * @throws {TypeError} for an event, and for what is no message
  */
 function sendable(message: object): NamedSpec {
-  const type = String((message as { readonly type?: unknown } | null)?.type);
+  const type = (message as { readonly type?: unknown } | null | undefined)?.type;
+  if (typeof type !== "string" || typeof message !== "object") {
+    throw new TypeError(
+      "Cannot send that: write what a message's own function returned, as Ping()",
+    );
+  }
   const spec = specOfMessage(type, message);
   if (spec === undefined) {
     throw new CatgaError("NO_HANDLER", { message: type, reason: "it is not defined here" });
@@ -43,6 +48,7 @@ function askingOf(options: CallOptions | undefined, bounds: Bounds): Asking {
   if (options === undefined && bounds === UNBOUND) return USUAL;
   const { boundMs, chain } = bounds;
   const { timeout, signal, retries, idempotencyKey: key } = options ?? {};
+  checkSignal(signal);
   return {
     oneWay: false,
     timeoutMs: timeout === undefined ? undefined : durationMs(timeout, "timeout"),

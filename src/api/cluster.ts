@@ -57,7 +57,8 @@ export interface ClusterOf<E extends AnyEntity> extends AsyncDisposable {
   tell<P>(message: Message<P, unknown>, options?: CallOptions): Promise<void>;
   /**
    * Asks every node that handles it, in parallel; resolves with what they have answered when the
-   * quorum of its route, by default all, has answered or cannot any more.
+   * quorum of its route has answered or cannot any more. Where that is all, the default, with what
+   * became of it on each of them, which for one that does not answer is known at the deadline.
    *
    * @throws {CatgaError} NO_HANDLER, or NO_QUORUM when there are too few nodes: nobody was asked.
    */

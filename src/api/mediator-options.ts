@@ -33,6 +33,8 @@ export interface MediatorSettings {
   readonly routed: readonly string[];
 }
 
+const FAILOVER = ["maxRetries", "retryDelay", "circuitBreakerThreshold", "circuitHalfOpenAfter"];
+
 interface Given {
   readonly handlers?: readonly Handler[];
   readonly middleware?: readonly Middleware[];
@@ -40,6 +42,7 @@ interface Given {
 
 /** Handlers of a node, each once. @throws {TypeError} */
 export function handlingsOf({ handlers = [], middleware }: Given): Handling[] {
+  if (!Array.isArray(handlers)) throw new TypeError("Cannot start a node: handlers must be a list");
   const types = new Set<string>();
   return handlers.map((each) => {
     const handling = handlingOf(each);
@@ -50,8 +53,10 @@ export function handlingsOf({ handlers = [], middleware }: Given): Handling[] {
   });
 }
 
-/** The options with their defaults. @throws {RangeError} */
+/** The options with their defaults. @throws {TypeError | RangeError} */
 export function failoverOf(options: FailoverOptions): FailoverSettings {
+  const extra = Object.keys(options).find((option) => !FAILOVER.includes(option));
+  if (extra !== undefined) throw new TypeError(`Cannot use failover: no option "${extra}"`);
   const { maxRetries = FAILOVER_RETRIES, retryDelay = RETRY.firstMs } = options;
   const { circuitBreakerThreshold: threshold = CIRCUIT_THRESHOLD } = options;
   const { circuitHalfOpenAfter = CIRCUIT_HALF_OPEN.firstMs } = options;

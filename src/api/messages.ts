@@ -118,5 +118,11 @@ export class MessageOptions {
     this.input = input;
     this.reply = reply;
     this.timeoutMs = timeout === undefined ? undefined : durationMs(timeout, "timeout");
+    for (const [option, schema] of Object.entries({ input, reply })) checkSchema(option, schema);
   }
+}
+
+function checkSchema(option: string, schema: Partial<Schema<unknown>> | null | undefined): void {
+  if (schema === undefined || typeof schema?.["~standard"]?.validate === "function") return;
+  throw new TypeError(`Cannot use ${option}: it is no schema (Standard Schema: zod, valibot, …)`);
 }

@@ -174,6 +174,7 @@ function withKey(route: RouteSpec, key: KeyFunction | undefined, refuse: Refuse)
 }
 
 function routeOf(route: Fields = ROUND_ROBIN, type: string, refuse: Refuse): RouteSpec {
+  if (route === null) throw refuse("an option is no object");
   const { strategy, key, balancer, quorum = "all", fallback = "roundRobin" } = route;
   if (typeof strategy !== "string" || !Object.hasOwn(STRATEGIES, strategy)) {
     const known = Object.keys(STRATEGIES).join(", ");

@@ -134,7 +134,7 @@ export function defineEvent<P extends Payload = void>(
 
 /** Evicts one key instead of every cached answer: `invalidate(OrderPaid, "orderId")`. */
 export function invalidate<K extends Kind, P, R>(by: Named<K, P, R>, key: KeyOf<P>): Invalidation {
-  return { by, key: keyFunction(key, by.type) };
+  return { by, key: keyFunction(key, specOf(by).type) };
 }
 
 /**

@@ -264,6 +264,7 @@ function timesOf(heartbeat: NonNullable<ClusterOptions<[]>["heartbeat"]>): Heart
 }
 
 function definitionsOf(entities: readonly AnyEntity[]): EntityDefinition[] {
+  if (!Array.isArray(entities)) throw new TypeError("Cannot start a node: entities must be a list");
   const names = new Set<string>();
   return entities.map((entity) => {
     const definition = definitionOf(entity);

@@ -46,6 +46,7 @@ export class EntityRef {
     const declaredMs = def === undefined ? undefined : messageOptions(def).timeoutMs;
     const { boundMs, chain } = this.#request;
     const { timeout, signal, retries = 0, idempotencyKey: key } = options ?? NONE;
+    checkSignal(signal);
     const sending = {
       entity: this.#name,
       id: this.id,
@@ -75,6 +76,13 @@ const NONE: CallOptions = {};
 export function checkKey(key: unknown): string {
   if (typeof key === "string" && key.length > 0 && key.length <= KEY_CHARS_MAX) return key;
   throw new TypeError(`Cannot use idempotencyKey: write 1 to ${KEY_CHARS_MAX} characters`);
+}
+
+/** @throws {TypeError} */
+export function checkSignal(signal: Partial<AbortSignal> | null | undefined): void {
+  // Of another realm, perhaps.
+  if (signal === undefined || typeof signal?.addEventListener === "function") return;
+  throw new TypeError("Cannot use signal: it is no AbortSignal");
 }
 
 /** @throws {RangeError} */

@@ -146,6 +146,8 @@ export function isErrorCode(code: unknown): code is ErrorCode {
 /** The name and the text of anything that was thrown: what may leave this process of it. */
 export function describeError(thrown: unknown): { readonly name: string; readonly text: string } {
   try {
+    // The code says more than that one class has, and programs may act on it.
+    if (isCatgaError(thrown)) return { name: cut(thrown.code), text: cut(thrown.message) };
     if (thrown instanceof Error) return { name: cut(thrown.name), text: cut(thrown.message) };
     return { name: typeof thrown, text: cut(thrown) };
   } catch {

@@ -158,9 +158,9 @@ export class Lane {
   #nobody(router: Router): CatgaError {
     const { type } = this.#spec;
     if (this.#route.local === "only" && this.outlet.here === undefined) {
-      return new CatgaError("NO_HANDLER", { message: type, reason: "this node has none" });
+      return unhandled(type, router, "this node has none");
     }
-    if (this.outlet.all(router).length === 0) return unhandled(type);
+    if (this.outlet.all(router).length === 0) return unhandled(type, router);
     const reason = `all nodes that handle "${type}" have failed of late`;
     return new CatgaError("UNAVAILABLE", { reason });
   }
@@ -192,7 +192,11 @@ export class Lane {
   }
 }
 
-/** No live node has a handler. */
-export function unhandled(message: string): CatgaError {
-  return new CatgaError("NO_HANDLER", { message, reason: "no node that lives has one" });
+/** No live node has a handler; a node that has stopped knows none. */
+export function unhandled(
+  message: string,
+  { context }: Router,
+  reason: string = "no node that lives has one",
+): CatgaError {
+  return context.refusal ?? new CatgaError("NO_HANDLER", { message, reason });
 }

@@ -31,6 +31,12 @@ export type Answer =
   | { readonly node: string; readonly ok: true; readonly reply: unknown }
   | { readonly node: string; readonly ok: false; readonly code: string };
 
+/** How all are asked. */
+interface Canvass extends Asking {
+  /** It ends when everybody has answered, even if enough cannot any more. */
+  readonly isPatient: boolean;
+}
+
 /** How a broadcast ended: of how many nodes it needed an answer, and whether it ran anywhere. */
 interface Poll {
   readonly answers: readonly Answer[];
@@ -87,23 +93,24 @@ export class Mediator {
 
   /**
    * Asks every node that has a handler; resolves to what they answered so far when enough have, or
-   * cannot any more.
+   * cannot any more. Where all must answer, the caller is told of each who did not.
    *
    * @throws {CatgaError} NO_HANDLER, NO_QUORUM, or the message cannot travel; nobody was asked.
    * @throws {TypeError} for a message with a key, which is for one node.
    */
   async broadcast(spec: NamedSpec, message: object, asking: Asking): Promise<readonly Answer[]> {
-    return (await this.#askAll(spec, message, asking)).answers;
+    const isPatient = quorumOf(spec) === "all";
+    return (await this.#askAll(spec, message, { ...asking, isPatient })).answers;
   }
 
-  async #askAll(spec: NamedSpec, message: object, asking: Asking): Promise<Poll> {
+  async #askAll(spec: NamedSpec, message: object, asking: Canvass): Promise<Poll> {
     const { type, route } = spec;
     if (route.to === "owner" || route.to === "entity") {
       throw new TypeError(`Cannot broadcast "${type}": it goes to the owner of its key`);
     }
     const lane = this.#lane(spec);
     const places = lane.outlet.all(this.#door.router);
-    if (places.length === 0) throw unhandled(type);
+    if (places.length === 0) throw unhandled(type, this.#door.router);
     const needed = neededOf(spec, places.length);
     if (needed > places.length) {
       throw new CatgaError("NO_QUORUM", { message: type, answered: 0, needed });
@@ -118,7 +125,8 @@ export class Mediator {
         if (answer.ok) oks++;
         if (executed !== "yes" && ran !== "no") executed = ran;
         const left = places.length - answers.push(answer);
-        if (oks < needed && oks + left >= needed) return;
+        const isOpen = asking.isPatient ? left > 0 : oks + left >= needed;
+        if (oks < needed && isOpen) return;
         // Those that have not answered may run it.
         if (executed === "no" && left > 0) executed = "maybe";
         resolve({ answers: [...answers], needed, executed });
@@ -212,7 +220,10 @@ export class Mediator {
 
   /** The first good answer, if enough nodes have answered. */
   async #toAll(spec: NamedSpec, message: object, asking: Asking): Promise<unknown> {
-    const { answers, needed, executed } = await this.#askAll(spec, message, asking);
+    const { answers, needed, executed } = await this.#askAll(spec, message, {
+      ...asking,
+      isPatient: false,
+    });
     const good = answers.filter((answer) => answer.ok);
     if (good.length >= needed) return good[0]!.reply;
     const details = { message: spec.type, answered: good.length, needed, executed };
@@ -227,7 +238,7 @@ export class Mediator {
     this.#changes = view.changes;
     if (this.#hosted.has(entity)) return;
     const group = view.groupOf(entity);
-    if (group === undefined || !view.isHosted(group)) throw unhandled(type);
+    if (group === undefined || !view.isHosted(group)) throw unhandled(type, this.#door.router);
     this.#hosted.add(entity);
   }
 
@@ -263,8 +274,12 @@ function sendingOf(spec: NamedSpec, message: object, asking: Asking): Sending {
   };
 }
 
-function neededOf({ route }: NamedSpec, nodes: number): number {
-  const quorum = route.to === "all" ? route.quorum : "all";
+function quorumOf({ route }: NamedSpec): "all" | "majority" | number {
+  return route.to === "all" ? route.quorum : "all";
+}
+
+function neededOf(spec: NamedSpec, nodes: number): number {
+  const quorum = quorumOf(spec);
   if (quorum === "majority") return Math.floor(nodes / 2) + 1;
   return quorum === "all" ? nodes : quorum;
 }

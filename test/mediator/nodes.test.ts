@@ -67,6 +67,34 @@ describe("a node that leaves", () => {
   });
 });
 
+describe("a broadcast", () => {
+  const Everybody = defineCommand<{ n: number }, string>("nodes.everybody", {
+    route: { strategy: "broadcast" },
+  });
+
+  test("to all ends with everybody's outcome, though one has failed long before", async () => {
+    const handlers = [Everybody, Do].map((def) => handler(def, answer));
+    await using cluster = await clusterOf(3, handlers);
+    const caller = cluster.node("n1");
+    for (const def of [Everybody, Do]) {
+      const outcomes = await cluster.run(caller.broadcast(def({ n: 1 }), { timeout: "1s" }));
+      expect(outcomes.toSorted((a, b) => (a.node < b.node ? -1 : 1))).toEqual([
+        { node: "n2", ok: false, code: "HANDLER_FAILED" },
+        { node: "n3", ok: true, reply: "n3" },
+        { node: "n4", ok: false, code: "CALL_TIMEOUT" },
+      ]);
+    }
+  });
+
+  test("is no longer waited for by a send that cannot have enough answers any more", async () => {
+    await using cluster = await clusterOf(3, [handler(Everybody, answer)]);
+    const beganMs = cluster.nowMs;
+    const refused = await endOf(cluster, cluster.node("n1").send(Everybody({ n: 1 })));
+    expect(refused).toMatchObject({ code: "NO_QUORUM", executed: "yes" });
+    expect(cluster.nowMs - beganMs).toBeLessThan(1_000);
+  });
+});
+
 describe("a node that dies", () => {
   test("had a command with a key: with the key of its window too, it runs there only", async () => {
     const Bound = defineCommand<{ id: string }, string>("nodes.bound", {
@@ -157,3 +185,10 @@ describe("a node that dies", () => {
     expect(cluster.nowMs).toBeLessThan(5_000);
   });
 });
+
+/** A handler that fails on one node, and on another takes its time. */
+async function answer(_: object, { node }: { readonly node: string }): Promise<string> {
+  if (node === "n2") throw new Error("not here");
+  if (node === "n4") await sleep(node, 5_000);
+  return node;
+}
