@@ -9,9 +9,9 @@ import { MAILBOX_CAPACITY } from "../base/limits.ts";
 import { isThenable } from "../base/thenable.ts";
 import {
   type EntityDefinition,
-  type HandlerSpec,
   type MessageSpec,
   Refused,
+  withRuns,
 } from "../runtime/definition.ts";
 import type { NodeSettings } from "../runtime/node-context.ts";
 import type { Topics } from "../runtime/topics.ts";
@@ -48,7 +48,7 @@ const KEY_IDLE_MS = 1_000;
 /** See the file's header. */
 export function hosting<W extends Wanted>(wanted: W, around: Around): W & Hosting {
   const entities = wanted.entities.map((each) => telling(each, around.topics));
-  const handlers: HandlerSpec[] = [];
+  const handlers: MessageSpec[] = [];
   for (const { spec, run } of wanted.handlings) {
     const { type, timeoutMs, kind, route } = spec;
     if (kind === "event") continue;
@@ -75,21 +75,14 @@ function keyedEntity(
     state: () => undefined,
     persistence: "none",
     version: 1,
-    reentrant: false,
-    migrate: undefined,
-    activated: undefined,
-    deactivated: undefined,
   };
 }
 
 /** An entity type that tells of its commands with a name of their own when they have run. */
 function telling(definition: EntityDefinition, topics: Topics): EntityDefinition {
-  const messages = new Map(definition.messages);
-  for (const [type, spec] of messages) {
-    if (spec.isNamed !== true) continue;
-    messages.set(type, { ...spec, run: announced(spec.run, type, topics) });
-  }
-  return { ...definition, messages };
+  return withRuns(definition, ({ isNamed, run, type }) =>
+    isNamed === true ? announced(run, type, topics) : run,
+  );
 }
 
 /** `run`, and before its answer leaves everybody who watches the command has been told. */
@@ -97,17 +90,10 @@ function announced(run: Run, type: string, topics: Topics): Run {
   return (context, message) => {
     // Now, for a handler may change it.
     const copy = topics.wantsMessage(type) ? (copyPlain(message) as object) : undefined;
-    const tell = (): void => topics.happened(type, copy);
-    let result: unknown;
-    try {
-      result = run(context, message);
-    } catch (error) {
-      tell();
-      throw error;
-    }
-    if (isThenable(result)) return Promise.resolve(result).finally(tell);
-    tell();
-    return result;
+    return runThen(
+      () => run(context, message),
+      () => topics.happened(type, copy),
+    );
   };
 }
 
@@ -132,17 +118,22 @@ function bounded({ type, concurrency }: NamedSpec, run: Run): Run {
       throw new Refused(new CatgaError("OVERLOADED", details));
     }
     running++;
-    let result: unknown;
-    try {
-      result = run(context, message);
-      // One promise for all who wait: what behaves like one may begin anew for each of them.
-      if (isThenable(result)) result = Promise.resolve(result);
-    } catch (error) {
-      ended();
-      throw error;
-    }
-    if (result instanceof Promise) result.then(ended, ended);
-    else ended();
-    return result;
+    return runThen(() => run(context, message), ended);
   };
+}
+
+/** What `run` comes to; however it ends, `ended` is called before anybody hears of that. */
+function runThen(run: () => unknown, ended: () => void): unknown {
+  let result: unknown;
+  try {
+    result = run();
+    // One promise for all who wait: what behaves like one may begin anew for each of them.
+    if (isThenable(result)) result = Promise.resolve(result);
+  } catch (error) {
+    ended();
+    throw error;
+  }
+  if (result instanceof Promise) result.then(ended, ended);
+  else ended();
+  return result;
 }

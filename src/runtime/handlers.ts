@@ -10,7 +10,7 @@ import { isThenable } from "../base/thenable.ts";
 import type { AskItem } from "../protocol/frame.ts";
 import { handlerEntity } from "../protocol/ids.ts";
 import { copyPayload, detailsOf, replyError, type Sending } from "./call.ts";
-import { type HandlerSpec, Refused } from "./definition.ts";
+import { type MessageSpec, Refused } from "./definition.ts";
 import { HandlerContext } from "./handler-context.ts";
 import type { NodeContext } from "./node-context.ts";
 import type { Peer } from "./peer.ts";
@@ -19,7 +19,7 @@ import { answerFailure, InboundWork, LocalCall, LocalTell, typeOf, type Work } f
 
 /** A message with a handler here. */
 interface Hosted {
-  readonly spec: HandlerSpec;
+  readonly spec: MessageSpec;
   /** What it is called in errors. */
   readonly entity: string;
 }
