@@ -2,7 +2,7 @@
 import { isThenable } from "../base/thenable.ts";
 import { Refused } from "../runtime/definition.ts";
 import type { Handling } from "../mediator/hosting.ts";
-import type { Listener } from "../runtime/subscription.ts";
+import type { Listening } from "../runtime/listener.ts";
 import type { PublishedEvent, Topics } from "../runtime/topics.ts";
 import { checkedRun } from "./checked.ts";
 import type { AnyEntity } from "./entity.ts";
@@ -50,7 +50,7 @@ export function subscribe(topics: Topics, def: AnyNamed, run: unknown): () => vo
   const refuse = (why: string): TypeError => new TypeError(`Cannot subscribe to "${type}": ${why}`);
   if (kind !== "event") throw refuse(`it is a ${kind}, and only events are published`);
   if (typeof run !== "function") throw refuse("no function");
-  return topics.subscribe(type, run as Listener);
+  return topics.subscribe(type, run as Listening);
 }
 
 /** Subscribes what handles events on this node from the start. */

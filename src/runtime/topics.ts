@@ -12,8 +12,8 @@ import type { Logger } from "../base/logger.ts";
 import { charsMaxOfLastCopy, copyPlain } from "../base/plain.ts";
 import { isThenable } from "../base/thenable.ts";
 import { copyPayload } from "./call.ts";
+import { Listener, type Listening } from "./listener.ts";
 import type { Slices } from "./slices.ts";
-import { type Listener, Subscription } from "./subscription.ts";
 
 /** What is published, as its definition reads it. */
 export interface PublishedEvent {
@@ -70,7 +70,7 @@ export interface Watch {
 
 /** What one name is listened to by. */
 interface Topic {
-  readonly subscriptions: Set<Subscription>;
+  readonly subscriptions: Set<Listener>;
   readonly watches: Set<Watch>;
   /** What others know of it, and since which version of the interest it is there. */
   wantsMessage: boolean;
@@ -110,9 +110,14 @@ export class Topics {
   }
 
   /** Calls `run` for each event of `type`, one after the other; the result ends that. */
-  subscribe(type: string, run: Listener): () => void {
-    const slices = (): Slices => this.#audience!.slices;
-    const subscription = new Subscription(run, { type, log: this.#log, slices });
+  subscribe(type: string, run: Listening): () => void {
+    // Each listener owns what it is given.
+    const subscription = new Listener((message) => run(copyPlain(message) as object), {
+      what: "a topic",
+      type,
+      log: this.#log,
+      ready: (listener) => this.#runReady(listener),
+    });
     this.#change(type, ({ subscriptions }) => subscriptions.add(subscription));
     return () => {
       subscription.clear();
@@ -228,6 +233,15 @@ export class Topics {
     }
   }
 
+  #runReady(listener: Listener): void {
+    while (listener.isReady) {
+      const { slices } = this.#audience!;
+      if (!slices.enter()) return slices.later(listener);
+      listener.next();
+      slices.leave();
+    }
+  }
+
   #tellWatches(type: string, message: object | undefined): void {
     for (const { heard, wantsMessage } of this.#topics.get(type)?.watches ?? []) {
       this.#call(type, () => heard(wantsMessage ? message : undefined));
@@ -247,7 +261,7 @@ export class Topics {
   #change(type: string, change: (topic: Topic) => void): void {
     const known = this.#topics.get(type);
     const since = this.#version + 1;
-    const none = { subscriptions: new Set<Subscription>(), watches: new Set<Watch>() };
+    const none = { subscriptions: new Set<Listener>(), watches: new Set<Watch>() };
     const topic = known ?? { ...none, wantsMessage: false, since };
     change(topic);
     const { subscriptions, watches } = topic;
