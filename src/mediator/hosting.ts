@@ -87,14 +87,11 @@ function telling(definition: EntityDefinition, topics: Topics): EntityDefinition
 
 /** `run`, and before its answer leaves everybody who watches the command has been told. */
 function announced(run: Run, type: string, topics: Topics): Run {
-  return (context, message) => {
+  return within(run, (message) => {
     // Now, for a handler may change it.
     const copy = topics.wantsMessage(type) ? (copyPlain(message) as object) : undefined;
-    return runThen(
-      () => run(context, message),
-      () => topics.happened(type, copy),
-    );
-  };
+    return () => topics.happened(type, copy);
+  });
 }
 
 /** `run`, asked once for all nodes as long as its answer is kept here. */
@@ -112,28 +109,34 @@ function shared(spec: NamedSpec, run: Run, { answers }: Around): Run {
 function bounded({ type, concurrency }: NamedSpec, run: Run): Run {
   let running = 0;
   const ended = (): void => void running--;
-  return (context, message) => {
+  return within(run, () => {
     if (running >= concurrency) {
       const details = { what: `calls of "${type}"`, limit: concurrency };
       throw new Refused(new CatgaError("OVERLOADED", details));
     }
     running++;
-    return runThen(() => run(context, message), ended);
-  };
+    return ended;
+  });
 }
 
-/** What `run` comes to; however it ends, `ended` is called before anybody hears of that. */
-function runThen(run: () => unknown, ended: () => void): unknown {
-  let result: unknown;
-  try {
-    result = run();
-    // One promise for all who wait: what behaves like one may begin anew for each of them.
-    if (isThenable(result)) result = Promise.resolve(result);
-  } catch (error) {
-    ended();
-    throw error;
-  }
-  if (result instanceof Promise) result.then(ended, ended);
-  else ended();
-  return result;
+/**
+ * `run`, with `begin` before it; what that returns is called at its end, however it ends, before
+ * anybody hears of it.
+ */
+function within(run: Run, begin: (message: unknown) => () => void): Run {
+  return (context, message) => {
+    const end = begin(message);
+    let result: unknown;
+    try {
+      result = run(context, message);
+      // One promise for all who wait: what behaves like one may begin anew for each of them.
+      if (isThenable(result)) result = Promise.resolve(result);
+    } catch (error) {
+      end();
+      throw error;
+    }
+    if (result instanceof Promise) result.then(end, end);
+    else end();
+    return result;
+  };
 }
