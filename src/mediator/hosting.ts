@@ -87,7 +87,7 @@ function telling(definition: EntityDefinition, topics: Topics): EntityDefinition
 
 /** `run`, and before its answer leaves everybody who watches the command has been told. */
 function announced(run: Run, type: string, topics: Topics): Run {
-  return within(run, (message) => {
+  return ending(run, (message) => {
     // Now, for a handler may change it.
     const copy = topics.wantsMessage(type) ? (copyPlain(message) as object) : undefined;
     return () => topics.happened(type, copy);
@@ -109,7 +109,7 @@ function shared(spec: NamedSpec, run: Run, { answers }: Around): Run {
 function bounded({ type, concurrency }: NamedSpec, run: Run): Run {
   let running = 0;
   const ended = (): void => void running--;
-  return within(run, () => {
+  return ending(run, () => {
     if (running >= concurrency) {
       const details = { what: `calls of "${type}"`, limit: concurrency };
       throw new Refused(new CatgaError("OVERLOADED", details));
@@ -123,7 +123,7 @@ function bounded({ type, concurrency }: NamedSpec, run: Run): Run {
  * `run`, with `begin` before it; what that returns is called at its end, however it ends, before
  * anybody hears of it.
  */
-function within(run: Run, begin: (message: unknown) => () => void): Run {
+function ending(run: Run, begin: (message: unknown) => () => void): Run {
   return (context, message) => {
     const end = begin(message);
     let result: unknown;

@@ -133,7 +133,7 @@ export class Events {
     const endMs = this.#clock.nowMs() + SLICE_MS;
     for (let next; (next = this.#queue.shift()) !== undefined;) {
       next.count--;
-      next.listener.next();
+      if (next.listener.isReady) next.listener.next();
       this.#enqueue(next);
       // Slow listeners must not keep the heartbeat from its time.
       if (this.#clock.nowMs() >= endMs) return this.#clock.yield(() => this.#deliver());

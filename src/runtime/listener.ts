@@ -49,7 +49,7 @@ export class Listener {
   post(event: object): void {
     if (this.#waiting.length === LISTENER_CAPACITY) this.#drop();
     this.#waiting.push(event);
-    this.resume();
+    this.#around.ready(this);
   }
 
   /** Runs what waits, as far as it may run now. */
@@ -62,9 +62,8 @@ export class Listener {
     this.#waiting.clear();
   }
 
-  /** Gives it the next event, if it is ready for that. */
+  /** Gives it the next event; it must be ready for that. */
   next(): void {
-    if (!this.isReady) return;
     const event = this.#waiting.shift()!;
     if (this.#dropped > 0 && this.#waiting.length === 0) this.#caughtUp();
     this.#isRunning = true;
