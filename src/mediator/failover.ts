@@ -44,7 +44,7 @@ const BUSY: readonly string[] = ["MAILBOX_FULL", "NO_HANDLER", "OVERLOADED"];
 /** The node was not heard. */
 const SILENT: readonly string[] = ["CALL_TIMEOUT", "NODE_AWAY", "OUTCOME_UNKNOWN", "UNAVAILABLE"];
 /** Everything else would come again wherever the call went. */
-const PASSING: readonly string[] = [...BUSY, ...SILENT, "STORE_UNAVAILABLE"];
+const PASSING: readonly string[] = [...BUSY, ...SILENT, "STORE_UNAVAILABLE", "ACTIVATION_FAILED"];
 
 /** The next try, or nothing when the error is the caller's. Pure but for the jitter. */
 export function failover(
@@ -80,7 +80,10 @@ export function verdictOn({ code, executed }: CatgaError): Verdict {
   return executed === "yes" || BUSY.includes(code) ? "succeeded" : "given-up";
 }
 
-/** A command whose key nobody remembers any more may have run, whatever its key promised. */
-function isPassing({ code, details }: CatgaError): boolean {
+/**
+ * Failures that another try may not meet. A command whose key nobody remembers any more may have
+ * run, whatever its key promised.
+ */
+export function isPassing({ code, details }: CatgaError): boolean {
   return PASSING.includes(code) && (details as { reason?: unknown }).reason !== WINDOW_LOST;
 }
