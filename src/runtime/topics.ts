@@ -7,11 +7,9 @@
  * command, on any node. What a watch is told may lack its message, so that it can stand for many;
  * but as long as `isHeard` nothing is missing, and when that could be, `lost` is called.
  */
-import type { CatgaError } from "../base/errors.ts";
 import type { Logger } from "../base/logger.ts";
 import { charsMaxOfLastCopy, copyPlain } from "../base/plain.ts";
 import { isThenable } from "../base/thenable.ts";
-import { copyPayload } from "./call.ts";
 import { Listener, type Listening } from "./listener.ts";
 import type { Slices } from "./slices.ts";
 
@@ -37,18 +35,19 @@ export interface News {
 
 /** The node that sits here, and the others behind it. */
 export interface Audience {
-  readonly refusal: CatgaError | undefined;
   readonly slices: Slices;
   /** What the handler of an event is given beside it. */
   handlerContext(): object;
   /** True when another node wants messages of `type`, not just to know that they happened. */
   wantsMessage(type: string): boolean;
-  /** Tells the others of an event; who takes nothing at the moment misses it. */
-  publish(news: News): void;
+  /**
+   * Gives an event to all: the others, of whom who takes nothing at the moment misses it, the
+   * entities that have it among their messages, and whoever listens here. What it returns is the
+   * end of a slice that is over.
+   */
+  publish(event: PublishedEvent): Promise<void> | undefined;
   /** Tells those who watch; nobody misses it. */
   happened(news: News): void;
-  /** Brings an event to the entities that have it among their messages. */
-  deliver(event: PublishedEvent): void;
   /** The interest of this process is another one. */
   changed(): void;
   /** True when all others know what this process was interested in as of `version`, and live. */
@@ -169,7 +168,7 @@ export class Topics {
    */
   async publish(message: unknown): Promise<void> {
     const event = this.#read(message);
-    await this.#publish(isThenable(event) ? await event : event);
+    await this.#audience!.publish(isThenable(event) ? await event : event);
   }
 
   /**
@@ -210,18 +209,6 @@ export class Topics {
       for (const each of subscriptions) each.clear();
     }
     this.lost();
-  }
-
-  #publish({ type, message, key }: PublishedEvent): Promise<void> | undefined {
-    const audience = this.#audience!;
-    if (audience.refusal !== undefined) throw audience.refusal;
-    const subject = { entity: "topic", id: type, type };
-    const copy = copyPayload(subject, message) as object;
-    const charsMax = charsMaxOfLastCopy();
-    audience.deliver({ type, message: copy, key });
-    audience.publish({ type, message: copy, charsMax });
-    this.told(type, copy);
-    return audience.slices.share();
   }
 
   #post(type: string, message: object): void {
