@@ -158,8 +158,8 @@ export class Interest implements Audience, HearerOwner {
   }
 
   #ask(hearer: Hearer): void {
-    const { version, interest } = this.#topics;
-    hearer.ask({ version, interest, sentMs: this.#context.clock.nowMs() });
+    const { version, interest: names } = this.#topics;
+    hearer.ask({ version, names, sentMs: this.#context.clock.nowMs() });
   }
 
   /** Repeats the interest, as long as somebody relies on it. */
