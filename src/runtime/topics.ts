@@ -28,7 +28,7 @@ export type EventReader = (message: unknown) => PublishedEvent | PromiseLike<Pub
 export interface News {
   readonly type: string;
   /** Nothing when it does not matter, or stands for many. */
-  readonly message?: object;
+  readonly message?: object | undefined;
   /** An upper bound for its length as JSON. */
   readonly charsMax: number;
 }
@@ -172,15 +172,16 @@ export class Topics {
   }
 
   /**
-   * A command ran here: tells those who watch its type, everywhere. Here they have heard when it
-   * returns, elsewhere before anything that leaves this node later.
+   * A command ran here, with this plain message: tells those who watch its type, everywhere. Here
+   * they have heard when it returns, elsewhere before anything that leaves this node later.
    */
   happened(type: string, message: object | undefined): void {
-    this.#tellWatches(type, message);
+    // Before anybody here is told, who might change it.
     const isWanted = message !== undefined && this.#audience?.wantsMessage(type) === true;
-    const copy = isWanted ? copyOf(message) : undefined;
+    const copy = isWanted ? (copyPlain(message) as object) : undefined;
     const charsMax = copy === undefined ? 0 : charsMaxOfLastCopy();
-    this.#audience?.happened({ type, charsMax, ...(copy && { message: copy }) });
+    this.#tellWatches(type, message);
+    this.#audience?.happened({ type, message: copy, charsMax });
   }
 
   /** Something happened on another node; `false` when nobody here cares. */
@@ -260,14 +261,5 @@ export class Topics {
     else this.#topics.set(type, topic);
     this.#version++;
     this.#audience?.changed();
-  }
-}
-
-/** Nothing for a message that its handler has made into something that cannot travel. */
-function copyOf(message: object): object | undefined {
-  try {
-    return copyPlain(message) as object;
-  } catch {
-    return undefined; // Whoever wants the message is told without it.
   }
 }
