@@ -1,5 +1,6 @@
 /** catga: virtual entities on a cluster. The door; what is not named here is not public. */
-export { Cluster, type ClusterOf, type NodeOutcome } from "./api/cluster.ts";
+export { Cluster, type ClusterOf } from "./api/cluster.ts";
+export type { NodeOutcome } from "./mediator/mediator.ts";
 export type { BaseContext, CallOptions, CommandContext, ContextOf } from "./api/context.ts";
 export type { DeepReadonly, HandlerContext, Handlers, QueryContext } from "./api/context.ts";
 export type { Ref, Target } from "./api/context.ts";

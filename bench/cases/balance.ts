@@ -51,11 +51,13 @@ function tellWorth(title: string, crowd: Crowd): void {
 const candidates: readonly Candidate[] = skewed(NODES).map((tookMs, n) => ({
   node: `node-${n}`,
   weight: 1,
-  inFlight: tookMs,
-  cpu: tookMs / 50,
-  memoryBytes: 100_000_000 + n,
-  messagesPerSecond: 1_000 / tookMs,
-  eventLoopLagMs: tookMs,
+  figures: {
+    inFlight: tookMs,
+    cpu: tookMs / 50,
+    memoryBytes: 100_000_000 + n,
+    messagesPerSecond: 1_000 / tookMs,
+    eventLoopLagMs: tookMs,
+  },
   open: n % 3,
   answerMs: tookMs,
 }));

@@ -8,7 +8,7 @@
 import { systemClock } from "../../src/base/clock.ts";
 import { CACHE_BYTES_MAX, CACHE_ENTRIES_MAX } from "../../src/base/limits.ts";
 import { runtimeOf } from "../../src/base/runtime.ts";
-import { cacheKeyOf, type CacheRule, QueryCache } from "../../src/mediator/cache.ts";
+import { cacheKeyOf, type CacheRule, QueryCache } from "../../src/runtime/query-cache.ts";
 import { atLeast, type Figure, type Goal } from "../figure.ts";
 import { contest, type Load, type Outcome } from "../measure/contest.ts";
 import { effort } from "../measure/effort.ts";

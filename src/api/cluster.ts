@@ -16,7 +16,7 @@ import { Topics } from "../runtime/topics.ts";
 import type { RefRequest } from "../runtime/turn-context.ts";
 import { Answers } from "../mediator/answers.ts";
 import { hosting } from "../mediator/hosting.ts";
-import { Mediator } from "../mediator/mediator.ts";
+import { Mediator, type NodeOutcome } from "../mediator/mediator.ts";
 import { Sender } from "./asking.ts";
 import { isKeptElsewhere } from "./named.ts";
 import type { CallOptions, Ref } from "./context.ts";
@@ -127,11 +127,6 @@ export interface ClusterOf<E extends AnyEntity> extends AsyncDisposable {
   /** Leaves: hands everything over, then closes. Always ends within the deadline. @default "10s" */
   stop(options?: { readonly deadline?: Duration }): Promise<void>;
 }
-
-/** What one node's answer to a broadcast was. */
-export type NodeOutcome<R> =
-  | { readonly node: string; readonly ok: true; readonly reply: R }
-  | { readonly node: string; readonly ok: false; readonly code: string };
 
 /** Starts nodes. */
 export const Cluster: {

@@ -8,7 +8,7 @@ import {
   RETRY,
 } from "../base/limits.ts";
 import { isWhole } from "../base/shape.ts";
-import type { Handling } from "../mediator/hosting.ts";
+import type { Handling, Wanted } from "../mediator/hosting.ts";
 import type { FailoverSettings } from "../mediator/lane.ts";
 import { type Middleware, wrapped } from "../runtime/middleware.ts";
 import { type Handler, handlingOf } from "./named.ts";
@@ -26,11 +26,8 @@ export interface FailoverOptions {
 }
 
 /** What a node's mediator is given, besides what the node itself is. */
-export interface MediatorSettings {
+export interface MediatorSettings extends Pick<Wanted, "handlings" | "routed"> {
   readonly failover: FailoverSettings;
-  readonly handlings: readonly Handling[];
-  /** Topics that are brought to entities: `orders.paid>order`. */
-  readonly routed: readonly string[];
 }
 
 const FAILOVER = ["maxRetries", "retryDelay", "circuitBreakerThreshold", "circuitHalfOpenAfter"];

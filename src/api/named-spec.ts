@@ -17,19 +17,6 @@ import { checkEntityId, checkName, handlerEntity } from "../protocol/ids.ts";
 import type { AnyEntity } from "./entity.ts";
 import type { Kind } from "./messages.ts";
 
-/** The options of any message, whose types were checked where it was written. */
-export interface AnyNamedOptions {
-  readonly input?: unknown;
-  readonly reply?: unknown;
-  readonly timeout?: unknown;
-  readonly route?: object;
-  readonly fallback?: unknown;
-  readonly concurrency?: unknown;
-  readonly idempotency?: object;
-  readonly cache?: object;
-  readonly key?: unknown;
-}
-
 type Fields = Readonly<Record<string, unknown>>;
 type Refuse = (why: string) => TypeError;
 
@@ -57,34 +44,31 @@ const STRATEGIES: Readonly<Record<string, string>> = {
  *
  * @throws {TypeError | RangeError} that says what is wrong.
  */
-export function namedSpecOf(kind: Kind, type: string, options: AnyNamedOptions): NamedSpec {
+export function namedSpecOf(kind: Kind, type: string, options: object): NamedSpec {
   checkName(type, "message type");
   const refuse: Refuse = (why) => new TypeError(`Cannot define "${type}": ${why}`);
   refuseOthers(options as Fields, OPTIONS[kind], refuse);
-  const { timeout, route, fallback, concurrency = HANDLERS_AT_ONCE, cache, idempotency } = options;
+  const { timeout, fallback, concurrency = HANDLERS_AT_ONCE, key } = options as Fields;
+  const { route, idempotency, cache } = options as Readonly<Record<string, Fields | undefined>>;
   if (fallback !== undefined && typeof fallback !== "function") {
     throw refuse("fallback must be a function");
   }
   if (!isWhole(concurrency) || concurrency === 0) {
     throw refuse("concurrency must be a whole number from 1");
   }
-  const once = idempotency && onceOf(idempotency as Fields, type, refuse);
-  const kept = cache && cacheOf(cache as Fields, type, refuse);
+  const once = idempotency && onceOf(idempotency, type, refuse);
+  const kept = cache && cacheOf(cache, type, refuse);
   return {
     type,
     entity: handlerEntity(type),
     kind,
     timeoutMs: timeout === undefined ? undefined : durationMs(timeout as number, "timeout"),
-    route: withKey(
-      routeOf(route as Fields, type, refuse),
-      once?.key ?? sharedKey(kept, type),
-      refuse,
-    ),
+    route: withKey(routeOf(route, type, refuse), once?.key ?? sharedKey(kept, type), refuse),
     cache: kept,
     fallback: fallback as NamedSpec["fallback"],
     concurrency,
     idempotency: once,
-    key: options.key === undefined ? undefined : keyFunction(options.key, type),
+    key: key === undefined ? undefined : keyFunction(key, type),
   };
 }
 

@@ -10,7 +10,7 @@ import { messageOptions } from "./messages.ts";
 import { type AnyNamed, type CommonOptions, keepOptions, type Kind } from "./messages.ts";
 import { type MaybePromise, MessageOptions, type Named, type Payload } from "./messages.ts";
 import type { Schema } from "./messages.ts";
-import { type AnyNamedOptions, keyFunction, namedSpecOf } from "./named-spec.ts";
+import { keyFunction, namedSpecOf } from "./named-spec.ts";
 
 /** Names of the fields that may serve as a key: present, and a string or a number. */
 export type KeyField<P> = P extends void
@@ -55,14 +55,20 @@ export interface Cache<P> {
   readonly invalidatedBy?: readonly (AnyNamed | Invalidation)[];
 }
 
-/** Options of a command. */
-export interface CommandOptions<P, R> extends CommonOptions<P, R> {
+/** Options of what is sent. */
+interface SentOptions<P, R> extends CommonOptions<P, R> {
   /** @default round robin; the owner of the idempotency key for a command that has one */
   readonly route?: Route<NoInfer<P>>;
-  /** Answers instead of an error when every try has failed and none may have run. */
+  /**
+   * Answers instead of an error when every try has failed, and none of a command may have run.
+   */
   readonly fallback?: (message: NoInfer<P>) => MaybePromise<NoInfer<R>>;
   /** Calls in flight at most per node; one more is refused with OVERLOADED. @default 1024 */
   readonly concurrency?: number;
+}
+
+/** Options of a command. */
+export interface CommandOptions<P, R> extends SentOptions<P, R> {
   /**
    * Two sends with the same key within the window run once. The window lives with the owner of the
    * key's shard, and dies with its process.
@@ -71,13 +77,7 @@ export interface CommandOptions<P, R> extends CommonOptions<P, R> {
 }
 
 /** Options of a query. */
-export interface QueryOptions<P, R> extends CommonOptions<P, R> {
-  /** @default round robin */
-  readonly route?: Route<NoInfer<P>>;
-  /** Answers instead of an error when every try has failed. */
-  readonly fallback?: (message: NoInfer<P>) => MaybePromise<NoInfer<R>>;
-  /** Calls in flight at most per node; one more is refused with OVERLOADED. @default 1024 */
-  readonly concurrency?: number;
+export interface QueryOptions<P, R> extends SentOptions<P, R> {
   readonly cache?: Cache<NoInfer<P>>;
 }
 
@@ -158,28 +158,27 @@ export function handler<K extends Kind, P, R>(
   return made;
 }
 
-const SPECS = new WeakMap<AnyNamed, NamedSpec>();
-const SCHEMAS = new WeakMap<NamedSpec, MessageOptions>();
+interface CheckedSpec extends NamedSpec {
+  /** What it is checked by. */
+  readonly schemas: MessageOptions;
+}
+
+const SPECS = new WeakMap<AnyNamed, CheckedSpec>();
 const HANDLINGS = new WeakMap<Handler, Handling>();
 /** By type, the definition made last. */
-const DEFINED = new Map<string, NamedSpec>();
+const DEFINED = new Map<string, CheckedSpec>();
 /** Types with several definitions, and who made each of their messages. */
-const AMBIGUOUS = new Map<string, WeakMap<object, NamedSpec>>();
+const AMBIGUOUS = new Map<string, WeakMap<object, CheckedSpec>>();
 
 /** What a message with its own name was defined as. @throws {TypeError} for anything else */
-export function specOf(def: AnyNamed): NamedSpec {
+export function specOf(def: AnyNamed): CheckedSpec {
   const spec = SPECS.get(def);
   if (spec !== undefined) return spec;
   throw new TypeError("Cannot use that as a message: write what defineCommand(…) returned");
 }
 
-/** What a message with its own name is checked by. */
-export function schemasOf(spec: NamedSpec): MessageOptions {
-  return SCHEMAS.get(spec)!;
-}
-
 /** The definition of a message, if this program has one. */
-export function specOfMessage(type: string, message: object): NamedSpec | undefined {
+export function specOfMessage(type: string, message: object): CheckedSpec | undefined {
   return AMBIGUOUS.get(type)?.get(message) ?? DEFINED.get(type);
 }
 
@@ -199,8 +198,8 @@ export function handlingOf(given: Handler): Handling {
 const KEPT_ELSEWHERE = new Set<string>();
 
 // The types were checked where the message was defined.
-function define(kind: Kind, type: string, options: AnyNamedOptions = {}): never {
-  const spec = namedSpecOf(kind, type, options);
+function define(kind: Kind, type: string, options: object = {}): never {
+  const spec = { ...namedSpecOf(kind, type, options), schemas: new MessageOptions(kind, options) };
   const build = (payload?: object): object => {
     // Its own type, also when it is made of a message that a handler was given. Copied first: V8
     // clones an object at once, and adds to one key by key.
@@ -216,8 +215,6 @@ function define(kind: Kind, type: string, options: AnyNamedOptions = {}): never 
     for (const by of spec.cache.invalidatedBy) KEPT_ELSEWHERE.add(by.type);
   }
   SPECS.set(def, spec);
-  const schemas = new MessageOptions(kind, options as object);
-  keepOptions(def, schemas);
-  SCHEMAS.set(spec, schemas);
+  keepOptions(def, spec.schemas);
   return def as never;
 }

@@ -2,12 +2,12 @@
 import { isThenable } from "../base/thenable.ts";
 import { Refused } from "../runtime/definition.ts";
 import type { Handling } from "../mediator/hosting.ts";
-import type { Listener } from "../runtime/subscription.ts";
+import type { Listening } from "../runtime/listener.ts";
 import type { PublishedEvent, Topics } from "../runtime/topics.ts";
 import { checkedRun } from "./checked.ts";
 import type { AnyEntity } from "./entity.ts";
 import { type AnyDef, type AnyNamed, messageOptions } from "./messages.ts";
-import { schemasOf, specOf, specOfMessage } from "./named.ts";
+import { specOf, specOfMessage } from "./named.ts";
 
 /**
  * Reads and checks a message that is to be published; it may return a promise if its schema does.
@@ -24,11 +24,10 @@ export function readEvent(message: unknown): PublishedEvent | PromiseLike<Publis
     const type = isObject ? `"${String((message as { type?: unknown }).type)}"` : "that";
     throw new TypeError(`Cannot publish ${type}: write what an event of defineEvent(…) returned`);
   }
-  const { type, key } = spec;
+  const { type, key, schemas } = spec;
   const subject = { type, of: () => `topic/${type}` };
-  const { input } = schemasOf(spec);
   const read = checkedRun(
-    { input, reply: undefined },
+    { input: schemas.input, reply: undefined },
     (_, valid) => ({ type, key: key?.(valid as object), message: valid }),
     subject,
   );
@@ -51,7 +50,7 @@ export function subscribe(topics: Topics, def: AnyNamed, run: unknown): () => vo
   const refuse = (why: string): TypeError => new TypeError(`Cannot subscribe to "${type}": ${why}`);
   if (kind !== "event") throw refuse(`it is a ${kind}, and only events are published`);
   if (typeof run !== "function") throw refuse("no function");
-  return topics.subscribe(type, run as Listener);
+  return topics.subscribe(type, run as Listening);
 }
 
 /** Subscribes what handles events on this node from the start. */

@@ -26,8 +26,6 @@ export const CALL_TIMEOUT_MS = 10_000;
 export const DURATION_MS_MAX: number = 400 * 86_400_000;
 /** Messages waiting for one entity: enough for a burst, too few to hide an overload. */
 export const MAILBOX_CAPACITY = 1024;
-/** Events that wait behind a slow listener to a topic: the newest ones. */
-export const SUBSCRIPTION_CAPACITY = 1024;
 /** Calls of one message that a node handles at once, if its definition says nothing. */
 export const HANDLERS_AT_ONCE = 1024;
 /** An activation that nobody used for this long leaves memory. */
@@ -68,7 +66,7 @@ export const HOLD_MS = 20;
 /** A slice of turns ends after this and gives the event loop back (heartbeats, sockets). */
 export const SLICE_MS = 10;
 /** Events that wait for a slow listener: as many as all shards when they move at once. */
-export const EVENTS_WAITING_MAX = 1_024;
+export const LISTENER_CAPACITY = 1_024;
 /** Turns that may run inside each other on one stack; deeper ones wait in the mailbox. */
 export const NESTED_TURNS_MAX = 32;
 

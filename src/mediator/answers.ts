@@ -8,7 +8,7 @@ import { CopyError } from "../base/plain.ts";
 import { handlerEntity } from "../protocol/ids.ts";
 import { copyPayload } from "../runtime/call.ts";
 import type { Topics } from "../runtime/topics.ts";
-import { type Asker, cacheKeyOf, type CacheRule, QueryCache } from "./cache.ts";
+import { type Asker, cacheKeyOf, type CacheRule, QueryCache } from "../runtime/query-cache.ts";
 import type { CacheSpec, InvalidationSpec, KeyFunction, NamedSpec } from "./definition.ts";
 
 /** A query whose answers are kept. */

@@ -22,9 +22,10 @@ export interface NodeLoad extends Omit<LoadFigures, "eventLoopLagMs"> {
 }
 
 /** A node that may get a message: what it reports, smoothed, and what this node sees of it. */
-export interface Candidate extends NodeLoad {
+export interface Candidate {
+  readonly node: string;
   readonly weight: number;
-  readonly eventLoopLagMs: number;
+  readonly figures: LoadFigures;
   /** Calls of this node that are open there. */
   readonly open: number;
   /** How long answers took of late, smoothed; 0 when that is not known. */
@@ -104,7 +105,8 @@ export function smoothedAnswerMs(beforeMs: number, nowMs: number): number {
   return beforeMs === 0 ? nowMs : beforeMs + ANSWER_SHARE * (nowMs - beforeMs);
 }
 
-function loadOf({ node, inFlight, cpu, memoryBytes, messagesPerSecond }: Candidate): NodeLoad {
+function loadOf({ node, figures }: Candidate): NodeLoad {
+  const { inFlight, cpu, memoryBytes, messagesPerSecond } = figures;
   return { node, inFlight, cpu, memoryBytes, messagesPerSecond };
 }
 
@@ -254,22 +256,22 @@ function connections(one: Candidate, other: Candidate): number {
 }
 
 /** Calls there, by weight: those that others have as well. */
-function underWay({ open, inFlight, weight }: Candidate): number {
-  return (open + inFlight) / weight;
+function underWay({ open, figures, weight }: Candidate): number {
+  return (open + figures.inFlight) / weight;
 }
 
 /** What is under way counts double: with answer times above it a simulated herd came back. */
 function load(one: Candidate, other: Candidate): number {
-  const [a, b] = [one.weight, other.weight];
+  const [a, b] = [one.figures, other.figures];
   const worse =
     2 * excess(underWay(one), underWay(other), 2) +
     excess(one.answerMs, other.answerMs, 1) +
-    excess(one.cpu, other.cpu, 0.2) +
-    excess(one.eventLoopLagMs, other.eventLoopLagMs, 10) +
+    excess(a.cpu, b.cpu, 0.2) +
+    excess(a.eventLoopLagMs, b.eventLoopLagMs, 10) +
     // Many messages are work, and also what a quick node is there for. Memory alone hurts nobody,
     // and most of it is there at rest: it does not go by weight.
-    excess(one.messagesPerSecond / a, other.messagesPerSecond / b, 100) / 4 +
-    excess(one.memoryBytes, other.memoryBytes, 256 * 1_048_576) / 4;
+    excess(a.messagesPerSecond / one.weight, b.messagesPerSecond / other.weight, 100) / 4 +
+    excess(a.memoryBytes, b.memoryBytes, 256 * 1_048_576) / 4;
   return 1.5 * worse;
 }
 

@@ -32,33 +32,29 @@ export interface FailoverLimits {
   readonly retry: Backoff;
 }
 
-/** Another try. */
-export interface NextTry {
-  readonly waitMs: number;
-  /** Of the candidates of now; after a wait, {@link excluded} says it of those of then. */
-  readonly exclude: readonly string[];
-}
-
 /** The node had no time or no place for it: it is well, and another one may have both. */
 const BUSY: readonly string[] = ["MAILBOX_FULL", "NO_HANDLER", "OVERLOADED"];
 /** The node was not heard. */
 const SILENT: readonly string[] = ["CALL_TIMEOUT", "NODE_AWAY", "OUTCOME_UNKNOWN", "UNAVAILABLE"];
 /** Everything else would come again wherever the call went. */
-const PASSING: readonly string[] = [...BUSY, ...SILENT, "STORE_UNAVAILABLE"];
+const PASSING: readonly string[] = [...BUSY, ...SILENT, "STORE_UNAVAILABLE", "ACTIVATION_FAILED"];
 
-/** The next try, or nothing when the error is the caller's. Pure but for the jitter. */
+/**
+ * After how many milliseconds it is tried again, by whom {@link excluded} does not name then; or
+ * nothing when the error is the caller's. Pure but for the jitter.
+ */
 export function failover(
   failed: FailedCall,
   { maxRetries, retry }: FailoverLimits,
   random: Random,
-): NextTry | undefined {
+): number | undefined {
   const { error, tried, candidates, mayRunTwice, leftMs } = failed;
   const mayRunAgain = error.executed === "no" || (error.executed === "maybe" && mayRunTwice);
   if (tried.length > maxRetries || !mayRunAgain || !isPassing(error)) return undefined;
   const hasOthers = candidates.some((node) => !tried.includes(node));
   const isAtOnce = hasOthers && BUSY.includes(error.code);
   const waitMs = isAtOnce ? 0 : backoffMs(tried.length - 1, retry, random);
-  return waitMs < leftMs ? { waitMs, exclude: excluded(tried, candidates) } : undefined;
+  return waitMs < leftMs ? waitMs : undefined;
 }
 
 /**
@@ -80,7 +76,10 @@ export function verdictOn({ code, executed }: CatgaError): Verdict {
   return executed === "yes" || BUSY.includes(code) ? "succeeded" : "given-up";
 }
 
-/** A command whose key nobody remembers any more may have run, whatever its key promised. */
-function isPassing({ code, details }: CatgaError): boolean {
+/**
+ * Failures that another try may not meet. A command whose key nobody remembers any more may have
+ * run, whatever its key promised.
+ */
+export function isPassing({ code, details }: CatgaError): boolean {
   return PASSING.includes(code) && (details as { reason?: unknown }).reason !== WINDOW_LOST;
 }

@@ -9,9 +9,9 @@ import { MAILBOX_CAPACITY } from "../base/limits.ts";
 import { isThenable } from "../base/thenable.ts";
 import {
   type EntityDefinition,
-  type HandlerSpec,
   type MessageSpec,
   Refused,
+  withRuns,
 } from "../runtime/definition.ts";
 import { replyError } from "../runtime/call.ts";
 import type { NodeSettings } from "../runtime/node-context.ts";
@@ -50,7 +50,7 @@ const KEY_IDLE_MS = 1_000;
 /** See the file's header. */
 export function hosting<W extends Wanted>(wanted: W, around: Around): W & Hosting {
   const entities = wanted.entities.map((each) => telling(each, around.topics));
-  const handlers: HandlerSpec[] = [];
+  const handlers: MessageSpec[] = [];
   for (const { spec, run } of wanted.handlings) {
     const { type, timeoutMs, kind, route } = spec;
     if (kind === "event") continue;
@@ -80,10 +80,6 @@ function keyedEntity(
     state: () => undefined,
     persistence: "none",
     version: 1,
-    reentrant: false,
-    migrate: undefined,
-    activated: undefined,
-    deactivated: undefined,
   };
 }
 
@@ -92,12 +88,9 @@ function keyedEntity(
  * events that have come to it.
  */
 function telling(definition: EntityDefinition, topics: Topics): EntityDefinition {
-  const messages = new Map(definition.messages);
-  for (const [type, spec] of messages) {
-    if (spec.isNamed !== true) continue;
-    messages.set(type, { ...spec, run: announced(spec.run, type, topics) });
-  }
-  return { ...definition, messages };
+  return withRuns(definition, ({ isNamed, run, type }) =>
+    isNamed === true ? announced(run, type, topics) : run,
+  );
 }
 
 /**
@@ -105,26 +98,13 @@ function telling(definition: EntityDefinition, topics: Topics): EntityDefinition
  * was refused, and has changed nothing.
  */
 function announced(run: Run, type: string, topics: Topics): Run {
-  return (context, message) => {
+  return ending(run, (message) => {
     // Now, for a handler may change it.
     const copy = topics.wantsMessage(type) ? (copyPlain(message) as object) : undefined;
-    const tell = (reply?: unknown): unknown => {
-      topics.happened(type, copy);
-      return reply;
+    return (error) => {
+      if (!(error instanceof Refused) || error.error.executed !== "no") topics.happened(type, copy);
     };
-    const failed = (error: unknown): never => {
-      if (!(error instanceof Refused) || error.error.executed !== "no") tell();
-      throw error;
-    };
-    let result: unknown;
-    try {
-      result = run(context, message);
-    } catch (error) {
-      failed(error);
-    }
-    if (isThenable(result)) return Promise.resolve(result).then(tell, failed);
-    return tell(result);
-  };
+  });
 }
 
 /** `run`, asked once for all nodes as long as its answer is kept here. */
@@ -147,23 +127,34 @@ function shared(spec: NamedSpec, run: Run, { answers }: Around): Run {
 function bounded({ type, concurrency }: NamedSpec, run: Run): Run {
   let running = 0;
   const ended = (): void => void running--;
-  return (context, message) => {
+  return ending(run, () => {
     if (running >= concurrency) {
       const details = { what: `calls of "${type}"`, limit: concurrency };
       throw new Refused(new CatgaError("OVERLOADED", details));
     }
     running++;
+    return ended;
+  });
+}
+
+/**
+ * `run`, with `begin` before it; what that returns is called at its end, however it ends, before
+ * anybody hears of it: with what was thrown, if anything was.
+ */
+function ending(run: Run, begin: (message: unknown) => (error?: unknown) => void): Run {
+  return (context, message) => {
+    const end = begin(message);
     let result: unknown;
     try {
       result = run(context, message);
       // One promise for all who wait: what behaves like one may begin anew for each of them.
       if (isThenable(result)) result = Promise.resolve(result);
     } catch (error) {
-      ended();
+      end(error);
       throw error;
     }
-    if (result instanceof Promise) result.then(ended, ended);
-    else ended();
+    if (result instanceof Promise) result.then(() => end(), end);
+    else end();
     return result;
   };
 }

@@ -129,9 +129,9 @@ export class Lane {
     const candidates = this.#candidates(router).map(({ node }) => node);
     const mayRunTwice = this.#spec.kind === "query";
     const limits = { ...this.#settings, maxRetries: retries };
-    const next = failover({ ...failed, candidates, mayRunTwice }, limits, options.random);
-    if (next === undefined || candidates.length === 0) throw failed.error;
-    if (next.waitMs > 0) await pause(clock, next.waitMs, failed.signal);
+    const waitMs = failover({ ...failed, candidates, mayRunTwice }, limits, options.random);
+    if (waitMs === undefined || candidates.length === 0) throw failed.error;
+    if (waitMs > 0) await pause(clock, waitMs, failed.signal);
   }
 
   #pick(router: Router, tried: readonly string[]): Place {

@@ -26,9 +26,9 @@ export interface Asking extends Pick<
   readonly key: string | undefined;
 }
 
-/** What one node answered to a broadcast. */
-export type Answer =
-  | { readonly node: string; readonly ok: true; readonly reply: unknown }
+/** What one node's answer to a broadcast was. */
+export type NodeOutcome<R = unknown> =
+  | { readonly node: string; readonly ok: true; readonly reply: R }
   | { readonly node: string; readonly ok: false; readonly code: string };
 
 /** How all are asked. */
@@ -39,7 +39,7 @@ interface Canvass extends Asking {
 
 /** How a broadcast ended: of how many nodes it needed an answer, and whether it ran anywhere. */
 interface Poll {
-  readonly answers: readonly Answer[];
+  readonly answers: readonly NodeOutcome[];
   readonly needed: number;
   readonly executed: Executed;
 }
@@ -98,7 +98,7 @@ export class Mediator {
    * @throws {CatgaError} NO_HANDLER, NO_QUORUM, or the message cannot travel; nobody was asked.
    * @throws {TypeError} for a message with a key, which is for one node.
    */
-  async broadcast(spec: NamedSpec, message: object, asking: Asking): Promise<readonly Answer[]> {
+  async broadcast(spec: NamedSpec, message: object, asking: Asking): Promise<Poll["answers"]> {
     const isPatient = quorumOf(spec) === "all";
     return (await this.#askAll(spec, message, { ...asking, isPatient })).answers;
   }
@@ -117,11 +117,11 @@ export class Mediator {
     }
     const sending = sendingOf(spec, message, asking);
     const copy = { ...sending, message: copyPayload(sending, message) };
-    const answers: Answer[] = [];
+    const answers: NodeOutcome[] = [];
     let oks = 0;
     let executed: Executed = "no";
     return new Promise((resolve) => {
-      const heard = (answer: Answer, ran: Executed): void => {
+      const heard = (answer: NodeOutcome, ran: Executed): void => {
         if (answer.ok) oks++;
         if (executed !== "yes" && ran !== "no") executed = ran;
         const left = places.length - answers.push(answer);

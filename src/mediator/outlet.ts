@@ -41,36 +41,16 @@ export class Place implements Candidate {
     this.#told = this.#figures = record.load;
   }
 
-  get inFlight(): number {
-    return this.#load.inFlight;
-  }
-
-  get cpu(): number {
-    return this.#load.cpu;
-  }
-
-  get memoryBytes(): number {
-    return this.#load.memoryBytes;
-  }
-
-  get messagesPerSecond(): number {
-    return this.#load.messagesPerSecond;
-  }
-
-  get eventLoopLagMs(): number {
-    return this.#load.eventLoopLagMs;
+  get figures(): LoadFigures {
+    const told = this.#view.sessions.get(this.incarnation)?.record.load ?? this.#told;
+    if (told !== this.#told) this.#figures = smoothedFigures(this.#figures, told);
+    this.#told = told;
+    return this.#figures;
   }
 
   /** A call has ended after so long. */
   answered(tookMs: number): void {
     this.answerMs = smoothedAnswerMs(this.answerMs, tookMs);
-  }
-
-  get #load(): LoadFigures {
-    const told = this.#view.sessions.get(this.incarnation)?.record.load ?? this.#told;
-    if (told !== this.#told) this.#figures = smoothedFigures(this.#figures, told);
-    this.#told = told;
-    return this.#figures;
   }
 }
 

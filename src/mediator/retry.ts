@@ -6,11 +6,11 @@
  */
 import { backoffMs } from "../base/backoff.ts";
 import type { Clock } from "../base/clock.ts";
-import { CatgaError, type ErrorCode } from "../base/errors.ts";
+import { CatgaError } from "../base/errors.ts";
 import { RETRY } from "../base/limits.ts";
 import type { Sending } from "../runtime/call.ts";
-import { WINDOW_LOST } from "../runtime/dedup-window.ts";
 import type { Router } from "../runtime/router.ts";
+import { isPassing } from "./failover.ts";
 
 /** Where calls are sent; another node may stand behind it the next time. */
 export interface Door {
@@ -80,24 +80,11 @@ function honest(error: unknown, doubt: CatgaError | undefined): unknown {
   return error instanceof CatgaError && error.executed === "no" ? (doubt ?? error) : error;
 }
 
-/** Failures that another try may not meet; all others would come again. */
-const PASSING: readonly ErrorCode[] = [
-  "ACTIVATION_FAILED",
-  "CALL_TIMEOUT",
-  "MAILBOX_FULL",
-  "NODE_AWAY",
-  "OUTCOME_UNKNOWN",
-  "OVERLOADED",
-  "STORE_UNAVAILABLE",
-  "UNAVAILABLE",
-];
-
-/** A command that may have run goes to whoever has its key, unless that memory is lost. */
-function mayPass(
-  { code, executed, details }: CatgaError,
-  { kind, key }: Pick<Persistent, "kind" | "key">,
-): boolean {
-  if (!PASSING.includes(code)) return false;
-  if (kind === "query" || executed === "no") return true;
-  return key !== undefined && (details as { reason?: unknown }).reason !== WINDOW_LOST;
+/**
+ * A command that may have run goes to whoever has its key. What nobody handles is handled nowhere
+ * else either: its key has one owner.
+ */
+function mayPass(error: CatgaError, { kind, key }: Pick<Persistent, "kind" | "key">): boolean {
+  if (!isPassing(error) || error.code === "NO_HANDLER") return false;
+  return kind === "query" || error.executed === "no" || key !== undefined;
 }

@@ -25,9 +25,6 @@ export interface MessageSpec {
   readonly run: (context: object, message: unknown) => unknown;
 }
 
-/** What runs when a message comes that has a name of its own, and no key. */
-export type HandlerSpec = MessageSpec;
-
 /** An entity type with its code, checked and with all defaults filled in. */
 export interface EntityDefinition {
   readonly name: string;
@@ -35,7 +32,7 @@ export interface EntityDefinition {
   readonly idleMs: number;
   readonly mailboxCapacity: number;
   /** Whether calls that a turn waits for may run beside it. */
-  readonly reentrant: boolean;
+  readonly reentrant?: boolean | undefined;
   /** Of each entity. */
   readonly rateLimit?: Rate | undefined;
   /** For so long a node keeps answers to queries of a hot entity. */
@@ -47,9 +44,19 @@ export interface EntityDefinition {
   /** Of the state's schema. */
   readonly version: number;
   /** Makes a state of this version of one of another. */
-  readonly migrate: ((old: unknown, version: number) => unknown) | undefined;
-  readonly activated: ((context: object) => unknown) | undefined;
-  readonly deactivated: ((context: object, reason: PassivationReason) => unknown) | undefined;
+  readonly migrate?: ((old: unknown, version: number) => unknown) | undefined;
+  readonly activated?: ((context: object) => unknown) | undefined;
+  readonly deactivated?: ((context: object, reason: PassivationReason) => unknown) | undefined;
+}
+
+/** The entity type with the code of each message that `runOf` makes of the one it has. */
+export function withRuns(
+  definition: EntityDefinition,
+  runOf: (spec: MessageSpec) => MessageSpec["run"],
+): EntityDefinition {
+  const messages = new Map(definition.messages);
+  for (const [type, spec] of messages) messages.set(type, { ...spec, run: runOf(spec) });
+  return { ...definition, messages };
 }
 
 /**

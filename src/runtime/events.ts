@@ -1,11 +1,11 @@
 /** What happens in the cluster, told on every node as that node learns of it. */
 import Denque from "denque";
 import type { Clock } from "../base/clock.ts";
-import { EVENTS_WAITING_MAX, SLICE_MS } from "../base/limits.ts";
+import { SLICE_MS } from "../base/limits.ts";
 import type { Logger } from "../base/logger.ts";
-import { isThenable } from "../base/thenable.ts";
 import type { View, ViewChange } from "../ownership/view.ts";
 import type { PassivationReason } from "./definition.ts";
+import { Listener, type Listening } from "./listener.ts";
 
 /** Of a circuit to `node`: for one type of messages, or for all. */
 export interface CircuitChange {
@@ -54,23 +54,17 @@ const NAMES =
   "node-joined node-left leader-elected shard-rebalanced entity-activated entity-passivated " +
   "circuit-opened circuit-closed hot-key stuck unsafe";
 
-/** One who listens, and what is on its way there. */
-interface Listener {
-  readonly type: string;
-  readonly run: Run<never>;
-  readonly waiting: Denque<object>;
+/** One who listens. */
+interface Queued {
+  readonly listener: Listener;
   /** How often it stands in the queue; once for each event, unless it was busy. */
-  queued: number;
-  /** It returned a promise that has not settled. */
-  isBusy: boolean;
-  dropped: number;
+  count: number;
 }
 
 /**
  * Listeners by event. They are called one after the other in the order of the events, when whoever
  * emitted has given the stack back: never in the middle of what tells. One that returns a promise
- * is given its next event when that has settled, and others do not wait for it. Behind each wait
- * `EVENTS_WAITING_MAX` events at most, then the oldest are dropped. One that fails is logged.
+ * is given its next event when that has settled, and others do not wait for it.
  */
 export class Events {
   readonly #log: Logger;
@@ -78,7 +72,7 @@ export class Events {
   readonly #listeners = new Map<string, Set<Listener>>(
     NAMES.split(" ").map((name) => [name, new Set()]),
   );
-  readonly #queue = new Denque<Listener>();
+  readonly #queue = new Denque<Queued>();
   #isDelivering = false;
   readonly #unsafe = new Set<string>();
 
@@ -100,19 +94,21 @@ export class Events {
     if (typeof run !== "function") {
       throw new TypeError(`Cannot listen to "${type}": the listener must be a function`);
     }
-    const state = { waiting: new Denque<object>(), queued: 0, isBusy: false, dropped: 0 };
-    const listener: Listener = { type, run, ...state };
+    const around = { what: "cluster events", type, log: this.#log };
+    const ready = (): void => this.#enqueue(queued);
+    const listener = new Listener(run as Listening, { ...around, ready });
+    const queued = { listener, count: 0 };
     listeners.add(listener);
-    for (const what of type === "unsafe" ? this.#unsafe : []) this.#post(listener, { what });
+    for (const what of type === "unsafe" ? this.#unsafe : []) listener.post({ what });
     return () => {
       listeners.delete(listener);
-      listener.waiting.clear();
+      listener.clear();
     };
   }
 
   /** Tells all who listen now; they hear of it when the stack is free. */
   emit<T extends keyof ClusterEvents>(type: T, event: ClusterEvents[T]): void {
-    for (const listener of this.#listeners.get(type)!) this.#post(listener, event);
+    for (const listener of this.#listeners.get(type)!) listener.post(event);
   }
 
   /** Logs `what`, and tells all who listen now or will; once, however often it is found. */
@@ -123,22 +119,11 @@ export class Events {
     this.emit("unsafe", { what });
   }
 
-  #post(listener: Listener, event: object): void {
-    const { waiting, type } = listener;
-    waiting.push(event);
-    if (waiting.length > EVENTS_WAITING_MAX) {
-      waiting.shift();
-      if (listener.dropped++ === 0) {
-        this.#log.warn({ type }, "a listener to cluster events is slow, it misses the oldest");
-      }
-    }
-    this.#enqueue(listener);
-  }
-
-  #enqueue(listener: Listener): void {
-    if (listener.isBusy || listener.queued >= listener.waiting.length) return;
-    listener.queued++;
-    this.#queue.push(listener);
+  #enqueue(queued: Queued): void {
+    const { isBusy, waitingCount } = queued.listener;
+    if (isBusy || queued.count >= waitingCount) return;
+    queued.count++;
+    this.#queue.push(queued);
     if (this.#isDelivering) return;
     this.#isDelivering = true;
     queueMicrotask(() => this.#deliver());
@@ -147,38 +132,13 @@ export class Events {
   #deliver(): void {
     const endMs = this.#clock.nowMs() + SLICE_MS;
     for (let next; (next = this.#queue.shift()) !== undefined;) {
-      next.queued--;
-      this.#tell(next);
+      next.count--;
+      if (next.listener.isReady) next.listener.next();
       this.#enqueue(next);
       // Slow listeners must not keep the heartbeat from its time.
       if (this.#clock.nowMs() >= endMs) return this.#clock.yield(() => this.#deliver());
     }
     this.#isDelivering = false;
-  }
-
-  #tell(listener: Listener): void {
-    const { waiting, type } = listener;
-    const event = listener.isBusy ? undefined : waiting.shift();
-    if (event === undefined) return;
-    if (listener.dropped > 0 && waiting.length === 0) {
-      this.#log.warn({ type, dropped: listener.dropped }, "a listener has missed cluster events");
-      listener.dropped = 0;
-    }
-    const failed = (error: unknown): void =>
-      this.#log.error({ err: error, type }, "a listener to cluster events failed");
-    try {
-      const result: unknown = listener.run(event as never);
-      if (!isThenable(result)) return;
-      listener.isBusy = true;
-      Promise.resolve(result)
-        .catch(failed)
-        .then(() => {
-          listener.isBusy = false;
-          this.#enqueue(listener);
-        }, failed);
-    } catch (error) {
-      failed(error);
-    }
   }
 }
 

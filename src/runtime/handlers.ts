@@ -9,20 +9,13 @@ import { copyPlain } from "../base/plain.ts";
 import { isThenable } from "../base/thenable.ts";
 import type { AskItem } from "../protocol/frame.ts";
 import { handlerEntity } from "../protocol/ids.ts";
-import { copyPayload, detailsOf, replyError, type Sending } from "./call.ts";
-import { type HandlerSpec, Refused } from "./definition.ts";
+import { copyPayload, detailsOf, replyError, type Sending, type Subject } from "./call.ts";
+import { type MessageSpec, Refused } from "./definition.ts";
 import { HandlerContext } from "./handler-context.ts";
 import type { NodeContext } from "./node-context.ts";
 import type { Peer } from "./peer.ts";
 import type { Exits } from "./turn-context.ts";
 import { answerFailure, InboundWork, LocalCall, LocalTell, typeOf, type Work } from "./work.ts";
-
-/** A message with a handler here. */
-interface Hosted {
-  readonly spec: HandlerSpec;
-  /** What it is called in errors. */
-  readonly entity: string;
-}
 
 /** Who waits for a handler: a call of this node, or that call of another one. */
 interface Caller {
@@ -33,7 +26,7 @@ interface Caller {
 
 /** A handler that has begun. */
 interface Run {
-  readonly hosted: Hosted;
+  readonly spec: MessageSpec;
   readonly work: Work;
   readonly context: HandlerContext;
   readonly caller: Caller;
@@ -43,7 +36,7 @@ interface Run {
 export class Handlers {
   readonly #context: NodeContext;
   readonly #exits: Exits;
-  readonly #hosted: ReadonlyMap<string, Hosted>;
+  readonly #hosted: ReadonlyMap<string, MessageSpec>;
   /** Contexts that somebody may still look at. */
   readonly #open = new Set<HandlerContext>();
   /** Calls that wait for a slice. */
@@ -52,11 +45,7 @@ export class Handlers {
   constructor(context: NodeContext, exits: Exits) {
     this.#context = context;
     this.#exits = exits;
-    this.#hosted = new Map(
-      context.options.handlers.map((spec) => {
-        return [spec.type, { spec, entity: handlerEntity(spec.type) }];
-      }),
-    );
+    this.#hosted = new Map(context.options.handlers.map((spec) => [spec.type, spec]));
   }
 
   /** True when this node has a handler. */
@@ -72,19 +61,19 @@ export class Handlers {
   call(sending: Sending): LocalCall | undefined {
     const { refusal, wheel, log } = this.#context;
     const { type, signal } = sending;
-    const hosted = this.#hosted.get(type);
+    const spec = this.#hosted.get(type);
     if (refusal !== undefined) throw refusal;
-    if (hosted === undefined) throw this.#unhandled(type, "has none");
-    const local = { spec: hosted.spec, message: copyPayload(sending, sending.message) };
+    if (spec === undefined) throw this.#unhandled(type, "has none");
+    const local = { spec, message: copyPayload(sending, sending.message) };
     if (sending.oneWay) {
       const tell = new LocalTell(sending, local, log);
-      this.#post(hosted, tell, {});
+      this.#post(spec, tell, {});
       if (tell.refusal !== undefined) throw tell.refusal;
       return undefined;
     }
     const call = new LocalCall(sending, local, wheel);
     if (signal !== undefined) call.cancelWith(signal);
-    this.#post(hosted, call, { signal });
+    this.#post(spec, call, { signal });
     call.wait();
     return call;
   }
@@ -93,15 +82,22 @@ export class Handlers {
   receive(peer: Peer, { call, leftMs, message, chain }: AskItem): void {
     const { refusal, slices } = this.#context;
     const type = typeOf(message);
-    const hosted = this.#hosted.get(type);
-    if (hosted === undefined || refusal !== undefined) {
-      const why = hosted === undefined ? "has none" : "leaves";
+    const spec = this.#hosted.get(type);
+    if (spec === undefined || refusal !== undefined) {
+      const why = spec === undefined ? "has none" : "leaves";
       return answerFailure(peer, call, this.#unhandled(type, why));
     }
-    const item = { call, leftMs, entity: hosted.entity, id: "", message, dedup: undefined, chain };
-    const { spec } = hosted;
+    const item = {
+      call,
+      leftMs,
+      entity: handlerEntity(type),
+      id: "",
+      message,
+      dedup: undefined,
+      chain,
+    };
     const work = new InboundWork(peer, item, { spec, nowMs: slices.nowMs });
-    this.#post(hosted, work, { peer, call });
+    this.#post(spec, work, { peer, call });
   }
 
   /** The node closes, or is to leave soon: those that run are told to give up. */
@@ -114,21 +110,21 @@ export class Handlers {
     return new CatgaError("NO_HANDLER", { message, reason });
   }
 
-  #post(hosted: Hosted, work: Work, caller: Caller): void {
+  #post(spec: MessageSpec, work: Work, caller: Caller): void {
     this.#context.inFlight.begin();
-    if (this.#waiting < WAITING_SENDS_MAX) return this.#start(hosted, work, caller);
+    if (this.#waiting < WAITING_SENDS_MAX) return this.#start(spec, work, caller);
     const what = `messages that wait for handlers of node "${this.#context.options.nodeId}"`;
     const error = new CatgaError("OVERLOADED", { what, limit: WAITING_SENDS_MAX });
-    this.#failed(hosted, work, new Refused(error));
+    this.#failed(spec, work, new Refused(error));
   }
 
-  #start(hosted: Hosted, work: Work, caller: Caller): void {
+  #start(spec: MessageSpec, work: Work, caller: Caller): void {
     const { slices } = this.#context;
     if (!slices.enter()) {
       this.#waiting++;
       const resume = (): void => {
         this.#waiting--;
-        this.#start(hosted, work, caller);
+        this.#start(spec, work, caller);
       };
       return slices.later({ resume });
     }
@@ -142,20 +138,20 @@ export class Handlers {
     let result: unknown;
     let promise: PromiseLike<unknown> | undefined;
     try {
-      result = hosted.spec.run(context, work.message);
+      result = spec.run(context, work.message);
       if (isThenable(result)) promise = result;
     } catch (error) {
       slices.leave();
       context.close();
-      return this.#failed(hosted, work, error);
+      return this.#failed(spec, work, error);
     }
     slices.leave();
-    if (promise !== undefined) return this.#wait({ hosted, work, context, caller }, promise);
+    if (promise !== undefined) return this.#wait({ spec, work, context, caller }, promise);
     context.close();
-    this.#succeeded(hosted, work, result);
+    this.#succeeded(spec, work, result);
   }
 
-  #wait({ hosted, work, context, caller }: Run, promise: PromiseLike<unknown>): void {
+  #wait({ spec, work, context, caller }: Run, promise: PromiseLike<unknown>): void {
     const { peer, call = 0 } = caller;
     this.#open.add(context);
     // What was told, and taken, runs on without its sender.
@@ -167,37 +163,37 @@ export class Handlers {
     };
     // Resolved, so that a `then` of user code that throws is a rejection like any other.
     Promise.resolve(promise).then(
-      (value) => (over(), this.#succeeded(hosted, work, value)),
-      (error: unknown) => (over(), this.#failed(hosted, work, error)),
+      (value) => (over(), this.#succeeded(spec, work, value)),
+      (error: unknown) => (over(), this.#failed(spec, work, error)),
     );
   }
 
-  #succeeded(hosted: Hosted, work: Work, value: unknown): void {
+  #succeeded(spec: MessageSpec, work: Work, value: unknown): void {
     this.#context.inFlight.end();
     if (work.oneWay) return work.succeed(undefined);
     let copy: unknown;
     try {
       copy = copyPlain(value);
     } catch (error) {
-      return work.fail(replyError(subjectOf(hosted), error));
+      return work.fail(replyError(subjectOf(spec), error));
     }
     work.succeed(copy);
   }
 
-  #failed(hosted: Hosted, work: Work, thrown: unknown): void {
+  #failed(spec: MessageSpec, work: Work, thrown: unknown): void {
     this.#context.inFlight.end();
     const { log } = this.#context;
-    const details = { ...detailsOf(subjectOf(hosted)), ...describeError(thrown) };
+    const details = { ...detailsOf(subjectOf(spec)), ...describeError(thrown) };
     const error =
       thrown instanceof Refused
         ? thrown.error
         : new CatgaError("HANDLER_FAILED", details, { cause: thrown });
-    if (work.oneWay) log.warn({ message: hosted.spec.type, err: error }, "a handler failed");
+    if (work.oneWay) log.warn({ message: spec.type, err: error }, "a handler failed");
     if (thrown instanceof Refused && work.refuse !== undefined) work.refuse(error);
     else work.fail(error);
   }
 }
 
-function subjectOf({ entity, spec }: Hosted): { entity: string; id: string; type: string } {
-  return { entity, id: "", type: spec.type };
+function subjectOf({ type }: MessageSpec): Subject {
+  return { entity: handlerEntity(type), id: "", type };
 }

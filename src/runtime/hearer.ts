@@ -5,9 +5,9 @@
  */
 import type { Logger } from "../base/logger.ts";
 import type { Batch } from "../protocol/frame.ts";
-import type { HeardNote, Note } from "../protocol/note.ts";
+import type { HeardNote, InterestNote, Note } from "../protocol/note.ts";
 import type { Peer } from "./peer.ts";
-import type { InterestRow, News } from "./topics.ts";
+import type { News } from "./topics.ts";
 
 /** What surrounds it. */
 export interface HearerOwner {
@@ -18,11 +18,7 @@ export interface HearerOwner {
 }
 
 /** What this process wants to hear of. */
-export interface Question {
-  readonly version: number;
-  readonly interest: readonly InterestRow[];
-  readonly sentMs: number;
-}
+export type Question = Required<Omit<InterestNote, "kind">>;
 
 /** What a note adds to a batch at most, beside its texts. */
 const NOTE_CHARS = 64;
@@ -83,15 +79,15 @@ export class Hearer {
   }
 
   /** Tells it what this process wants to hear of, and asks whether it has heard that. */
-  ask({ version, interest, sentMs }: Question): void {
+  ask({ version, names, sentMs }: Question): void {
     const isNews = this.told !== version;
     // What is not acknowledged will be, unless one of the two dies.
     if (!isNews && this.#isAsked) return;
     this.told = version;
     this.#isAsked = true;
     if (!isNews) return this.#add({ kind: "interest", version, sentMs });
-    const chars = interest.reduce((sum, [type]) => sum + type.length, 0);
-    this.#add({ kind: "interest", version, sentMs, names: interest }, ESCAPED * chars);
+    const chars = names.reduce((sum, [type]) => sum + type.length, 0);
+    this.#add({ kind: "interest", version, sentMs, names }, ESCAPED * chars);
   }
 
   /** It has answered what {@link ask} asked. */

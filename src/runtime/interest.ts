@@ -10,9 +10,11 @@
  */
 import { CatgaError } from "../base/errors.ts";
 import type { Logger } from "../base/logger.ts";
+import { charsMaxOfLastCopy } from "../base/plain.ts";
 import type { TopicNote } from "../protocol/note.ts";
 import { HandlerContext } from "./handler-context.ts";
 import { Hearer, type HearerOwner } from "./hearer.ts";
+import { copyPayload } from "./call.ts";
 import type { NodeContext } from "./node-context.ts";
 import type { Peer } from "./peer.ts";
 import type { Router } from "./router.ts";
@@ -48,10 +50,6 @@ export class Interest implements Audience, HearerOwner {
     this.#topics.seat(this);
   }
 
-  get refusal(): CatgaError | undefined {
-    return this.#context.refusal;
-  }
-
   get log(): Logger {
     return this.#context.log;
   }
@@ -79,32 +77,24 @@ export class Interest implements Audience, HearerOwner {
     return this.#targetsOf(type).some(([, wantsMessage]) => wantsMessage === true);
   }
 
-  publish(news: News): void {
-    for (const [other, wantsMessage = true] of this.#targetsOf(news.type)) {
+  publish({ type, message, key }: PublishedEvent): Promise<void> | undefined {
+    const { refusal, slices } = this.#context;
+    if (refusal !== undefined) throw refusal;
+    const copy = copyPayload({ entity: "topic", id: type, type }, message) as object;
+    const news = { type, message: copy, charsMax: charsMaxOfLastCopy() };
+    this.#deliver({ type, message: copy, key });
+    for (const [other, wantsMessage = true] of this.#targetsOf(type)) {
       if (wantsMessage && other.tell(news)) continue;
-      if (wantsMessage) other.drop(news.type);
-      other.hint(news.type);
+      if (wantsMessage) other.drop(type);
+      other.hint(type);
     }
+    this.#topics.told(type, copy);
+    return slices.share();
   }
 
   happened(news: News): void {
     for (const [other, wantsMessage = false] of this.#targetsOf(news.type)) {
       if (!wantsMessage || !other.tell(news)) other.hint(news.type);
-    }
-  }
-
-  deliver({ type, message, key: id }: PublishedEvent): void {
-    for (const entity of this.#entitiesOf(type)) {
-      if (id === undefined) {
-        const reason = `entities "${entity}" listen to it, and its definition here has no key`;
-        throw new CatgaError("INVALID_KEY", { message: type, reason });
-      }
-      const nothing = { timeoutMs: undefined, signal: undefined, dedup: undefined };
-      const boundMs = Number.POSITIVE_INFINITY;
-      const sending = { entity, id, type, message, oneWay: true, boundMs, ...nothing };
-      this.#router.send(sending).then(undefined, (error: unknown) => {
-        this.#context.log.warn({ err: error, type, entity, id }, "an event missed its entity");
-      });
     }
   }
 
@@ -170,8 +160,8 @@ export class Interest implements Audience, HearerOwner {
   }
 
   #ask(hearer: Hearer): void {
-    const { version, interest } = this.#topics;
-    hearer.ask({ version, interest, sentMs: this.#context.clock.nowMs() });
+    const { version, interest: names } = this.#topics;
+    hearer.ask({ version, names, sentMs: this.#context.clock.nowMs() });
   }
 
   /** Repeats the interest, as long as somebody relies on it. */
@@ -225,6 +215,22 @@ export class Interest implements Audience, HearerOwner {
       this.#targets.set(type, targets);
     }
     return targets;
+  }
+
+  /** Brings an event to the entities that have it among their messages. */
+  #deliver({ type, message, key: id }: PublishedEvent): void {
+    for (const entity of this.#entitiesOf(type)) {
+      if (id === undefined) {
+        const reason = `entities "${entity}" listen to it, and its definition here has no key`;
+        throw new CatgaError("INVALID_KEY", { message: type, reason });
+      }
+      const nothing = { timeoutMs: undefined, signal: undefined, dedup: undefined };
+      const boundMs = Number.POSITIVE_INFINITY;
+      const sending = { entity, id, type, message, oneWay: true, boundMs, ...nothing };
+      this.#router.send(sending).then(undefined, (error: unknown) => {
+        this.#context.log.warn({ err: error, type, entity, id }, "an event missed its entity");
+      });
+    }
   }
 
   /** Entity types that have it among their messages, as the sessions of their nodes say. */

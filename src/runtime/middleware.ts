@@ -6,7 +6,7 @@
  * that answers early must not let the next turn overlap with it.
  */
 import { CatgaError } from "../base/errors.ts";
-import { type EntityDefinition, type MessageSpec, Refused } from "./definition.ts";
+import { type EntityDefinition, type MessageSpec, Refused, withRuns } from "./definition.ts";
 
 /** What a {@link Middleware} is told of the message that comes through. */
 export interface MiddlewareCall {
@@ -91,12 +91,9 @@ export function within(
   middleware: readonly Middleware[] = [],
 ): EntityDefinition {
   if (middleware.length === 0) return definition;
-  const messages = new Map<string, MessageSpec>();
-  for (const [type, spec] of definition.messages) {
-    const run = wrapped(spec.run, { target: definition.name, type }, middleware);
-    messages.set(type, { ...spec, run });
-  }
-  return { ...definition, messages };
+  return withRuns(definition, ({ run, type }) =>
+    wrapped(run, { target: definition.name, type }, middleware),
+  );
 }
 
 /** @throws {TypeError} when `list` is not a list of functions; `where` says whose it is. */

@@ -13,7 +13,7 @@ import type { Store, StoreDriver } from "../ports/store.ts";
 import { checkEntityId } from "../protocol/ids.ts";
 import type { Entry } from "../protocol/ledger.ts";
 import type { LeaderRecord, ShardRecord } from "../protocol/records.ts";
-import type { EntityDefinition, HandlerSpec } from "./definition.ts";
+import type { EntityDefinition, MessageSpec } from "./definition.ts";
 import type { Events } from "./events.ts";
 import { HotKeys } from "./hot-keys.ts";
 import { Calls } from "./remote-call.ts";
@@ -36,7 +36,7 @@ export interface NodeSettings {
   readonly times: HeartbeatTimes;
   readonly log: Logger;
   readonly entities: readonly EntityDefinition[];
-  readonly handlers: readonly HandlerSpec[];
+  readonly handlers: readonly MessageSpec[];
   /** What this node handles, as the others are told. */
   readonly handled: readonly string[];
 }

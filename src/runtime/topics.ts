@@ -7,13 +7,11 @@
  * command, on any node. What a watch is told may lack its message, so that it can stand for many;
  * but as long as `isHeard` nothing is missing, and when that could be, `lost` is called.
  */
-import type { CatgaError } from "../base/errors.ts";
 import type { Logger } from "../base/logger.ts";
 import { charsMaxOfLastCopy, copyPlain } from "../base/plain.ts";
 import { isThenable } from "../base/thenable.ts";
-import { copyPayload } from "./call.ts";
+import { Listener, type Listening } from "./listener.ts";
 import type { Slices } from "./slices.ts";
-import { type Listener, Subscription } from "./subscription.ts";
 
 /** What is published, as its definition reads it. */
 export interface PublishedEvent {
@@ -30,25 +28,26 @@ export type EventReader = (message: unknown) => PublishedEvent | PromiseLike<Pub
 export interface News {
   readonly type: string;
   /** Nothing when it does not matter, or stands for many. */
-  readonly message?: object;
+  readonly message?: object | undefined;
   /** An upper bound for its length as JSON. */
   readonly charsMax: number;
 }
 
 /** The node that sits here, and the others behind it. */
 export interface Audience {
-  readonly refusal: CatgaError | undefined;
   readonly slices: Slices;
   /** What the handler of an event is given beside it. */
   handlerContext(): object;
   /** True when another node wants messages of `type`, not just to know that they happened. */
   wantsMessage(type: string): boolean;
-  /** Tells the others of an event; who takes nothing at the moment misses it. */
-  publish(news: News): void;
+  /**
+   * Gives an event to all: the others, of whom who takes nothing at the moment misses it, the
+   * entities that have it among their messages, and whoever listens here. What it returns is the
+   * end of a slice that is over.
+   */
+  publish(event: PublishedEvent): Promise<void> | undefined;
   /** Tells those who watch; nobody misses it. */
   happened(news: News): void;
-  /** Brings an event to the entities that have it among their messages. */
-  deliver(event: PublishedEvent): void;
   /** The interest of this process is another one. */
   changed(): void;
   /** True when all others know what this process was interested in as of `version`, and live. */
@@ -70,7 +69,7 @@ export interface Watch {
 
 /** What one name is listened to by. */
 interface Topic {
-  readonly subscriptions: Set<Subscription>;
+  readonly subscriptions: Set<Listener>;
   readonly watches: Set<Watch>;
   /** What others know of it, and since which version of the interest it is there. */
   wantsMessage: boolean;
@@ -112,9 +111,14 @@ export class Topics {
   }
 
   /** Calls `run` for each event of `type`, one after the other; the result ends that. */
-  subscribe(type: string, run: Listener): () => void {
-    const slices = (): Slices => this.#audience!.slices;
-    const subscription = new Subscription(run, { type, log: this.#log, slices });
+  subscribe(type: string, run: Listening): () => void {
+    // Each listener owns what it is given.
+    const subscription = new Listener((message) => run(copyPlain(message) as object), {
+      what: "a topic",
+      type,
+      log: this.#log,
+      ready: (listener) => this.#runReady(listener),
+    });
     this.#change(type, ({ subscriptions }) => subscriptions.add(subscription));
     return () => {
       subscription.clear();
@@ -168,20 +172,21 @@ export class Topics {
    */
   async publish(message: unknown): Promise<void> {
     const event = this.#read(message);
-    await this.#publish(isThenable(event) ? await event : event);
+    await this.#audience!.publish(isThenable(event) ? await event : event);
   }
 
   /**
-   * A command ran here: tells those who watch its type, everywhere. Here they have heard when it
-   * returns, elsewhere before anything that leaves this node later.
+   * A command ran here, with this plain message: tells those who watch its type, everywhere. Here
+   * they have heard when it returns, elsewhere before anything that leaves this node later.
    */
   happened(type: string, message: object | undefined): void {
     this.#happened.add(type);
-    this.#tellWatches(type, message);
+    // Before anybody here is told, who might change it.
     const isWanted = message !== undefined && this.#audience?.wantsMessage(type) === true;
-    const copy = isWanted ? copyOf(message) : undefined;
+    const copy = isWanted ? (copyPlain(message) as object) : undefined;
     const charsMax = copy === undefined ? 0 : charsMaxOfLastCopy();
-    this.#audience?.happened({ type, charsMax, ...(copy && { message: copy }) });
+    this.#tellWatches(type, message);
+    this.#audience?.happened({ type, message: copy, charsMax });
   }
 
   /** A node has joined: what its former one ran at last may have been told to nobody. */
@@ -217,24 +222,21 @@ export class Topics {
     this.lost();
   }
 
-  #publish({ type, message, key }: PublishedEvent): Promise<void> | undefined {
-    const audience = this.#audience!;
-    if (audience.refusal !== undefined) throw audience.refusal;
-    const subject = { entity: "topic", id: type, type };
-    const copy = copyPayload(subject, message) as object;
-    const charsMax = charsMaxOfLastCopy();
-    audience.deliver({ type, message: copy, key });
-    audience.publish({ type, message: copy, charsMax });
-    this.told(type, copy);
-    return audience.slices.share();
-  }
-
   #post(type: string, message: object): void {
     const subscriptions = this.#topics.get(type)?.subscriptions;
     // One that another of them adds begins with the next event, one that it ends hears no more.
     const now = [...(subscriptions ?? [])];
     for (const each of now) {
       if (subscriptions?.has(each) === true) each.post(message);
+    }
+  }
+
+  #runReady(listener: Listener): void {
+    while (listener.isReady) {
+      const { slices } = this.#audience!;
+      if (!slices.enter()) return slices.later(listener);
+      listener.next();
+      slices.leave();
     }
   }
 
@@ -257,7 +259,7 @@ export class Topics {
   #change(type: string, change: (topic: Topic) => void): void {
     const known = this.#topics.get(type);
     const since = this.#version + 1;
-    const none = { subscriptions: new Set<Subscription>(), watches: new Set<Watch>() };
+    const none = { subscriptions: new Set<Listener>(), watches: new Set<Watch>() };
     const topic = known ?? { ...none, wantsMessage: false, since };
     change(topic);
     const { subscriptions, watches } = topic;
@@ -269,14 +271,5 @@ export class Topics {
     else this.#topics.set(type, topic);
     this.#version++;
     this.#audience?.changed();
-  }
-}
-
-/** Nothing for a message that its handler has made into something that cannot travel. */
-function copyOf(message: object): object | undefined {
-  try {
-    return copyPlain(message) as object;
-  } catch {
-    return undefined; // Whoever wants the message is told without it.
   }
 }

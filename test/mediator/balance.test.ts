@@ -11,27 +11,32 @@ import {
   type Picker,
   type Strategy,
 } from "../../src/mediator/balance.ts";
+import type { LoadFigures } from "../../src/protocol/records.ts";
 import { World } from "../../src/testing/world.ts";
 
 const STRATEGIES: readonly Strategy[] = ["roundRobin", "random", "leastConnections", "leastLoad"];
 
-const IDLE = {
-  weight: 1,
-  inFlight: 0,
-  cpu: 0,
-  memoryBytes: 100_000_000,
-  messagesPerSecond: 0,
-  eventLoopLagMs: 0,
-  open: 0,
-  answerMs: 0,
-};
+interface Figures extends Omit<Candidate, "figures">, LoadFigures {}
 
-function nodes(...names: readonly string[]): Candidate[] {
-  return names.map((node) => ({ ...IDLE, node }));
+/** Idle, but for what is said. */
+function candidate(said: Partial<Figures>): { -readonly [F in keyof Candidate]: Candidate[F] } {
+  const { node = "node", weight = 1, open = 0, answerMs = 0, ...figures } = said;
+  const idle = { inFlight: 0, cpu: 0, messagesPerSecond: 0, eventLoopLagMs: 0 };
+  return {
+    node,
+    weight,
+    open,
+    answerMs,
+    figures: { ...idle, memoryBytes: 100_000_000, ...figures },
+  };
+}
+
+function nodes(...names: readonly string[]): ReturnType<typeof candidate>[] {
+  return names.map((node) => candidate({ node }));
 }
 
 function weighted(weights: readonly number[]): Candidate[] {
-  return weights.map((weight, n) => ({ ...IDLE, node: `n${n}`, weight }));
+  return weights.map((weight, n) => candidate({ node: `n${n}`, weight }));
 }
 
 function named(picker: Picker, candidates: readonly Candidate[], count: number): string[] {
@@ -183,7 +188,7 @@ describe("roundRobin, as nodes change", () => {
 });
 
 describe("by load", () => {
-  const busy: Partial<Record<Strategy, readonly Partial<Candidate>[]>> = {
+  const busy: Partial<Record<Strategy, readonly Partial<Figures>[]>> = {
     leastConnections: [{ open: 3 }, { inFlight: 3 }],
     leastLoad: [
       { open: 9 },
@@ -201,7 +206,7 @@ describe("by load", () => {
 
   test.each(cases)("%s: of two nodes the one with more %s gets little, but some", (...args) => {
     const [strategy, , figures] = args;
-    const candidates = [{ ...IDLE, node: "busy", ...figures }, ...nodes("free")];
+    const candidates = [candidate({ node: "busy", ...figures }), ...nodes("free")];
     const count = 64 / TRIAL_PART;
     const picks = counted(named(createPicker(strategy, new World(1)), candidates, count));
     expect(picks.get("busy")).toBeGreaterThan(10);
@@ -210,8 +215,8 @@ describe("by load", () => {
 
   test("a node twice as heavy may have twice as much under way", () => {
     const candidates = [
-      { ...IDLE, node: "heavy", weight: 2, open: 4 },
-      { ...IDLE, node: "light", open: 4 },
+      candidate({ node: "heavy", weight: 2, open: 4 }),
+      candidate({ node: "light", open: 4 }),
     ];
     const picks = counted(named(createPicker("leastConnections", new World(1)), candidates, 640));
     expect(picks.get("heavy")).toBeGreaterThan(560);
@@ -221,8 +226,8 @@ describe("by load", () => {
     "%s: a small difference makes a small preference",
     (strategy) => {
       const candidates = [
-        { ...IDLE, node: "more", inFlight: 6 },
-        { ...IDLE, node: "less", inFlight: 5 },
+        candidate({ node: "more", inFlight: 6 }),
+        candidate({ node: "less", inFlight: 5 }),
       ];
       const picks = counted(named(createPicker(strategy, new World(1)), candidates, 1_000));
       expect(picks.get("more")).toBeGreaterThan(200);
@@ -232,7 +237,7 @@ describe("by load", () => {
 
   test("the figures of an array may change from one call to the next", () => {
     const picker = createPicker("leastConnections", new World(1));
-    const candidates = nodes("a", "b").map((each) => ({ ...each }));
+    const candidates = nodes("a", "b");
     for (let n = 0; n < 1_000; n++) picker.pick(candidates).open++;
     const [a, b] = candidates.map(({ open }) => open);
     expect(Math.abs(a! - b!)).toBeLessThan(50);
@@ -254,8 +259,9 @@ describe("a balancer of one's own", () => {
   test("is given the figures of each node, and its choice counts by name", () => {
     const balancer: Balancer = (loads) => {
       expect(loads).toEqual(
-        candidates.map(({ node, inFlight, cpu, memoryBytes, messagesPerSecond }) => {
-          return { node, inFlight, cpu, memoryBytes, messagesPerSecond };
+        candidates.map(({ node, figures: { eventLoopLagMs, ...figures } }) => {
+          expect(eventLoopLagMs).toBe(0);
+          return { node, ...figures };
         }),
       );
       return { ...loads[1]! };

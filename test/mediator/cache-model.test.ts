@@ -5,7 +5,7 @@
 import { expect, test } from "bun:test";
 import { setImmediate as settled } from "node:timers/promises";
 import * as fc from "fast-check";
-import { QueryCache } from "../../src/mediator/cache.ts";
+import { QueryCache } from "../../src/runtime/query-cache.ts";
 import { FakeClock } from "../base/fake-clock.ts";
 
 const TYPES = ["orders", "carts"];

@@ -1,7 +1,7 @@
 /** What a node's cache of answers keeps, shares and forgets. */
 import { beforeEach, describe, expect, test } from "bun:test";
 import { setImmediate as settled } from "node:timers/promises";
-import { cacheKeyOf, type CacheRule, QueryCache } from "../../src/mediator/cache.ts";
+import { cacheKeyOf, type CacheRule, QueryCache } from "../../src/runtime/query-cache.ts";
 import { FakeClock } from "../base/fake-clock.ts";
 import { failureOf } from "../drivers/nodes.ts";
 

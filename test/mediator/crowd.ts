@@ -56,8 +56,8 @@ export function leastOfAll(): Picker {
   };
 }
 
-function loadOf({ open, inFlight, cpu, eventLoopLagMs }: Candidate): number {
-  return open + inFlight + cpu + eventLoopLagMs / 10;
+function loadOf({ open, figures }: Candidate): number {
+  return open + figures.inFlight + figures.cpu + figures.eventLoopLagMs / 10;
 }
 
 /** Plays `crowd`, each of whose callers has a picker of its own. */
@@ -173,20 +173,8 @@ class Seen implements Candidate {
     this.node = server.name;
   }
 
-  get inFlight(): number {
-    return this.server.figures.inFlight;
-  }
-  get cpu(): number {
-    return this.server.figures.cpu;
-  }
-  get memoryBytes(): number {
-    return this.server.figures.memoryBytes;
-  }
-  get messagesPerSecond(): number {
-    return this.server.figures.messagesPerSecond;
-  }
-  get eventLoopLagMs(): number {
-    return this.server.figures.eventLoopLagMs;
+  get figures(): LoadFigures {
+    return this.server.figures;
   }
 
   answered(ms: number): void {

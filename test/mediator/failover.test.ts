@@ -43,12 +43,12 @@ function after(failed: Partial<FailedCall>): ReturnType<typeof failover> {
 
 describe("a call that failed", () => {
   test("goes to a node that was not tried, after a delay that doubles, with jitter", () => {
-    const waitsMs = [["a"], ["a", "b"], ["a", "b", "c"]].map((tried) => after({ tried })!.waitMs);
+    const waitsMs = [["a"], ["a", "b"], ["a", "b", "c"]].map((tried) => after({ tried })!);
     for (const [n, firstMs] of [50, 100, 200].entries()) {
       expect(waitsMs[n]).toBeGreaterThanOrEqual(firstMs / 2);
       expect(waitsMs[n]).toBeLessThanOrEqual(firstMs);
     }
-    expect(after({ tried: ["a", "b"] })?.exclude).toEqual(["a", "b"]);
+    expect(excluded(["a", "b"], ["a", "b", "c"])).toEqual(["a", "b"]);
   });
 
   test("is given up after three retries", () => {
@@ -87,13 +87,13 @@ describe("a call that failed", () => {
 
   test("because a node is busy goes to another one at once, and waits when there is none", () => {
     for (const error of [overloaded, full]) {
-      expect(after({ error })).toEqual({ waitMs: 0, exclude: ["a"] });
-      expect(after({ error, candidates: ["a"] })!.waitMs).toBeGreaterThan(0);
+      expect(after({ error })).toBe(0);
+      expect(after({ error, candidates: ["a"] })!).toBeGreaterThan(0);
     }
   });
 
   test("waits for somebody to come back when there is nobody", () => {
-    expect(after({ candidates: [] })).toMatchObject({ exclude: [] });
+    expect(after({ candidates: [] })).toBeDefined();
   });
 
   test("is given up when the wait would last beyond its deadline", () => {
@@ -122,13 +122,14 @@ describe("a call that failed", () => {
     fc.assert(
       fc.property(call, fc.integer(), (failed, seed) => {
         const { error, tried, candidates, mayRunTwice, leftMs } = failed;
-        const next = failover(failed, LIMITS, new World(seed));
-        if (next === undefined) return;
+        const waitMs = failover(failed, LIMITS, new World(seed));
+        if (waitMs === undefined) return;
         expect(error.executed).not.toBe("yes");
         if (error.executed === "maybe") expect(mayRunTwice).toBe(true);
         expect(tried.length).toBeLessThanOrEqual(LIMITS.maxRetries);
-        expect(next.waitMs).toBeLessThan(leftMs);
-        const open = candidates.filter((node) => !next.exclude.includes(node));
+        expect(waitMs).toBeLessThan(leftMs);
+        const exclude = excluded(tried, candidates);
+        const open = candidates.filter((node) => !exclude.includes(node));
         const fresh = candidates.filter((node) => !tried.includes(node));
         expect(open.length > 0).toBe(candidates.length > 0);
         if (fresh.length > 0) expect(open).toEqual(fresh);

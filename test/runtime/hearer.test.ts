@@ -66,7 +66,7 @@ test("a question is not asked again before it is answered, unless it is another 
   const stream = new Stream();
   const hearer = hearerOf(stream);
   const ask = (version: number, sentMs: number): void =>
-    hearer.ask({ version, interest: [["paid", true]], sentMs });
+    hearer.ask({ version, names: [["paid", true]], sentMs });
   ask(1, 10);
   ask(1, 20);
   ask(2, 30);

@@ -37,7 +37,7 @@ const HOMES: Readonly<Record<string, string>> = {
   "js-xxhash": "base",
   denque: "runtime",
   ioredis: "drivers/redis",
-  "lru-cache": "mediator",
+  "lru-cache": "runtime",
   devalue: "runtime",
 };
 

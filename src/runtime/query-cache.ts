@@ -22,6 +22,8 @@ export interface CacheRule {
   readonly ttlMs: number;
   /** For so long beyond, it is still told while another one is asked for; 0 for never. */
   readonly staleMs: number;
+  /** Nobody joins a fill that began longer ago. @default any may be joined */
+  readonly joinMs?: number;
 }
 
 /** What a cache may hold. */
@@ -64,6 +66,7 @@ type Sharing = "kept" | "passed" | "alone";
 
 interface Flight {
   readonly question: Question;
+  readonly beganMs: number;
   readonly answer: Promise<unknown>;
 }
 
@@ -83,7 +86,7 @@ interface Question extends Asker {
 interface Arrival {
   readonly name: string;
   readonly answer: unknown;
-  readonly beganMs: number;
+  readonly flight: Flight;
 }
 
 /** An entry, its key's place in the tables, and the objects around it. */
@@ -93,13 +96,16 @@ const ENTRY_BYTES = 256;
 export class QueryCache {
   readonly #clock: Clock;
   readonly #entries: LRUCache<string, Entry>;
+  /** The oldest first; no more than there can be answers. */
   readonly #rounds = new Map<string, Round>();
+  readonly #roundsMax: number;
   #roundsBegun = 0;
   #hits = 0;
   #misses = 0;
 
   constructor({ clock, entriesMax, bytesMax }: CacheOptions) {
     this.#clock = clock;
+    this.#roundsMax = entriesMax;
     this.#entries = new LRUCache({ max: entriesMax, maxSize: bytesMax });
   }
 
@@ -176,6 +182,10 @@ export class QueryCache {
   #roundOf(type: string): Round {
     let round = this.#rounds.get(type);
     if (round === undefined) {
+      for (const oldest of this.#rounds.keys()) {
+        if (this.#rounds.size < this.#roundsMax) break;
+        this.invalidate(oldest);
+      }
       round = { prefix: `${this.#roundsBegun++}:`, flights: new Map() };
       this.#rounds.set(type, round);
     }
@@ -206,11 +216,14 @@ export class QueryCache {
   #fly(question: Question): Flight {
     const round = this.#roundOf(question.rule.type);
     const known = round.flights.get(question.key);
-    const isShared = question.sharing !== "alone";
-    if (isShared && known?.question.sharing === question.sharing) return known;
+    const { rule, sharing } = question;
+    const beganMs = this.#clock.nowMs();
+    const mayJoin = sharing !== "alone" && known?.question.sharing === sharing;
+    if (mayJoin && beganMs - known.beganMs <= (rule.joinMs ?? Number.POSITIVE_INFINITY))
+      return known;
     let land!: (answer: Promise<unknown>) => void;
     const answer = new Promise<unknown>((resolve) => (land = resolve));
-    const flight: Flight = { question, answer };
+    const flight: Flight = { question, beganMs, answer };
     // Before it is filled: an invalidation that the fill itself causes has to find it under way.
     round.flights.set(question.key, flight);
     land(this.#fill(question, round, flight));
@@ -219,11 +232,10 @@ export class QueryCache {
 
   async #fill(question: Question, round: Round, flight: Flight): Promise<unknown> {
     const { key, sharing, fill } = question;
-    const beganMs = this.#clock.nowMs();
     try {
       const answer = copyPlain(await fill());
       if (round.flights.get(key) === flight && sharing !== "passed") {
-        this.#keep(question, { name: round.prefix + key, answer, beganMs });
+        this.#keep(question, { name: round.prefix + key, answer, flight });
       }
       return answer;
     } finally {
@@ -232,8 +244,8 @@ export class QueryCache {
   }
 
   /** Right after `answer` was copied: its size is that of the last copy. */
-  #keep({ rule, key }: Question, { name, answer, beganMs }: Arrival): void {
-    const freshUntilMs = beganMs + rule.ttlMs;
+  #keep({ rule, key }: Question, { name, answer, flight }: Arrival): void {
+    const freshUntilMs = flight.beganMs + rule.ttlMs;
     const endsMs = freshUntilMs + rule.staleMs;
     const size = ENTRY_BYTES + 2 * key.length + charsMaxOfLastCopy();
     this.#entries.set(name, { answer, freshUntilMs, endsMs }, { size });
