@@ -1,6 +1,7 @@
 /** What a case reports: one figure, beside the floor that was measured in the same run. */
 
 import { runtimeOf } from "../src/base/runtime.ts";
+import type { Outcome } from "./measure/contest.ts";
 import { median } from "./measure/statistics.ts";
 
 /** One printed line, and with `--json` one object. */
@@ -51,6 +52,27 @@ export function atLeast(value: number, bound: number, unit: string): Goal {
 /** A goal with a bound above. */
 export function atMost(value: number, bound: number, unit: string): Goal {
   return { goal: `≤ ${written(bound)} ${unit}`, isReached: value <= bound };
+}
+
+/** The line of a contest: operations per second, beside those of its floor. */
+export function rateFigure(
+  name: string,
+  { subject, floor, ratio, n }: Outcome,
+  goals: readonly Goal[] = [],
+): Figure {
+  const { name: runtime, version } = runtimeOf();
+  return {
+    name,
+    runtime: `${runtime} ${version}`,
+    unit: "/s",
+    ops: subject.opsPerSecond,
+    p50Us: subject.p50Us,
+    p99Us: subject.p99Us,
+    n,
+    floor: floor.opsPerSecond,
+    ratio,
+    goals,
+  };
 }
 
 /** The line of something that is counted and not timed: the same in every run. */

@@ -10,10 +10,9 @@
  * is an index into the same array that goes round.
  */
 import { systemRandom } from "../../src/base/random.ts";
-import { runtimeOf } from "../../src/base/runtime.ts";
 import { type Candidate, createPicker, type Picker } from "../../src/mediator/balance.ts";
 import { type Crowd, leastOfAll, play, quantile, skewed } from "../../test/mediator/crowd.ts";
-import { atLeast, countFigure, type Figure } from "../figure.ts";
+import { atLeast, countFigure, rateFigure } from "../figure.ts";
 import { contest, type Load } from "../measure/contest.ts";
 import { effort } from "../measure/effort.ts";
 import { say } from "../parent.ts";
@@ -81,19 +80,7 @@ const rotation: Picker = {
 async function tellCost(strategy: (typeof STRATEGIES)[number]): Promise<void> {
   const subject = picks(createPicker(strategy, systemRandom));
   const outcome = await contest({ subject, floor: picks(rotation) }, effort());
-  const { name, version } = runtimeOf();
-  say({
-    name: `a pick of 100: ${strategy}`,
-    runtime: `${name} ${version}`,
-    unit: "/s",
-    ops: outcome.subject.opsPerSecond,
-    p50Us: null,
-    p99Us: null,
-    n: outcome.n,
-    floor: outcome.floor.opsPerSecond,
-    ratio: outcome.ratio,
-    goals: [],
-  } satisfies Figure);
+  say({ ...rateFigure(`a pick of 100: ${strategy}`, outcome), p50Us: null, p99Us: null });
 }
 
 for (const [title, crowd] of CROWDS) tellWorth(title, crowd);

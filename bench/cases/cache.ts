@@ -7,9 +7,8 @@
  */
 import { systemClock } from "../../src/base/clock.ts";
 import { CACHE_BYTES_MAX, CACHE_ENTRIES_MAX } from "../../src/base/limits.ts";
-import { runtimeOf } from "../../src/base/runtime.ts";
 import { cacheKeyOf, type CacheRule, QueryCache } from "../../src/runtime/query-cache.ts";
-import { atLeast, type Figure, type Goal } from "../figure.ts";
+import { atLeast, type Goal, rateFigure } from "../figure.ts";
 import { contest, type Load, type Outcome } from "../measure/contest.ts";
 import { effort } from "../measure/effort.ts";
 import { inFlight } from "../measure/in-flight.ts";
@@ -67,19 +66,7 @@ const lines: readonly Line[] = [
   },
 ];
 
-const { name: runtime, version } = runtimeOf();
 for (const { name, subject, floor, goals } of lines) {
   const outcome = await contest({ subject, floor }, effort());
-  say({
-    name,
-    runtime: `${runtime} ${version}`,
-    unit: "/s",
-    ops: outcome.subject.opsPerSecond,
-    p50Us: outcome.subject.p50Us,
-    p99Us: outcome.subject.p99Us,
-    n: outcome.n,
-    floor: outcome.floor.opsPerSecond,
-    ratio: outcome.ratio,
-    goals: goals(outcome),
-  } satisfies Figure);
+  say(rateFigure(name, outcome, goals(outcome)));
 }

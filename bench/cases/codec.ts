@@ -9,7 +9,6 @@
  * lost.
  */
 import { Packr } from "msgpackr";
-import { runtimeOf } from "../../src/base/runtime.ts";
 import { copyPlain } from "../../src/base/plain.ts";
 import {
   Batch,
@@ -18,7 +17,7 @@ import {
   type ItemReader,
   readItems,
 } from "../../src/protocol/frame.ts";
-import type { Figure } from "../figure.ts";
+import { rateFigure } from "../figure.ts";
 import { contest, type Load } from "../measure/contest.ts";
 import { effort } from "../measure/effort.ts";
 import { type Payload, payload } from "../processes/echo.ts";
@@ -77,24 +76,11 @@ function frames(run: () => void): Load {
   };
 }
 
-const { name, version } = runtimeOf();
-
 async function against(codec: string, packr: Packr): Promise<void> {
   const subject = frames(jsonFrame);
   const floor = frames(() => packedFrame(packr));
   const outcome = await contest({ subject, floor }, effort());
-  say({
-    name: `codec, against ${codec}`,
-    runtime: `${name} ${version}`,
-    unit: "/s",
-    ops: outcome.subject.opsPerSecond,
-    p50Us: null,
-    p99Us: null,
-    n: outcome.n,
-    floor: outcome.floor.opsPerSecond,
-    ratio: outcome.ratio,
-    goals: [],
-  } satisfies Figure);
+  say({ ...rateFigure(`codec, against ${codec}`, outcome), p50Us: null, p99Us: null });
 }
 
 await against("msgpackr", new Packr({ useRecords: false }));

@@ -7,10 +7,9 @@
  * costs most.
  */
 import { cpSync, readFileSync, writeFileSync } from "node:fs";
-import { runtimeOf } from "../../src/base/runtime.ts";
 import type * as Catga from "../../src/index.ts";
 import { build } from "../build.ts";
-import { atLeast } from "../figure.ts";
+import { atLeast, rateFigure } from "../figure.ts";
 import { compete, type Load, outcomeOf } from "../measure/contest.ts";
 import { effort } from "../measure/effort.ts";
 import { inFlight } from "../measure/in-flight.ts";
@@ -65,17 +64,5 @@ const sides = await compete(
 const outcome = outcomeOf(sides[0]!, sides[1]!);
 const other = outcomeOf(sides[3]!, sides[2]!);
 const ratio = Math.sqrt(outcome.ratio * other.ratio);
-const { name, version } = runtimeOf();
-say({
-  name: "local send, counted",
-  runtime: `${name} ${version}`,
-  unit: "/s",
-  ops: outcome.subject.opsPerSecond,
-  p50Us: outcome.subject.p50Us,
-  p99Us: outcome.subject.p99Us,
-  n: outcome.n + other.n,
-  floor: outcome.floor.opsPerSecond,
-  ratio,
-  goals: [atLeast(ratio, 0.97, "× floor")],
-});
+say(rateFigure("local send, counted", outcome, [atLeast(ratio, 0.97, "× floor")]));
 await Promise.all(senders.map(({ stop }) => stop()));

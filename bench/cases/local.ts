@@ -9,9 +9,8 @@
  */
 import process from "node:process";
 import { setImmediate as nextTick } from "node:timers/promises";
-import { runtimeOf } from "../../src/base/runtime.ts";
 import { Cluster, command, defineEntity, query } from "../../src/index.ts";
-import { atLeast, type Figure, type Goal } from "../figure.ts";
+import { atLeast, type Goal, rateFigure } from "../figure.ts";
 import { AsyncMailboxes, OneWayMailboxes, SyncMailboxes } from "../floors/mailboxes.ts";
 import { contest, type Load, type Outcome } from "../measure/contest.ts";
 import { effort } from "../measure/effort.ts";
@@ -136,19 +135,6 @@ const CASES: Readonly<Record<string, () => Case>> = {
   },
 };
 
-const { name, version } = runtimeOf();
 const chosen = CASES[process.argv[2] ?? "send"]!();
 const outcome = await contest(chosen, effort());
-const figure: Figure = {
-  name: chosen.name,
-  runtime: `${name} ${version}`,
-  unit: "/s",
-  ops: outcome.subject.opsPerSecond,
-  p50Us: outcome.subject.p50Us,
-  p99Us: outcome.subject.p99Us,
-  n: outcome.n,
-  floor: outcome.floor.opsPerSecond,
-  ratio: outcome.ratio,
-  goals: chosen.goals?.(outcome) ?? [],
-};
-say(figure);
+say(rateFigure(chosen.name, outcome, chosen.goals?.(outcome)));

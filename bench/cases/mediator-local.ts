@@ -9,9 +9,8 @@
  * beside a query whose answers are kept a map that hands out promises.
  */
 import process from "node:process";
-import { runtimeOf } from "../../src/base/runtime.ts";
 import { Cluster, defineCommand, defineQuery, handler } from "../../src/index.ts";
-import { atLeast, type Figure, type Goal } from "../figure.ts";
+import { atLeast, type Goal, rateFigure } from "../figure.ts";
 import { AsyncMailboxes } from "../floors/mailboxes.ts";
 import { GUARDED, MoleculerCaller } from "../floors/moleculer.ts";
 import { compete, type Load, type Outcome, outcomeOf } from "../measure/contest.ts";
@@ -126,23 +125,11 @@ async function cachedCase(): Promise<Case> {
 
 const CASES = { send: sendCase, guarded: guardedCase, keyed: keyedCase, cached: cachedCase };
 
-const { name, version } = runtimeOf();
 const chosen = await CASES[process.argv[2] as keyof typeof CASES]();
 const loads = [chosen.subject, ...chosen.floors.map(({ load }) => load)];
 const [subject, ...floors] = await compete(loads, effort());
 for (const [n, floor] of floors.entries()) {
   const outcome = outcomeOf(subject!, floor);
   const { name: what, goals } = chosen.floors[n]!;
-  say({
-    name: `${chosen.name}, ÷ ${what}`,
-    runtime: `${name} ${version}`,
-    unit: "/s",
-    ops: outcome.subject.opsPerSecond,
-    p50Us: outcome.subject.p50Us,
-    p99Us: outcome.subject.p99Us,
-    n: outcome.n,
-    floor: outcome.floor.opsPerSecond,
-    ratio: outcome.ratio,
-    goals: goals?.(outcome) ?? [],
-  } satisfies Figure);
+  say(rateFigure(`${chosen.name}, ÷ ${what}`, outcome, goals?.(outcome) ?? []));
 }

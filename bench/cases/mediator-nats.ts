@@ -3,11 +3,10 @@
  * payload each way. The process that answers serves Moleculer and raw frames over the same broker
  * too, so all of them run between the same two processes, in turns.
  */
-import { runtimeOf } from "../../src/base/runtime.ts";
 import { Cluster } from "../../src/index.ts";
 import { Broker } from "../broker.ts";
 import { startHelper } from "../child.ts";
-import { atLeast, type Figure, type Goal } from "../figure.ts";
+import { atLeast, type Goal, rateFigure } from "../figure.ts";
 import { MoleculerCaller } from "../floors/moleculer.ts";
 import { BURSTS, openWire, RawFramesCaller } from "../floors/raw-broker.ts";
 import { compete, type Contestant, outcomeOf } from "../measure/contest.ts";
@@ -20,7 +19,6 @@ import { say } from "../parent.ts";
 const IN_FLIGHT = 256;
 const MOLECULER_GOAL = 4;
 
-const { name: runtime, version } = runtimeOf();
 await using broker = await Broker.start("nats");
 const { url } = broker;
 const name = newClusterName();
@@ -50,16 +48,5 @@ await wire.close();
 
 function beside(floor: Contestant, what: string, goals?: (ratio: number) => Goal[]): void {
   const outcome = outcomeOf(subject!, floor);
-  say({
-    name: `mediator send over nats, ÷ ${what}`,
-    runtime: `${runtime} ${version}`,
-    unit: "/s",
-    ops: outcome.subject.opsPerSecond,
-    p50Us: outcome.subject.p50Us,
-    p99Us: outcome.subject.p99Us,
-    n: outcome.n,
-    floor: outcome.floor.opsPerSecond,
-    ratio: outcome.ratio,
-    goals: goals?.(outcome.ratio) ?? [],
-  } satisfies Figure);
+  say(rateFigure(`mediator send over nats, ÷ ${what}`, outcome, goals?.(outcome.ratio) ?? []));
 }

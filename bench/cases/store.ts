@@ -17,11 +17,10 @@ import { setImmediate as nextTick, setTimeout as wait } from "node:timers/promis
 import { systemClock } from "../../src/base/clock.ts";
 import { silentLogger } from "../../src/base/logger.ts";
 import { systemRandom } from "../../src/base/random.ts";
-import { runtimeOf } from "../../src/base/runtime.ts";
 import { sqlite } from "../../src/drivers/sqlite/index.ts";
 import type { Store } from "../../src/ports/store.ts";
 import { startHelper } from "../child.ts";
-import { atLeast, countFigure, type Figure } from "../figure.ts";
+import { atLeast, countFigure, rateFigure } from "../figure.ts";
 import { contest, type Load } from "../measure/contest.ts";
 import { effort } from "../measure/effort.ts";
 import { inFlight, oneByOne } from "../measure/in-flight.ts";
@@ -38,7 +37,6 @@ const HELD_UP_MS = 50;
 const IDLE_MS = 1_000;
 
 const ids = Array.from({ length: ENTITIES }, (_, n) => `account-${n}`);
-const { name, version } = runtimeOf();
 const folder = mkdtempSync(join(tmpdir(), "catga-bench-"));
 
 try {
@@ -69,18 +67,7 @@ async function report(
   hasGoal: boolean,
 ): Promise<void> {
   const outcome = await contest(sides, effort());
-  say({
-    name: what,
-    runtime: `${name} ${version}`,
-    unit: "/s",
-    ops: outcome.subject.opsPerSecond,
-    p50Us: outcome.subject.p50Us,
-    p99Us: outcome.subject.p99Us,
-    n: outcome.n,
-    floor: outcome.floor.opsPerSecond,
-    ratio: outcome.ratio,
-    goals: hasGoal ? [atLeast(outcome.ratio, HALF, "of the floor")] : [],
-  } satisfies Figure);
+  say(rateFigure(what, outcome, hasGoal ? [atLeast(outcome.ratio, HALF, "of the floor")] : []));
 }
 
 /** The longest time between two ticks while `load` runs, less what a tick takes. */
