@@ -2,7 +2,7 @@
 import { describe, expect, test } from "bun:test";
 import { defineCommand, defineQuery, handler } from "../../src/index.ts";
 import { failureOf } from "../drivers/nodes.ts";
-import { clusterOf, endOf, Keyed, Look, Once, sleep } from "./sites.ts";
+import { clusterOf, endOf, Keyed, Look, Once, working } from "./sites.ts";
 
 describe("a call", () => {
   test("ends at its deadline, all its tries together, with a key too", async () => {
@@ -47,7 +47,7 @@ describe("a call", () => {
       concurrency: 1,
     });
     const first = handler(First, async (_, { node }) => {
-      await sleep(node, 50);
+      await working(node, 50);
       return node;
     });
     await using cluster = await clusterOf(3, [first]);
@@ -62,7 +62,7 @@ describe("a call", () => {
       concurrency: 1,
     });
     const run = handler(Here, async (_, { node }) => {
-      await sleep(node, 70);
+      await working(node, 70);
       return node;
     });
     await using cluster = await clusterOf(2, [run]);

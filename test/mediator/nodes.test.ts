@@ -2,7 +2,7 @@
 import { describe, expect, test } from "bun:test";
 import { type CatgaError, defineCommand, handler } from "../../src/index.ts";
 import { failureOf } from "../drivers/nodes.ts";
-import { clusterOf, Do, endOf, Keyed, Look, Once, sleep, slow } from "./sites.ts";
+import { clusterOf, Do, endOf, Keyed, Look, Once, working, slow } from "./sites.ts";
 
 describe("a node that leaves", () => {
   test("fails no call, however late the others hear of it", async () => {
@@ -104,7 +104,7 @@ describe("a node that dies", () => {
     const both = [Once, Bound].map((def) =>
       handler(def, async ({ id }, { node }) => {
         runs.push(`${def.type} ${id}`);
-        await sleep(node, 50);
+        await working(node, 50);
         return node;
       }),
     );
@@ -189,6 +189,6 @@ describe("a node that dies", () => {
 /** A handler that fails on one node, and on another takes its time. */
 async function answer(_: object, { node }: { readonly node: string }): Promise<string> {
   if (node === "n2") throw new Error("not here");
-  if (node === "n4") await sleep(node, 5_000);
+  if (node === "n4") await working(node, 5_000);
   return node;
 }

@@ -14,8 +14,8 @@ export type Cluster = TestCluster<readonly []>;
 
 let current: Cluster;
 
-/** Waits on `node` in the time of the cluster. */
-export function sleep(node: string, ms: number): Promise<void> {
+/** What a handler is busy with on `node`: for so long of the simulated clock, which tests move. */
+export function working(node: string, ms: number): Promise<void> {
   return current.sleep(node, ms);
 }
 
