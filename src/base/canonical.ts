@@ -2,10 +2,14 @@
 
 /** JSON with the properties of each object in the order of their names; of plain data only. */
 export function canonical(value: unknown): string {
-  if (typeof value !== "object" || value === null) return JSON.stringify(value) ?? "null";
-  if (Array.isArray(value)) return `[${value.map(canonical).join()}]`;
-  const fields = Object.entries(value).flatMap(([name, field]) =>
-    field === undefined ? [] : [`${JSON.stringify(name)}:${canonical(field)}`],
-  );
-  return `{${fields.sort().join()}}`;
+  return JSON.stringify(ordered(value)) ?? "null";
+}
+
+function ordered(value: unknown): unknown {
+  if (typeof value !== "object" || value === null) return value;
+  if (Array.isArray(value)) return value.map(ordered);
+  const fields = value as Readonly<Record<string, unknown>>;
+  const result: Record<string, unknown> = {};
+  for (const name of Object.keys(fields).sort()) result[name] = ordered(fields[name]);
+  return result;
 }
