@@ -154,14 +154,8 @@ function createDefinition(name: string, options: AnyOptions): EntityDefinition {
     const subject = { type, of: (context: object) => entityKey(name, (context as BaseContext).id) };
     const checked = checkedRun({ input, reply }, handlers[type] as Run, subject);
     const run = wrapped(checked, { target: name, type }, middleware);
-    const isNamed = typeof def === "function" && kind === "command";
-    messages.set(type, {
-      type,
-      kind: kind === "query" ? kind : "command",
-      isNamed,
-      timeoutMs,
-      run,
-    });
+    const told = typeof def === "function" && kind !== "query" ? kind : undefined;
+    messages.set(type, { type, kind: kind === "query" ? kind : "command", told, timeoutMs, run });
   }
   const { state, activated, deactivated, migrate } = options as unknown as EntityDefinition;
   const { persistence = "none", version = 1, reentrant = false } = options;

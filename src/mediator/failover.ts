@@ -20,7 +20,7 @@ export interface FailedCall {
   readonly tried: readonly string[];
   /** Who may be tried now, the circuits asked: nodes among them that were tried count as well. */
   readonly candidates: readonly string[];
-  /** True for queries, and for commands with an idempotency key. */
+  /** True for queries; commands with a key go by `retry.ts`. */
   readonly mayRunTwice: boolean;
   /** Until its deadline. */
   readonly leftMs: number;

@@ -57,7 +57,7 @@ export function hosting<W extends Wanted>(wanted: W, around: Around): W & Hostin
     // The bulkhead is for what runs: many may wait for one answer.
     const whole =
       kind === "command"
-        ? bounded(spec, announced(run, type, around.topics))
+        ? bounded(spec, announced(run, type, { topics: around.topics, isEvent: false }))
         : shared(spec, bounded(spec, run), around);
     const message = { type, kind, timeoutMs, run: whole };
     if (route.to === "owner") entities.push(keyedEntity(spec, message));
@@ -88,19 +88,25 @@ function keyedEntity(
  * events that have come to it.
  */
 function telling(definition: EntityDefinition, topics: Topics): EntityDefinition {
-  return withRuns(definition, ({ isNamed, run, type }) =>
-    isNamed === true ? announced(run, type, topics) : run,
+  return withRuns(definition, ({ told, run, type }) =>
+    told === undefined ? run : announced(run, type, { topics, isEvent: told === "event" }),
   );
+}
+
+interface Announcement {
+  readonly topics: Topics;
+  readonly isEvent: boolean;
 }
 
 /**
  * `run`, and before its answer leaves everybody who watches the command has been told; unless it
  * was refused, and has changed nothing.
  */
-function announced(run: Run, type: string, topics: Topics): Run {
+function announced(run: Run, type: string, { topics, isEvent }: Announcement): Run {
   return ending(run, (message) => {
-    // Now, for a handler may change it.
-    const copy = topics.wantsMessage(type) ? (copyPlain(message) as object) : undefined;
+    // Now, for a handler may change it. Those who subscribe to an event have been given it.
+    const isWanted = !isEvent && topics.wantsMessage(type);
+    const copy = isWanted ? (copyPlain(message) as object) : undefined;
     return (error) => {
       if (!(error instanceof Refused) || error.error.executed !== "no") topics.happened(type, copy);
     };

@@ -8,7 +8,7 @@ import { CALL_TIMEOUT_MS } from "../base/limits.ts";
 import { rejected } from "../base/thenable.ts";
 import type { View } from "../ownership/view.ts";
 import { copyPayload, type Sending } from "../runtime/call.ts";
-import type { NamedSpec } from "./definition.ts";
+import type { NamedSpec, Quorum } from "./definition.ts";
 import type { Topics } from "../runtime/topics.ts";
 import type { Answers, CachedSpec, Question } from "./answers.ts";
 import { share } from "../runtime/sharing.ts";
@@ -100,7 +100,8 @@ export class Mediator {
    */
   async broadcast(spec: NamedSpec, message: object, asking: Asking): Promise<Poll["answers"]> {
     const isPatient = quorumOf(spec) === "all";
-    return (await this.#askAll(spec, message, { ...asking, isPatient })).answers;
+    const ask = (): Promise<Poll> => this.#askAll(spec, message, { ...asking, isPatient });
+    return (await (this.#isTold(spec) ? this.#telling(spec, message, ask) : ask())).answers;
   }
 
   async #askAll(spec: NamedSpec, message: object, asking: Canvass): Promise<Poll> {
@@ -108,6 +109,7 @@ export class Mediator {
     if (route.to === "owner" || route.to === "entity") {
       throw new TypeError(`Cannot broadcast "${type}": it goes to the owner of its key`);
     }
+    checkKeyless(spec, asking);
     const lane = this.#lane(spec);
     const places = lane.outlet.all(this.#door.router);
     if (places.length === 0) throw unhandled(type, this.#door.router);
@@ -142,9 +144,8 @@ export class Mediator {
   }
 
   #answer(spec: NamedSpec, message: object, asking: Asking): Promise<unknown> {
-    const { kind, type } = spec;
-    if (kind === "command" && (this.#topics.has(type) || this.#isKeptElsewhere(type))) {
-      return this.#command(spec, message, asking);
+    if (this.#isTold(spec)) {
+      return this.#telling(spec, message, () => this.#route(spec, message, asking));
     }
     if (!isCached(spec) || asking.oneWay) return this.#route(spec, message, asking);
     return this.#cached(spec, message, asking);
@@ -154,16 +155,21 @@ export class Mediator {
    * Whoever sends what makes answers old is told none of them afterwards: not from here, and not
    * by those who keep answers for all, who hear of it from this node before they hear its query.
    */
-  #command(spec: NamedSpec, message: object, asking: Asking): Promise<unknown> {
-    const { type } = spec;
+  #telling<T>(spec: NamedSpec, message: object, send: () => Promise<T>): Promise<T> {
+    const { type, entity } = spec;
     const topics = this.#topics;
     const copy = topics.wantsMessage(type)
-      ? (copyPayload(sendingOf(spec, message, asking), message) as object)
+      ? (copyPayload({ entity, id: "", type }, message) as object)
       : undefined;
-    return this.#route(spec, message, asking).finally(() => {
+    return send().finally(() => {
       if (this.#isKeptElsewhere(type)) topics.happened(type, copy);
       else topics.told(type, copy);
     });
+  }
+
+  /** True for a command that makes answers old, of this node or of those that keep them for all. */
+  #isTold({ kind, type }: NamedSpec): boolean {
+    return kind === "command" && (this.#topics.has(type) || this.#isKeptElsewhere(type));
   }
 
   #cached(spec: CachedSpec, message: object, asking: Asking): Promise<unknown> {
@@ -193,12 +199,10 @@ export class Mediator {
   }
 
   #route(spec: NamedSpec, message: object, asking: Asking): Promise<unknown> {
-    const { route, type } = spec;
+    const { route } = spec;
     const sending = sendingOf(spec, message, asking);
     if (route.to === "node" || route.to === "all") {
-      if (asking.key !== undefined && spec.kind === "command") {
-        throw new TypeError(`Cannot send "${type}" under a key: it declares no idempotency`);
-      }
+      checkKeyless(spec, asking);
       if (route.to === "all") return this.#toAll(spec, message, asking);
       return this.#lane(spec).send(sending, asking.retries);
     }
@@ -220,10 +224,8 @@ export class Mediator {
 
   /** The first good answer, if enough nodes have answered. */
   async #toAll(spec: NamedSpec, message: object, asking: Asking): Promise<unknown> {
-    const { answers, needed, executed } = await this.#askAll(spec, message, {
-      ...asking,
-      isPatient: false,
-    });
+    const canvass = { ...asking, isPatient: false };
+    const { answers, needed, executed } = await this.#askAll(spec, message, canvass);
     const good = answers.filter((answer) => answer.ok);
     if (good.length >= needed) return good[0]!.reply;
     const details = { message: spec.type, answered: good.length, needed, executed };
@@ -257,6 +259,12 @@ function isCached(spec: NamedSpec): spec is CachedSpec {
   return spec.cache?.isShared === false;
 }
 
+/** @throws {TypeError} for a key that no window would remember */
+function checkKeyless({ kind, type }: NamedSpec, { key }: Asking): void {
+  if (key === undefined || kind !== "command") return;
+  throw new TypeError(`Cannot send "${type}" under a key: it declares no idempotency`);
+}
+
 function sendingOf(spec: NamedSpec, message: object, asking: Asking): Sending {
   const { entity, type, timeoutMs } = spec;
   const { oneWay, boundMs, signal, chain } = asking;
@@ -274,7 +282,7 @@ function sendingOf(spec: NamedSpec, message: object, asking: Asking): Sending {
   };
 }
 
-function quorumOf({ route }: NamedSpec): "all" | "majority" | number {
+function quorumOf({ route }: NamedSpec): Quorum {
   return route.to === "all" ? route.quorum : "all";
 }
 

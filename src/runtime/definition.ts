@@ -16,8 +16,8 @@ export type PassivationReason = "idle" | "moved" | "shutdown" | "error";
 /** One message an entity understands. */
 export interface MessageSpec {
   readonly type: string;
-  /** A command with a name of its own, which others may watch. */
-  readonly isNamed?: boolean;
+  /** What it is, if it has a name of its own, and others may watch that it happens. */
+  readonly told?: "command" | "event" | undefined;
   readonly kind: MessageKind;
   /** The deadline of a call that brings none of its own. */
   readonly timeoutMs: number | undefined;

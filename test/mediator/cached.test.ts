@@ -215,6 +215,25 @@ describe("commands of an entity", () => {
     await world.cluster.advance("50ms");
     for (const name of world.cluster.names) expect(await seats(name)).toBe(0);
   });
+
+  test("hears of an event again when an entity has dealt with it", async () => {
+    await start({ entities: [Flight] });
+    await world.cluster.run(node("n1").send(BookIt({ id: "lx1", seats: 2 })));
+    await world.cluster.advance("100ms");
+    const owner = node("n1").owner("cached-flight", "lx1")!.node;
+    const [from, asker] = world.cluster.names.filter((name) => name !== owner) as [string, string];
+    await seats(asker);
+    await world.cluster.advance("100ms");
+    expect(await seats(asker)).toBe(2);
+    // The event comes to the one who asks, and for a while not to the entity.
+    world.cluster.partition([from], [owner]);
+    await world.cluster.run(node(from).publish(Cancelled({ id: "lx1" })));
+    await world.cluster.advance("20ms");
+    expect(await seats(asker)).toBe(2);
+    world.cluster.heal();
+    await world.cluster.advance("500ms");
+    expect(await seats(asker)).toBe(0);
+  });
 });
 
 const STORM = 100_000;
