@@ -55,7 +55,7 @@ function askingOf(options: CallOptions | undefined, bounds: Bounds): Asking {
     boundMs,
     signal,
     chain,
-    retries: retries === undefined || retries === 0 ? retries : checkRetries(retries),
+    retries: retries === undefined ? undefined : checkRetries(retries),
     key: key === undefined ? undefined : checkKey(key),
   };
 }

@@ -22,16 +22,18 @@ export interface CallOptions {
   readonly signal?: AbortSignal;
   /**
    * How often a call that failed is sent again: when it did not run, or for a command under a key,
-   * so that it runs once. `timeout` is for each try. Without persistence a command that may have
-   * run on a node that died stays OUTCOME_UNKNOWN. @default 0
+   * so that it runs once. `timeout` is for each try of a reference, and for all tries together of a
+   * message with its own name. Without persistence a command that may have run on a node that died
+   * stays OUTCOME_UNKNOWN. @default 0; of messages with their own name `failover.maxRetries`
    */
   readonly retries?: number;
   /**
    * Commands of one type with the same key, 1 to 256 characters, run once on an entity: a later one
    * is answered as the first was. An entity keeps an answer for 10 minutes, up to 1,024 of them;
    * one more is refused with OVERLOADED. They move with the entity, are stored with its state, and
-   * without persistence die with its memory.
-   * @default none; a random one with `retries`
+   * without persistence die with its memory. Messages with their own name have the window of their
+   * `idempotency`, and are refused a key without one, unless they have a route by key.
+   * @default none; of references with `retries` a random one
    */
   readonly idempotencyKey?: string;
 }

@@ -2,7 +2,7 @@
 import { durationMs } from "../base/duration.ts";
 import { CatgaError, cut, describeError } from "../base/errors.ts";
 import { hash } from "../base/hash.ts";
-import { HANDLERS_AT_ONCE } from "../base/limits.ts";
+import { DEDUP_MS, HANDLERS_AT_ONCE } from "../base/limits.ts";
 import { isWhole } from "../base/shape.ts";
 import { wholeKey } from "../mediator/answers.ts";
 import type {
@@ -56,14 +56,18 @@ export function namedSpecOf(kind: Kind, type: string, options: object): NamedSpe
   if (!isWhole(concurrency) || concurrency === 0) {
     throw refuse("concurrency must be a whole number from 1");
   }
-  const once = idempotency && onceOf(idempotency, type, refuse);
-  const kept = cache && cacheOf(cache, type, refuse);
+  const once = idempotency === undefined ? undefined : onceOf(idempotency, type, refuse);
+  const kept = cache === undefined ? undefined : cacheOf(cache, type, refuse);
+  const way = routeOf(route, type, refuse);
+  if (way.to === "entity" && (once?.windowMs ?? 0) > DEDUP_MS) {
+    throw refuse("an entity remembers keys for 10 minutes");
+  }
   return {
     type,
     entity: handlerEntity(type),
     kind,
     timeoutMs: timeout === undefined ? undefined : durationMs(timeout as number, "timeout"),
-    route: withKey(routeOf(route, type, refuse), once?.key ?? sharedKey(kept, type), refuse),
+    route: withKey(way, once?.key ?? sharedKey(kept, type), refuse),
     cache: kept,
     fallback: fallback as NamedSpec["fallback"],
     concurrency,
@@ -124,7 +128,8 @@ function kindOf(value: unknown): string {
 function invalidationOf(given: unknown, refuse: Refuse): InvalidationSpec {
   const { by = given, key } = (given ?? {}) as { by?: unknown; key?: KeyFunction };
   const { type, kind } = (by ?? {}) as { type?: unknown; kind?: unknown };
-  if (typeof by !== "function" || typeof type !== "string" || kind === "query") {
+  const isKeyed = typeof given === "function" || typeof key === "function";
+  if (!isKeyed || typeof by !== "function" || typeof type !== "string" || kind === "query") {
     throw refuse("invalidatedBy must list commands, events or invalidate(…)");
   }
   return { type, key: typeof given === "function" ? undefined : key };

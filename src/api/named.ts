@@ -141,7 +141,7 @@ export function invalidate<K extends Kind, P, R>(by: Named<K, P, R>, key: KeyOf<
  * What runs on this node when a message of `def` comes; an event is subscribed to. Nodes without a
  * handler are no candidates.
  *
- * @throws {TypeError} for what is no defined message, or no function
+ * @throws {TypeError} for what is no defined message, or is one of an entity, or no function
  */
 export function handler<K extends Kind, P, R>(
   def: Named<K, P, R>,
@@ -149,7 +149,10 @@ export function handler<K extends Kind, P, R>(
 ): Handler {
   const spec = specOf(def);
   if (typeof run !== "function") throw new TypeError(`Cannot handle "${spec.type}": no function`);
-  const { type } = spec;
+  const { type, route } = spec;
+  if (route.to === "entity") {
+    throw new TypeError(`Cannot handle "${type}": its route leads to an entity, which handles it`);
+  }
   const made = { def };
   const called = (context: object, message: unknown): unknown =>
     run(message as P, context as HandlerContext);

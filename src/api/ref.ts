@@ -2,6 +2,7 @@
 import { durationMs } from "../base/duration.ts";
 import { CatgaError } from "../base/errors.ts";
 import { KEY_CHARS_MAX, RETRIES_MAX } from "../base/limits.ts";
+import { isWhole } from "../base/shape.ts";
 import { type Door, sendAgain } from "../mediator/retry.ts";
 import type { RefRequest } from "../runtime/turn-context.ts";
 import type { CallOptions } from "./context.ts";
@@ -87,6 +88,6 @@ export function checkSignal(signal: Partial<AbortSignal> | null | undefined): vo
 
 /** @throws {RangeError} */
 export function checkRetries(retries: number): number {
-  if (Number.isSafeInteger(retries) && retries > 0 && retries <= RETRIES_MAX) return retries;
+  if (isWhole(retries) && retries <= RETRIES_MAX) return retries;
   throw new RangeError(`Cannot use retries ${retries}: write a whole number up to ${RETRIES_MAX}`);
 }

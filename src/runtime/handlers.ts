@@ -48,11 +48,6 @@ export class Handlers {
     this.#hosted = new Map(context.options.handlers.map((spec) => [spec.type, spec]));
   }
 
-  /** True when this node has a handler. */
-  has(type: string): boolean {
-    return this.#hosted.has(type);
-  }
-
   /**
    * Calls the handler of this node; for a one-way message the result has ended when it was taken.
    *

@@ -13,7 +13,7 @@ export interface MiddlewareCall {
   /** The entity type; for a handler the message's own name. */
   readonly target: string;
   readonly type: string;
-  /** The entity's id; a handler has none. */
+  /** The entity's id, or the key of a message; a message without a key has none. */
   readonly id?: string;
   /** That of the handler's context. */
   readonly signal: AbortSignal;

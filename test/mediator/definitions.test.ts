@@ -26,6 +26,8 @@ function alone(...handlers: readonly Handler[]): Promise<Node> {
 }
 
 const any = (value: unknown): never => value as never;
+/** It has among its messages what the cases below define. */
+const Own = { name: "own", messages: { "refused.message": command() } };
 const Purse = defineEntity("purse", {
   messages: { "purse.put": command<{ purse: string }, number>() },
   state: () => null,
@@ -69,6 +71,15 @@ describe("a message is not defined", () => {
     ["with no concurrency", { concurrency: 0 }, /concurrency must be/],
     ["with a cache, for a command", { cache: { ttl: 1 } }, /no option "cache"/],
     ["with an idempotency that is none", once(true), /an option is no object/],
+    ["with an idempotency that is null", once(null), /an option is no object/],
+    [
+      "with a window that no entity keeps",
+      {
+        ...once({ key: "a", window: "1h" }),
+        ...route({ strategy: "entity", entity: Own, key: "a" }),
+      },
+      /an entity remembers keys for 10 minutes/,
+    ],
     ["with an idempotency without a key", once({ window: "1m" }), /a key is the name of a field/],
     [
       "with an idempotency of all nodes",
@@ -81,6 +92,17 @@ describe("a message is not defined", () => {
     expect(define).toThrow(TypeError);
     expect(define).toThrow(/^Cannot define "refused.message": /);
     expect(define).toThrow(says);
+  });
+
+  test("with an invalidation made by hand, of a key that is no function", () => {
+    const cache = {
+      ttl: 1,
+      key: "id",
+      invalidatedBy: [{ by: defineEvent("refused.by"), key: "id" }],
+    };
+    const define = (): unknown =>
+      defineQuery<{ id: string }, void>("refused.cached", any({ cache }));
+    expect(define).toThrow(/invalidatedBy must list/);
   });
 
   test("under a name that is none, or with a time that is none", () => {
@@ -120,6 +142,9 @@ describe("a node does not start", () => {
       ).toThrow(TypeError);
     }
     expect(() => handler(Twice, any(undefined))).toThrow(/"refused.twice": no function/);
+    const bound = { strategy: "entity", entity: Purse, key: "purse" } as const;
+    const Put = defineCommand<{ purse: string }, number>("purse.put", { route: bound });
+    expect(() => handler(Put, () => 1)).toThrow(/its route leads to an entity/);
   });
 });
 
@@ -180,9 +205,12 @@ describe("a key", () => {
     const Plain = defineCommand<void, number>("refused.plain");
     const node = await alone(handler(Field, run), handler(Plain, run));
     for (const id of [0, -1.5, 1e21, "7"]) await node.send(Field(any({ id })));
-    const failure = await failureOf(node.send(Plain(), { idempotencyKey: "k" }));
-    expect(failure).toBeInstanceOf(TypeError);
-    expect(failure).toMatchObject({ message: expect.stringContaining('"refused.plain"') });
+    const options = { idempotencyKey: "k" };
+    for (const sent of [node.send(Plain(), options), node.broadcast(Plain(), options)]) {
+      const failure = await failureOf(sent);
+      expect(failure).toBeInstanceOf(TypeError);
+      expect(failure).toMatchObject({ message: expect.stringContaining('"refused.plain"') });
+    }
     expect(await failureOf(node.broadcast(Field({ id: "1" })))).toBeInstanceOf(TypeError);
   });
 });
