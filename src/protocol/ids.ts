@@ -56,6 +56,11 @@ export function isInternal(name: string): boolean {
   return name.startsWith(INTERNAL);
 }
 
+/** An entity as a key of tables: other than {@link entityKey} it keeps internal types apart. */
+export function tableKey(name: string, id: string): string {
+  return `${name}/${id}`;
+}
+
 /** An entity in errors and logs: `account/42`; of a message with its own name `orders.place`. */
 export function entityKey(name: string, id: string): string {
   const shown = isInternal(name) ? name.slice(INTERNAL.length) : name;

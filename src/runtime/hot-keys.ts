@@ -18,7 +18,7 @@ import {
 } from "../base/limits.ts";
 import { TopKeys } from "../base/top-keys.ts";
 import type { View } from "../ownership/view.ts";
-import { entityKey } from "../protocol/ids.ts";
+import { tableKey } from "../protocol/ids.ts";
 import type { HotRow } from "../protocol/records.ts";
 import type { Events } from "./events.ts";
 
@@ -66,13 +66,13 @@ export class HotKeys {
 
   /** A message for an entity has come, or was answered for it. */
   count(entity: string, id: string): void {
-    if (--this.#left === 0) this.#count(entityKey(entity, id));
+    if (--this.#left === 0) this.#count(tableKey(entity, id));
   }
 
   /** True for an entity that its owner calls hot, or that is for this node. */
   isHot(entity: string, id: string): boolean {
     if (this.#here.size === 0 && this.#everywhere.size === 0) return false;
-    const key = entityKey(entity, id);
+    const key = tableKey(entity, id);
     return this.#here.has(key) || this.#everywhere.has(key);
   }
 
@@ -115,9 +115,9 @@ export class HotKeys {
     else this.#told.set(incarnation, rows);
     const before = this.#everywhere;
     const all = [...this.#told.values()].flat();
-    this.#everywhere = new Set(all.map(([entity, id]) => entityKey(entity, id)));
+    this.#everywhere = new Set(all.map(([entity, id]) => tableKey(entity, id)));
     for (const [entity, id, share] of isNews ? rows : NONE) {
-      if (before.has(entityKey(entity, id))) continue;
+      if (before.has(tableKey(entity, id))) continue;
       this.#events.emit("hot-key", { name: shown(entity), id, share });
     }
   }

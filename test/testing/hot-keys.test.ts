@@ -1,6 +1,8 @@
 /** Which entities are hot, as every node of a simulated cluster is told. */
 import { describe, expect, test } from "bun:test";
 import { Cluster, type ClusterEvents, type ClusterOf, type HotKey } from "../../src/index.ts";
+import { defineQuery, handler } from "../../src/index.ts";
+import { TestCluster } from "../../src/testing/index.ts";
 import { HOT_KEYS_MAX } from "../../src/base/limits.ts";
 import { Counter, type Counters, start } from "./counters.ts";
 
@@ -52,6 +54,22 @@ describe("a hot key", () => {
       expect(key!.perSecond).toBeGreaterThan(1_700);
       expect(key!.perSecond).toBeLessThan(2_300);
     }
+  });
+
+  test("may be the key of a message, and has its name", async () => {
+    const Get = defineQuery<{ id: string }, string>("hot.get", {
+      route: { strategy: "consistentHash", key: "id" },
+    });
+    const handlers = [handler(Get, ({ id }) => id)];
+    await using cluster = await TestCluster.start({ nodes: 2, handlers });
+    const heard = listen(cluster.node("n2"));
+    for (let n = 0; n < 60; n++) {
+      const calls = Array.from({ length: 50 }, () => cluster.node("n1").send(Get({ id: "lamp" })));
+      await cluster.run(Promise.all(calls));
+      await cluster.advance(TICK_MS);
+    }
+    expect(heard).toEqual([{ name: "hot.get", id: "lamp", share: expect.any(Number) }]);
+    expect(cluster.node("n2").hotKeys()).toMatchObject([{ name: "hot.get", id: "lamp" }]);
   });
 
   test("has a large share, and is asked often", async () => {
