@@ -165,6 +165,7 @@ export function readItems({ items }: Frame, reader: ItemReader): boolean {
     reader.reply(call, undefined);
   }
   for (const note of notes) if (note.kind !== "happened") reader.note(note);
+  // Last: who cancels an ask relies on it, see `Peer.cancel`.
   return readAsks(asks!, reader);
 }
 

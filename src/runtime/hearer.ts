@@ -28,7 +28,7 @@ const ESCAPED = 6;
 /** See the file's header. */
 export class Hearer {
   readonly incarnation: string;
-  /** What it wants; nothing as long as it has not said so. */
+  /** What it wants; until it has said so, undefined, and it is told of everything. */
   names: ReadonlyMap<string, boolean> | undefined;
   /** The version of our interest that it was told last, and the one it has acknowledged. */
   told = -1;

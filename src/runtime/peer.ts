@@ -109,7 +109,7 @@ export class Peer extends WheelEntry {
 
   /** Nobody waits for the answer of a handler of that node any more. */
   cancel({ call, frame }: RemoteCall): void {
-    // A note is read before the messages beside it.
+    // In one frame notes are read before asks: it would come before what it cancels.
     if (frame === this.#nextFrame) this.flush();
     this.outbox().notes.push({ kind: "cancelled", call });
   }

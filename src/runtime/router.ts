@@ -22,8 +22,7 @@ import { type Packet, packetsOf } from "./packet.ts";
 import type { Peer } from "./peer.ts";
 import type { RemoteCall } from "./remote-call.ts";
 import type { Exits, RefRequest } from "./turn-context.ts";
-import { answerFailure, callAway, InboundWork, LocalCall, LocalTell } from "./work.ts";
-import { typeOf } from "./work.ts";
+import { answerFailure, callAway, InboundWork, LocalCall, LocalTell, typeOf } from "./work.ts";
 
 const ACCEPTED: Promise<unknown> = Promise.resolve();
 

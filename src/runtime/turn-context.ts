@@ -31,11 +31,11 @@ export interface TurnHome extends EntityHome {
   readonly exits: Exits;
 }
 
-/** What leads out of an entity type. */
+/** What leads out of a turn, or of a handler. */
 export interface Exits {
   /** A reference for use inside a turn; its calls end with the turn's deadline. */
   refTo(request: RefRequest): unknown;
-  /** Sends a message with its own name from inside a turn. */
+  /** Sends a message with its own name from inside a turn or a handler. */
   send(message: object, options: object | undefined, bounds: Bounds): Promise<unknown>;
   /** The way to a shard of another node. */
   channel(group: string, shard: number): Channel;
@@ -222,14 +222,16 @@ export function runHook(
     ended(thrown);
   };
   const failed = (error: unknown): void => over({ error });
-  let result: unknown;
+  let promise: Promise<unknown> | undefined;
   try {
-    result = hook(context);
+    const result = hook(context);
+    // What behaves like a promise may throw where it is asked, or answer twice.
+    if (isThenable(result)) promise = Promise.resolve(result);
   } catch (error) {
     return failed(error);
   }
-  if (isThenable(result)) result.then(() => over(), failed);
-  else over();
+  if (promise === undefined) over();
+  else promise.then(() => over(), failed);
 }
 
 /** When a reminder comes: once, or again and again. */
