@@ -172,15 +172,20 @@ describe("an activation", () => {
       handlers: { ping: () => "pong" },
       activated(ctx) {
         if (ctx.id === "now") throw new Error("not now");
+        if (ctx.id === "asked") return new Proxy({}, { get: fail }) as never;
         return ctx.id === "later" ? Promise.reject(new Error("not later")) : undefined;
       },
     });
     await using cluster = await TestCluster.start({ nodes: 1, entities: [Broken] });
     const node = cluster.node("n1");
-    for (const id of ["state", "now", "later"]) {
+    for (const id of ["state", "now", "later", "asked"]) {
       const error = await cluster.run(errorOf(node.entity(Broken, id).send({ type: "ping" })));
       expect([error.code, error.executed]).toEqual(["ACTIVATION_FAILED", "no"]);
     }
     expect(await cluster.run(node.entity(Broken, "fine").send({ type: "ping" }))).toBe("pong");
   });
 });
+
+function fail(): never {
+  throw new Error("not when it is asked");
+}
