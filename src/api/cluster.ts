@@ -3,7 +3,7 @@ import { systemClock } from "../base/clock.ts";
 import { type Duration, durationMs } from "../base/duration.ts";
 import { STOP_DEADLINE_MS } from "../base/limits.ts";
 import { systemRandom } from "../base/random.ts";
-import { checkRuntime } from "../base/runtime.ts";
+import { checkRuntime, endOnSignals } from "../base/runtime.ts";
 import type { MembershipChange, Plan } from "../ownership/plan.ts";
 import { type ClusterEvents, Events } from "../runtime/events.ts";
 import type { HotKey } from "../runtime/hot-keys.ts";
@@ -143,8 +143,23 @@ export interface ClusterOf<E extends AnyEntity> extends AsyncDisposable {
    * @throws {RangeError} when a node joins that is there, or one leaves that is not.
    */
   plan(change: MembershipChange): Plan;
+  /**
+   * Calls `run` when the node is told to stop, while it still is a member like any other, and waits
+   * for what it returns; for all of these at once, and for half of the deadline at most. One that
+   * fails is logged. The result ends that.
+   *
+   * @throws {TypeError} when `run` is no function
+   */
+  beforeStop(run: () => MaybePromise<void>): () => void;
   /** Leaves: hands everything over, then closes. Always ends within the deadline. @default "10s" */
   stop(options?: { readonly deadline?: Duration }): Promise<void>;
+  /**
+   * Stops when the process is told to end (SIGTERM, SIGINT). When all nodes of the process that ask
+   * for it have stopped, it ends: with 0, whatever else would keep it alive. A second signal ends
+   * it at once, with 128 and its number. Calling it twice is once. Where there are no such signals
+   * (SIGTERM on Windows), it does nothing.
+   */
+  stopOnSignals(options?: { readonly deadline?: Duration }): void;
 }
 
 /** Starts nodes. */
@@ -203,8 +218,6 @@ export async function startNode(
   );
   await seat.take();
   const boundMs = Number.POSITIVE_INFINITY;
-  const stop: NodeCluster["stop"] = (how) =>
-    seat.stop(durationMs(how?.deadline ?? STOP_DEADLINE_MS, "deadline"));
   return {
     nodeId: settings.nodeId,
     entity: (target, id) => new EntityRef(seat, { target, id, boundMs }) as never,
@@ -222,8 +235,23 @@ export async function startNode(
     get leaseLeftMs() {
       return seat.node.context.leaseLeftMs;
     },
-    stop,
-    [Symbol.asyncDispose]: () => stop(),
+    ...endOf(seat),
+  };
+}
+
+/** How the node of `seat` stops. */
+function endOf(
+  seat: Seat,
+): Pick<NodeCluster, "beforeStop" | "stop" | "stopOnSignals" | typeof Symbol.asyncDispose> {
+  const stopping = (deadline: Duration = STOP_DEADLINE_MS): (() => Promise<void>) => {
+    const deadlineMs = durationMs(deadline, "deadline");
+    return () => seat.stop(deadlineMs);
+  };
+  return {
+    beforeStop: (run) => seat.beforeStop(run),
+    stop: (how) => stopping(how?.deadline)(),
+    stopOnSignals: (how) => endOnSignals(seat, stopping(how?.deadline)),
+    [Symbol.asyncDispose]: stopping(),
   };
 }
 
