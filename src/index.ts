@@ -22,6 +22,8 @@ export type { Logger } from "./base/logger.ts";
 export type { Balancer, NodeLoad } from "./mediator/balance.ts";
 export type { MembershipChange, Plan } from "./ownership/plan.ts";
 export type { CircuitChange, ClusterEvents } from "./runtime/events.ts";
+export type { Figures } from "./runtime/figures.ts";
+export type { Health } from "./runtime/health.ts";
 export type { HotKey } from "./runtime/hot-keys.ts";
 export type { Middleware, MiddlewareCall } from "./runtime/middleware.ts";
 export type { PassivationReason } from "./runtime/definition.ts";

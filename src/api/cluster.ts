@@ -6,6 +6,8 @@ import { systemRandom } from "../base/random.ts";
 import { checkRuntime } from "../base/runtime.ts";
 import type { MembershipChange, Plan } from "../ownership/plan.ts";
 import { type ClusterEvents, Events } from "../runtime/events.ts";
+import { type Figures, figuresOf } from "../runtime/figures.ts";
+import { type Health, healthOf } from "../runtime/health.ts";
 import type { HotKey } from "../runtime/hot-keys.ts";
 import type { NodeOptions } from "../runtime/node-context.ts";
 import { Seat } from "../runtime/seat.ts";
@@ -91,6 +93,10 @@ export interface ClusterOf<E extends AnyEntity> extends AsyncDisposable {
    * frequent first: as the nodes told with their last heartbeats.
    */
   hotKeys(): readonly HotKey[];
+  /** What this node has counted since it started; reading it costs what it has types of messages. */
+  figures(): Figures;
+  /** Whether this node gets on with its work: what a load balancer should ask before it sends more. */
+  health(): Health;
   /** Who owns an entity as far as this node knows; `undefined` while nobody does. */
   owner(name: string, id: string): Ownership | undefined;
   /**
@@ -178,9 +184,9 @@ export async function startNode(
       send: (message, given, bounds) => sender.send(message, given, bounds),
     },
   );
-  const sender = new Sender(
-    new Mediator(seat, { failover: settings.failover, topics, answers, isKeptElsewhere }),
-  );
+  const { failover } = settings;
+  const mediator = new Mediator(seat, { failover, topics, answers, isKeptElsewhere });
+  const sender = new Sender(mediator);
   await seat.take();
   const boundMs = Number.POSITIVE_INFINITY;
   const stop: NodeCluster["stop"] = (how) =>
@@ -195,19 +201,35 @@ export async function startNode(
     get nodes() {
       return nodesOf(seat.node.context);
     },
-    hotKeys: () => seat.node.context.hot.all,
-    owner: (name, id) => ownerOf(seat.node.context, name, id),
+    ...seen(seat, mediator, answers),
     publish: (message) => topics.publish(message),
     subscribe: (def, run) => subscribe(topics, def, run),
     on: (type, run) => events.on(type, run),
     singleton: (name, task) => singletons.add(name, task),
-    plan: (change) => seat.node.shards.plan(change),
     topics,
     get leaseLeftMs() {
       return seat.node.context.leaseLeftMs;
     },
     stop,
     [Symbol.asyncDispose]: () => stop(),
+  };
+}
+
+/** What a node says of itself and of the cluster. */
+function seen(
+  seat: Seat,
+  { lanes }: Mediator,
+  answers: Answers,
+): Pick<NodeCluster, "figures" | "health" | "hotKeys" | "owner" | "plan"> {
+  return {
+    figures() {
+      const openCircuits = [...lanes.values()].flatMap(({ outlet }) => outlet.openCircuits);
+      return figuresOf(seat.node, { openCircuits, cache: answers.figures });
+    },
+    health: () => healthOf(seat.node.context),
+    hotKeys: () => seat.node.context.hot.all,
+    owner: (name, id) => ownerOf(seat.node.context, name, id),
+    plan: (change) => seat.node.shards.plan(change),
   };
 }
 

@@ -54,6 +54,7 @@ export class Node implements AuthorityListener {
 
   private constructor(context: NodeContext, ports: Ports, ways: Ways) {
     this.context = context;
+    context.isFixed = ports.isFixed === true;
     this.#ports = ports;
     const learn = (entry: Entry): void => this.#learn(entry);
     this.#writer = new RecordWriter(context, ports.authority, learn);
@@ -67,11 +68,7 @@ export class Node implements AuthorityListener {
       opened: (shard) => this.#alarm.opened(shard),
       sleeps: (entity, dueMs) => this.#alarm.sleeps(entity, dueMs),
     });
-    this.shards = new Shards(context, {
-      writer: this.#writer,
-      router: this.router,
-      isFixed: ports.isFixed === true,
-    });
+    this.shards = new Shards(context, { writer: this.#writer, router: this.router });
     const { shards, router } = this;
     const interest = (this.#interest = new Interest(context, router));
     this.#mesh = new Mesh(context, { link: ports.link, shards, router, interest, learn });
