@@ -10,14 +10,15 @@ export { type AnyDef, command, type CommonOptions, type Def, type Kind } from ".
 export { type MaybePromise, type MessageIn, type Messages, type Payload } from "./api/messages.ts";
 export type { AnyNamed, Args, Message, Named } from "./api/messages.ts";
 export { type PayloadOf, query, type ReplyOf, type Schema } from "./api/messages.ts";
-export { defineCommand, defineEvent, defineQuery, handler, invalidate } from "./api/named.ts";
+export { defineCommand, defineEvent, defineQuery, describeMessage, handler } from "./api/named.ts";
+export { invalidate, type MessageDescription } from "./api/named.ts";
 export type { Cache, CommandOptions, EventOptions, Handler } from "./api/named.ts";
 export type { Invalidation, KeyField, KeyOf, QueryOptions, Route } from "./api/named.ts";
 export type { FailoverOptions } from "./api/mediator-options.ts";
 export type { ClusterOptions, StateStore, Transport, TransportUrl } from "./api/options.ts";
 export type { Duration } from "./base/duration.ts";
 export { CatgaError, type ErrorCode, type ErrorDetails } from "./base/errors.ts";
-export { type Executed, isCatgaError } from "./base/errors.ts";
+export { type Executed, isCatgaError, Rejection } from "./base/errors.ts";
 export type { Logger } from "./base/logger.ts";
 export type { Balancer, NodeLoad } from "./mediator/balance.ts";
 export type { MembershipChange, Plan } from "./ownership/plan.ts";

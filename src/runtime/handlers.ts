@@ -3,7 +3,7 @@
  * another node, and how many run at once. They have no key, so they wait for nobody's turn; what
  * has a key runs as a turn of an entity.
  */
-import { CatgaError, describeError } from "../base/errors.ts";
+import { CatgaError, failed } from "../base/errors.ts";
 import { WAITING_SENDS_MAX } from "../base/limits.ts";
 import { copyPlain } from "../base/plain.ts";
 import { isThenable } from "../base/thenable.ts";
@@ -192,11 +192,8 @@ export class Handlers {
   #failed(spec: MessageSpec, work: Work, thrown: unknown): void {
     this.#context.inFlight.end();
     const { log } = this.#context;
-    const details = { ...detailsOf(subjectOf(spec)), ...describeError(thrown) };
     const error =
-      thrown instanceof Refused
-        ? thrown.error
-        : new CatgaError("HANDLER_FAILED", details, { cause: thrown });
+      thrown instanceof Refused ? thrown.error : failed(detailsOf(subjectOf(spec)), thrown);
     countEnd(spec.counts, error);
     if (work.oneWay) log.warn({ message: spec.type, err: error }, "a handler failed");
     if (thrown instanceof Refused && work.refuse !== undefined) work.refuse(error);

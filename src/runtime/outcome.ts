@@ -1,5 +1,5 @@
 /** How turns of an entity end: answers that are copied, errors that are told. */
-import { CatgaError, describeError } from "../base/errors.ts";
+import { type CatgaError, failed } from "../base/errors.ts";
 import { copyPlain } from "../base/plain.ts";
 import { replyError } from "./call.ts";
 import { Refused } from "./definition.ts";
@@ -22,13 +22,10 @@ export function answer({ host, id }: Resident, work: Work, value: unknown): void
 /** What the caller of a handler that threw is told; the log hears all of it. */
 export function failureOf({ host, id }: Resident, work: Work, error: unknown): CatgaError {
   if (error instanceof Refused) return error.error;
-  const details = {
-    entity: host.keyOf(id),
-    message: work.spec.type,
-    ...describeError(error),
-  };
-  host.context.log.error({ ...details, err: error }, "a handler failed");
-  return new CatgaError("HANDLER_FAILED", details);
+  const failure = failed({ entity: host.keyOf(id), message: work.spec.type }, error);
+  const { code, details } = failure;
+  if (code !== "REJECTED") host.context.log.error({ ...details, err: error }, "a handler failed");
+  return failure;
 }
 
 /** How a turn ended; its value is copied now, for the next turn may change it. */
