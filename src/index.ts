@@ -21,10 +21,12 @@ export { CatgaError, type ErrorCode, type ErrorDetails } from "./base/errors.ts"
 export { type Executed, isCatgaError, Rejection } from "./base/errors.ts";
 export type { Logger } from "./base/logger.ts";
 export type { Balancer, NodeLoad } from "./mediator/balance.ts";
+export type { TraceContext } from "./protocol/trace.ts";
 export type { MembershipChange, Plan } from "./ownership/plan.ts";
 export type { CircuitChange, ClusterEvents } from "./runtime/events.ts";
 export type { HotKey } from "./runtime/hot-keys.ts";
 export type { Middleware, MiddlewareCall } from "./runtime/middleware.ts";
 export type { PassivationReason } from "./runtime/definition.ts";
+export type { SpanKind, SpanStart, Tracing, TracingSpan } from "./runtime/tracing.ts";
 export type { Stored, StoredReminder } from "./runtime/stored.ts";
 export type { NodeInfo, Ownership } from "./runtime/survey.ts";

@@ -167,7 +167,7 @@ export async function startNode(
   const settings = settingsOf(options, world.random);
   const events = new Events({ log: settings.log, clock: world.clock });
   const singletons = new Singletons({ ...world, log: settings.log, events });
-  const topics = new Topics(settings.log, readEvent);
+  const topics = new Topics(settings.log, readEvent, settings.tracer);
   const answers = new Answers(topics, world.clock);
   const node = hosting(settings, { topics, answers });
   listen(topics, settings.handlings);
@@ -178,9 +178,8 @@ export async function startNode(
       send: (message, given, bounds) => sender.send(message, given, bounds),
     },
   );
-  const sender = new Sender(
-    new Mediator(seat, { failover: settings.failover, topics, answers, isKeptElsewhere }),
-  );
+  const parts = { failover: settings.failover, topics, answers, isKeptElsewhere };
+  const sender = new Sender(new Mediator(seat, parts), settings.tracer);
   await seat.take();
   const boundMs = Number.POSITIVE_INFINITY;
   const stop: NodeCluster["stop"] = (how) =>

@@ -75,6 +75,8 @@ export interface HappenedNote {
   readonly kind: "happened";
   readonly type: string;
   readonly message?: object;
+  /** The context that it was published in, as it travels. */
+  readonly trace?: unknown;
 }
 
 /** What belongs to topics. */

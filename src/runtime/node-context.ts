@@ -21,6 +21,7 @@ import type { Singletons } from "./singleton.ts";
 import { Slices } from "./slices.ts";
 import { StoreWriter } from "./store-writer.ts";
 import type { Topics } from "./topics.ts";
+import type { Tracer } from "./tracing.ts";
 
 /** How a node is to run; all defaults are filled in. */
 export interface NodeSettings {
@@ -39,6 +40,7 @@ export interface NodeSettings {
   readonly handlers: readonly MessageSpec[];
   /** What this node handles, as the others are told. */
   readonly handled: readonly string[];
+  readonly tracer?: Tracer | undefined;
 }
 
 /** The settings, with time and chance. */
@@ -78,6 +80,8 @@ export class NodeContext {
   /** Long ones: idle activations. */
   readonly idleWheel: TimerWheel;
   readonly calls: Calls;
+  /** Only where spans are wanted. */
+  readonly tracer: Tracer | undefined;
   /** Calls of handlers that run here, or wait for it. */
   readonly inFlight: InFlight = new InFlight();
   readonly events: Events;
@@ -104,7 +108,8 @@ export class NodeContext {
     this.slices = new Slices(this.clock);
     this.wheel = new TimerWheel(this.clock, CALL_TICK_MS);
     this.idleWheel = new TimerWheel(this.clock, IDLE_TICK_MS);
-    this.calls = new Calls(this.wheel);
+    this.tracer = options.tracer;
+    this.calls = new Calls(this.wheel, options.tracer);
     this.events = options.events;
     this.hot = new HotKeys(this.view, this.events);
     this.store = store && new StoreWriter(store);

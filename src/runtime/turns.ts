@@ -13,6 +13,7 @@
 import Denque from "denque";
 import { CatgaError } from "../base/errors.ts";
 import { WheelEntry } from "../base/timer-wheel.ts";
+import type { Subject } from "./call.ts";
 import type { MessageSpec } from "./definition.ts";
 import { KeyedWork } from "./dedup-window.ts";
 import type { EntityHome, OwnedShard } from "./owned-shard.ts";
@@ -37,6 +38,11 @@ export abstract class Turns extends WheelEntry {
   /** Those that others may wait for, by their links; made for the first one. */
   #linked: Map<string, Turn> | undefined;
 
+  /** What it is, to those who do not know entities. */
+  protected get place(): Pick<Subject, "entity" | "id"> {
+    return { entity: this.host.definition.name, id: this.id };
+  }
+
   get running(): number {
     return this.commands > 0 ? -1 : this.queries;
   }
@@ -51,13 +57,16 @@ export abstract class Turns extends WheelEntry {
   }
 
   protected takeNext(): Work | undefined {
-    return this.#waiting?.shift();
+    const work = this.#waiting?.shift();
+    if (work !== undefined) this.host.context.tracer?.waited(work);
+    return work;
   }
 
   /** Takes everything that waits. */
   protected takeAll(): readonly Work[] {
     const waiting = this.#waiting?.toArray() ?? [];
     this.#waiting = undefined;
+    for (const work of waiting) this.host.context.tracer?.waited(work);
     return waiting.flatMap((work) => (work instanceof KeyedWork ? work.works : [work]));
   }
 
