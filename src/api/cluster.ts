@@ -67,7 +67,7 @@ export async function startNode(
   const settings = settingsOf(options, world.random);
   const events = new Events({ log: settings.log, clock: world.clock });
   const singletons = new Singletons({ ...world, log: settings.log, events });
-  const topics = new Topics(settings.log, readEvent);
+  const topics = new Topics(settings.log, readEvent, settings.tracer);
   const answers = new Answers(topics, world.clock);
   const node = hosting(settings, { topics, answers });
   listen(topics, settings.handlings);
@@ -79,9 +79,9 @@ export async function startNode(
       send: (message, given, bounds) => sender.send(message, given, bounds),
     },
   );
-  const { failover } = settings;
+  const { failover, tracer } = settings;
   const mediator = new Mediator(seat, { failover, topics, answers, isKeptElsewhere });
-  const sender = new Sender(mediator);
+  const sender = new Sender(mediator, tracer);
   await seat.take();
   const boundMs = Number.POSITIVE_INFINITY;
   return {

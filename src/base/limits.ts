@@ -102,6 +102,11 @@ export const FAILOVER_RETRIES = 3;
 /** Turns that wait for a call, each for the next: more is a recursion without an end. */
 export const CHAIN_LINKS_MAX = 64;
 
+/** What a trace carries beside its ids: W3C Trace Context asks for at least so much. */
+export const TRACESTATE_CHARS_MAX = 512;
+/** All of it, in escaped JSON. */
+export const TRACE_CHARS_MAX: number = 2 * TRACESTATE_CHARS_MAX + 64;
+
 /** The answer to a command with a key is kept for this: longer than callers go on trying. */
 export const DEDUP_MS = 600_000;
 /** Answers that one entity keeps at most; one more command with a key is refused. */

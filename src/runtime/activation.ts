@@ -133,6 +133,8 @@ export class Activation extends Turns implements TurnEntity {
       this.start(work);
       return undefined;
     }
+    const { tracer } = context;
+    tracer?.waits(this.#phase === "loading" ? "load" : "queue", work, this.place);
     if (this.enqueue(work)) context.slices.later({ resume: () => this.hasten() });
     if (this.running === 0) context.slices.later(this);
     return undefined;
@@ -207,7 +209,7 @@ export class Activation extends Turns implements TurnEntity {
 
   /** The caller has entered the slice. */
   protected start(work: Work): void {
-    const { slices } = this.host.context;
+    const { slices, tracer } = this.host.context;
     this.usedMs = slices.nowMs;
     if (!work.begin(slices.nowMs)) return this.skip(work.spec);
     this.count(work.spec, 1);
@@ -215,7 +217,8 @@ export class Activation extends Turns implements TurnEntity {
     let result: unknown;
     let promise: PromiseLike<unknown> | undefined;
     try {
-      result = work.spec.run(turn, work.message);
+      if (tracer !== undefined) result = tracer.turn(work, turn, this.place);
+      else result = work.spec.run(turn, work.message);
       if (isThenable(result)) promise = result;
     } catch (error) {
       slices.leave();

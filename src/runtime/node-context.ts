@@ -25,6 +25,7 @@ import { Slices } from "./slices.ts";
 import { StoreWriter } from "./store-writer.ts";
 import type { Topics } from "./topics.ts";
 import type { Watches } from "./watches.ts";
+import type { Tracer } from "./tracing.ts";
 
 /** How a node is to run; all defaults are filled in. */
 export interface NodeSettings {
@@ -43,6 +44,7 @@ export interface NodeSettings {
   readonly handlers: readonly MessageSpec[];
   /** What this node handles, as the others are told. */
   readonly handled: readonly string[];
+  readonly tracer?: Tracer | undefined;
 }
 
 /** The settings, with time and chance. */
@@ -84,6 +86,8 @@ export class NodeContext {
   /** Long ones: idle activations. */
   readonly idleWheel: TimerWheel;
   readonly calls: Calls;
+  /** Only where spans are wanted. */
+  readonly tracer: Tracer | undefined;
   /** Calls of handlers that run here, or wait for it. */
   readonly inFlight: InFlight = new InFlight();
   readonly events: Events;
@@ -119,7 +123,8 @@ export class NodeContext {
     this.slices = new Slices(this.clock);
     this.wheel = new TimerWheel(this.clock, CALL_TICK_MS);
     this.idleWheel = new TimerWheel(this.clock, IDLE_TICK_MS);
-    this.calls = new Calls(this.wheel);
+    this.tracer = options.tracer;
+    this.calls = new Calls(this.wheel, options.tracer);
     this.events = options.events;
     this.hot = new HotKeys(this.view, this.events);
     this.progress = new Progress(this.clock, this.events);

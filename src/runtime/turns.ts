@@ -14,6 +14,7 @@ import Denque from "denque";
 import { CatgaError } from "../base/errors.ts";
 import { WheelEntry } from "../base/timer-wheel.ts";
 import type { Wait } from "../base/waits.ts";
+import type { Subject } from "./call.ts";
 import { countEnd, countTime } from "./counts.ts";
 import type { MessageSpec } from "./definition.ts";
 import { KeyedWork } from "./dedup-window.ts";
@@ -42,6 +43,11 @@ export abstract class Turns extends WheelEntry {
   /** Those that others may wait for, by their links; made for the first one. */
   #linked: Map<string, Turn> | undefined;
 
+  /** What it is, to those who do not know entities. */
+  protected get place(): Pick<Subject, "entity" | "id"> {
+    return { entity: this.host.definition.name, id: this.id };
+  }
+
   get running(): number {
     return this.commands > 0 ? -1 : this.queries;
   }
@@ -57,7 +63,7 @@ export abstract class Turns extends WheelEntry {
 
   protected takeNext(): Work | undefined {
     const wait = this.#waiting?.shift();
-    if (wait !== undefined) this.host.waiting.end(wait);
+    if (wait !== undefined) this.#waited(wait);
     return wait?.work;
   }
 
@@ -65,8 +71,13 @@ export abstract class Turns extends WheelEntry {
   protected takeAll(): readonly Work[] {
     const waiting = this.#waiting?.toArray() ?? [];
     this.#waiting = undefined;
-    for (const wait of waiting) this.host.waiting.end(wait);
+    for (const wait of waiting) this.#waited(wait);
     return waiting.flatMap(({ work }) => (work instanceof KeyedWork ? work.works : [work]));
+  }
+
+  #waited(wait: Wait<Waiter, Work>): void {
+    this.host.waiting.end(wait);
+    this.host.context.tracer?.waited(wait.work);
   }
 
   /** A turn begins, or ends. */
