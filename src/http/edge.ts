@@ -12,8 +12,10 @@ import type { Exposed } from "./target.ts";
 /** What the edge needs of a cluster. */
 export type GatewayCluster = Pick<
   ClusterOf<AnyEntity>,
+  | "beforeStop"
   | "broadcast"
   | "entity"
+  | "nodeId"
   | "nodes"
   | "on"
   | "owner"
@@ -58,6 +60,14 @@ export interface Told {
   };
 }
 
+/** Whether the node is about to leave, and what has to end before. */
+export interface Draining {
+  /** True from the moment that the node is told to stop. */
+  readonly isDraining: boolean;
+  /** Waits for something to end: the result says that it has. `end` is how it is told to. */
+  hold(end?: () => void): () => void;
+}
+
 /** See the file's header. */
 export interface Edge {
   readonly cluster: GatewayCluster;
@@ -65,8 +75,7 @@ export interface Edge {
   readonly log: Logger | undefined;
   readonly management: "off" | "read" | "full";
   readonly authorize: Authorize | undefined;
-  /** Aborts when the gateway is to take nothing new, and streams are to go elsewhere. */
-  readonly drained?: AbortSignal;
+  readonly drain: Draining;
 }
 
 /**

@@ -8,7 +8,7 @@
  */
 import type { Context } from "hono";
 import { CatgaError } from "../index.ts";
-import type { Told } from "./edge.ts";
+import type { Draining, Told } from "./edge.ts";
 import { tick } from "./ticker.ts";
 
 /** How many streams may be open at a time. */
@@ -58,19 +58,16 @@ export function lastEventIdOf(c: Context): string | undefined {
 export class EventStreams {
   readonly #total: number;
   readonly #perIdentity: number;
-  readonly #drained: AbortSignal | undefined;
+  readonly #drain: Draining;
   readonly #open = new Set<EventStream>();
   readonly #subjects = new Map<string, number>();
   #endTicks: (() => void) | undefined;
 
-  constructor(limits: StreamLimits = {}, drained?: AbortSignal) {
+  constructor(drain: Draining, limits: StreamLimits = {}) {
     const { total, perIdentity } = { ...LIMITS, ...limits };
     this.#total = total;
     this.#perIdentity = perIdentity;
-    this.#drained = drained;
-    drained?.addEventListener("abort", () => {
-      for (const stream of this.#open) stream.drain();
-    });
+    this.#drain = drain;
   }
 
   /** How many are open. */
@@ -81,7 +78,7 @@ export class EventStreams {
   /**
    * Answers with a stream; `begin` is given it, and returns what ends with it.
    *
-   * @throws {CatgaError} OVERLOADED; UNAVAILABLE when the gateway drains
+   * @throws {CatgaError} OVERLOADED
    */
   open(c: Context<Told>, begin: (stream: EventStream) => () => void): Response {
     const subject = c.get("identity")?.subject;
@@ -92,18 +89,22 @@ export class EventStreams {
     // Hono answers HEAD with what GET would, without a body: nobody would ever read this one.
     if (c.req.method === "HEAD") return c.body(null);
     const { outgoing } = (c.env ?? {}) as { readonly outgoing?: Destroyable };
-    const stream: EventStream = new EventStream(outgoing, () => this.#closed(stream, subject));
+    let release = (): void => {};
+    const stream: EventStream = new EventStream(outgoing, () => {
+      release();
+      this.#closed(stream, subject);
+    });
     this.#open.add(stream);
     if (subject !== undefined) this.#subjects.set(subject, this.#countOf(subject) + 1);
     this.#endTicks ??= tick(BEAT_MS, () => this.#beat());
     stream.begin(begin);
+    release = this.#drain.hold(() => stream.drain());
+    // Where that has told it at once, it is over.
+    if (!this.#open.has(stream)) release();
     return c.body(stream.body);
   }
 
   #admit(subject: string | undefined): void {
-    if (this.#drained?.aborted === true) {
-      throw new CatgaError("UNAVAILABLE", { reason: "this node is leaving" });
-    }
     const isOne = subject !== undefined && this.#countOf(subject) >= this.#perIdentity;
     if (!isOne && this.#open.size < this.#total) return;
     const what = isOne ? "event streams of one identity" : "event streams";

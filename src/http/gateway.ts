@@ -18,6 +18,7 @@ import { CatgaError, type Logger } from "../index.ts";
 import { bodyOf } from "./answer.ts";
 import { authenticatedBy } from "./auth.ts";
 import { addClusterRoutes } from "./cluster-routes.ts";
+import { Drain, heldBy, readyUnless } from "./drain.ts";
 import type { Authenticate, Authorize, Edge, GatewayCluster, Told } from "./edge.ts";
 import { addEntityRoutes } from "./entities.ts";
 import { EventStreams, type StreamLimits } from "./event-stream.ts";
@@ -73,16 +74,20 @@ export function gateway(cluster: GatewayCluster, options: GatewayOptions): Hono<
   if (authorize !== undefined && auth === undefined) {
     throw new TypeError("Cannot authorize without knowing who asks: add auth");
   }
-  const edge: Edge = { cluster, exposed: exposedBy(options.expose), log, management, authorize };
+  const exposed = exposedBy(options.expose);
+  const drain = new Drain(cluster);
+  const edge: Edge = { cluster, exposed, log, management, authorize, drain };
   const app = new Hono<Told>();
   app.onError((error, c) => answerError(error, c, log));
   app.use(requestId(), secureHeaders(HEADERS), neverStored);
+  app.get("/healthz/ready", readyUnless(drain));
   addHealthRoutes(app);
+  app.use(heldBy(drain, cluster.nodeId));
   app.use(authenticatedBy(auth));
   const body = bodyOf(BODY_BYTES_MAX);
   addEntityRoutes(app, edge, ...body);
   addMessageRoutes(app, edge, ...body);
-  const streams = new EventStreams(options.streams, edge.drained);
+  const streams = new EventStreams(drain, options.streams);
   addWatchRoutes(app, edge, streams);
   addEventRoutes(app, edge, streams);
   addClusterRoutes(app, edge);

@@ -2,6 +2,7 @@
 export type { Access, Authenticate, Authorize, GatewayCluster, Identity } from "./edge.ts";
 export type { StreamLimits } from "./event-stream.ts";
 export { gateway, type GatewayOptions } from "./gateway.ts";
-export { listen, type Listening, type ListenOptions, type Servable } from "./listen.ts";
+export type { Apps, Servable } from "./apps.ts";
+export { listen, type Listening, type ListenLimits, type ListenOptions } from "./listen.ts";
 export type { Problem } from "./problem.ts";
 export type { Exposable } from "./target.ts";
