@@ -7,6 +7,7 @@ import {
   type Logger,
   type MaybePromise,
 } from "../index.ts";
+import type { GatewayLimits } from "./limits.ts";
 import type { Exposed } from "./target.ts";
 
 /** What the edge needs of a cluster. */
@@ -76,6 +77,7 @@ export interface Edge {
   readonly management: "off" | "read" | "full";
   readonly authorize: Authorize | undefined;
   readonly drain: Draining;
+  readonly limits: GatewayLimits;
 }
 
 /**
@@ -85,13 +87,12 @@ export interface Edge {
  */
 export async function guard(c: Context<Told>, edge: Edge, access: Access): Promise<void> {
   const identity = c.get("identity");
-  if (edge.authorize === undefined || identity === undefined) return;
-  let mayPass: unknown;
+  if (edge.authorize === undefined) return;
+  let mayPass: unknown = false;
   try {
-    mayPass = await edge.authorize(identity, access);
+    if (identity !== undefined) mayPass = await edge.authorize(identity, access);
   } catch (error) {
     edge.log?.warn({ requestId: c.get("requestId"), access, err: error }, "authorize failed");
-    mayPass = false;
   }
   // Not just something true: a forgotten `await` inside would be.
   if (mayPass !== true) throw new CatgaError("FORBIDDEN", { action: access.action });

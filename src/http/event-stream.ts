@@ -9,15 +9,10 @@
 import type { Context } from "hono";
 import { CatgaError } from "../index.ts";
 import type { Draining, Told } from "./edge.ts";
+import type { GatewayLimits } from "./limits.ts";
 import { tick } from "./ticker.ts";
 
-/** How many streams may be open at a time. */
-export interface StreamLimits {
-  /** Of this gateway. @default 10_000 */
-  readonly total?: number;
-  /** Of one identity. @default 100 */
-  readonly perIdentity?: number;
-}
+type StreamLimits = Pick<GatewayLimits, "streamsMax" | "streamsPerIdentityMax">;
 
 /** One event. */
 export interface ServerEvent {
@@ -36,7 +31,6 @@ const BUFFER_BYTES = 65_536;
 const BEAT_MS = 4_000;
 /** How long a client waits before it comes again. */
 const RETRY_MS = 1_000;
-const LIMITS = { total: 10_000, perIdentity: 100 };
 
 const encoder = new TextEncoder();
 const COMMENT = encoder.encode(":\n\n");
@@ -56,17 +50,14 @@ export function lastEventIdOf(c: Context): string | undefined {
 
 /** All streams of a gateway. */
 export class EventStreams {
-  readonly #total: number;
-  readonly #perIdentity: number;
+  readonly #limits: StreamLimits;
   readonly #drain: Draining;
   readonly #open = new Set<EventStream>();
   readonly #subjects = new Map<string, number>();
   #endTicks: (() => void) | undefined;
 
-  constructor(drain: Draining, limits: StreamLimits = {}) {
-    const { total, perIdentity } = { ...LIMITS, ...limits };
-    this.#total = total;
-    this.#perIdentity = perIdentity;
+  constructor(drain: Draining, limits: StreamLimits) {
+    this.#limits = limits;
     this.#drain = drain;
   }
 
@@ -105,10 +96,11 @@ export class EventStreams {
   }
 
   #admit(subject: string | undefined): void {
-    const isOne = subject !== undefined && this.#countOf(subject) >= this.#perIdentity;
-    if (!isOne && this.#open.size < this.#total) return;
+    const { streamsMax, streamsPerIdentityMax } = this.#limits;
+    const isOne = subject !== undefined && this.#countOf(subject) >= streamsPerIdentityMax;
+    if (!isOne && this.#open.size < streamsMax) return;
     const what = isOne ? "event streams of one identity" : "event streams";
-    const limit = isOne ? this.#perIdentity : this.#total;
+    const limit = isOne ? streamsPerIdentityMax : streamsMax;
     throw new CatgaError("OVERLOADED", { what, limit });
   }
 

@@ -5,6 +5,7 @@ import { failureOf } from "../drivers/nodes.ts";
 import { Drain } from "../../src/http/drain.ts";
 import type { GatewayCluster, Told } from "../../src/http/edge.ts";
 import { encodeEvent, EventStream, EventStreams } from "../../src/http/event-stream.ts";
+import { limitsOf } from "../../src/http/limits.ts";
 import { answerError } from "../../src/http/problem.ts";
 
 const EVENT = encodeEvent({ event: "e", data: { text: "x".repeat(1_000) } });
@@ -66,7 +67,7 @@ describe("a stream that nobody reads", () => {
 describe("the streams of a gateway", () => {
   test("end with a word when it drains, and at once after that", async () => {
     const { drain, stop } = draining();
-    const { app, streams } = served(new EventStreams(drain));
+    const { app, streams } = served(new EventStreams(drain, limitsOf({})));
     const response = await app.request("/");
     expect(streams.count).toBe(1);
     const stopped = stop();
@@ -78,7 +79,9 @@ describe("the streams of a gateway", () => {
     expect(streams.count).toBe(0);
   });
   test("are as many as it allows", async () => {
-    const { app, streams } = served(new EventStreams(draining().drain, { total: 2 }));
+    const { app, streams } = served(
+      new EventStreams(draining().drain, limitsOf({ streamsMax: 2 })),
+    );
     const responses = [await app.request("/"), await app.request("/")];
     expect((await app.request("/")).status).toBe(429);
     for (const response of responses) await response.body?.cancel();
