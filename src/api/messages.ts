@@ -90,10 +90,19 @@ export function query<P extends Payload, R>(options?: CommonOptions<P, R>): Def<
 }
 
 const NAMED = new WeakMap<AnyDef, MessageOptions>();
+const BY_TYPE = new Map<string, MessageOptions>();
 
 /** Makes `def`, a message with its own name, one that an entity may have among its messages. */
-export function keepOptions(def: AnyDef, options: MessageOptions): void {
+export function keepOptions(def: AnyNamed, options: MessageOptions): void {
   NAMED.set(def, options);
+  // Of two definitions the one that is no query: to take it for one might run it twice.
+  const isOther = BY_TYPE.has(def.type) && def.kind === "query";
+  if (!isOther) BY_TYPE.set(def.type, options);
+}
+
+/** What a message with its own name was declared as, if this program has done so. */
+export function optionsOfType(type: string): MessageOptions | undefined {
+  return BY_TYPE.get(type);
 }
 
 /** What `command()` or `query()` made, as the runtime reads it. */

@@ -28,6 +28,7 @@ const MAY_TOUCH_THE_WORLD = new Set([
   "drivers/embedded/register.ts",
   "drivers/embedded/secret.ts",
   "drivers/tcp/wire.ts",
+  "client/clock.ts",
   "http/listen.ts",
   // A command: its words, its streams, its end.
   "cli/main.ts",
