@@ -52,11 +52,13 @@ export class Bound {
     return Promise.race([this.#over, run]);
   }
 
+  /** Resolves after `waitMs`. @throws {CatgaClientError} CALL_TIMEOUT, CANCELLED */
   async pause(waitMs: number): Promise<void> {
-    if (waitMs === 0) return;
-    let cancel = (): void => {};
-    const waited = new Promise<void>((resolve) => (cancel = this.#clock.after(waitMs, resolve)));
-    await this.race(waited).finally(cancel);
+    let cancel: (() => void) | undefined;
+    const waited = new Promise<void>((resolve) => {
+      cancel = this.#clock.after(waitMs, resolve);
+    });
+    await this.race(waited).finally(() => cancel?.());
   }
 
   /** Nothing ends any more; what is left is let go. */

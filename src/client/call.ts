@@ -67,7 +67,7 @@ export async function callEdge(home: Home, call: Call): Promise<unknown> {
         if (isLast || !mayTryAgain(error, call))
           throw error.executed === "no" ? (doubt ?? error) : error;
         bound.mayHaveRun = doubt !== undefined;
-        await bound.pause(waitMs);
+        if (waitMs > 0) await bound.pause(waitMs);
       }
     }
   } finally {

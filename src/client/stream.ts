@@ -4,14 +4,13 @@
  * forgotten what came in between.
  */
 import { backoffMs } from "../base/backoff.ts";
-import type { Message, Named } from "../index.ts";
+import type { AnyNamed, Message, Named } from "../index.ts";
 import type { Home } from "./call.ts";
 import { connect } from "./connection.ts";
 import { CatgaClientError, isClientError } from "./error.ts";
 
-// `any`: `unknown` would not match the parameters of the function that it is.
 /** Any event, as `defineEvent` made it. */
-export type AnyEvent = Named<"event", any, void>;
+export type AnyEvent = AnyNamed & { readonly kind: "event" };
 
 /** Stands in a stream where events may be missing: look at what they would have told. */
 export const MISSED: unique symbol = Symbol("catga: events may be missing");
