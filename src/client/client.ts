@@ -2,7 +2,7 @@
 import { type Duration, durationMs } from "../base/duration.ts";
 import { type Random, systemRandom } from "../base/random.ts";
 import { CALL_TIMEOUT_MS } from "../base/limits.ts";
-import { messageOptions, optionsOfType } from "../api/messages.ts";
+import { messageOptions, type OfKind, optionsOfType } from "../api/messages.ts";
 import type { AnyEntity, CallOptions, MaybePromise, Message, Messages, Ref } from "../index.ts";
 import type { NodeOutcome } from "../index.ts";
 import { callEdge, type Home } from "./call.ts";
@@ -10,7 +10,13 @@ import { type ClientClock, webClock } from "./clock.ts";
 import { Edges } from "./edges.ts";
 import { CatgaClientError } from "./error.ts";
 import { callOf, checkRetries, pathOf, type Sending, typeOf } from "./sending.ts";
-import { type AnyEvent, type Stream, streamOf, type StreamOptions } from "./stream.ts";
+import {
+  type AnyEvent,
+  type SomeEvent,
+  type Stream,
+  streamOf,
+  type StreamOptions,
+} from "./stream.ts";
 
 /** Options of {@link createClient}. */
 export interface ClientOptions {
@@ -33,6 +39,9 @@ export interface ClientOptions {
   readonly headers?: Readonly<Record<string, string>>;
 }
 
+/** An event is published, and by nobody outside. */
+type Sent = OfKind<"command" | "query">;
+
 /** A reference to an entity, through the edge. */
 export interface ClientRef<M extends Messages> extends Ref<M> {
   /**
@@ -40,7 +49,7 @@ export interface ClientRef<M extends Messages> extends Ref<M> {
    * stream that breaks is taken up again, at another edge if need be; {@link MISSED} stands where
    * something may be missing.
    */
-  watch<E extends AnyEvent = AnyEvent>(options?: StreamOptions<E>): Stream<E>;
+  watch<E extends AnyEvent = SomeEvent>(options?: StreamOptions<E>): Stream<E>;
 }
 
 /**
@@ -54,16 +63,16 @@ export interface Client {
   /** The same for a client that has its type alone: `entity<typeof Account>("account", "42")`. */
   entity<E extends AnyEntity = never>(name: E["name"], id: string): ClientRef<E["messages"]>;
   /** Sends a message with its own name; resolves with the answer. */
-  send<P, R>(message: Message<P, R>, options?: CallOptions): Promise<R>;
+  send<P, R>(message: Message<P, R> & Sent, options?: CallOptions): Promise<R>;
   /** Resolves once the cluster has taken the message. */
-  tell<P>(message: Message<P, unknown>, options?: CallOptions): Promise<void>;
+  tell<P>(message: Message<P, unknown> & Sent, options?: CallOptions): Promise<void>;
   /** Asks every node that handles a message whose route is `broadcast`. */
   broadcast<P, R>(
-    message: Message<P, R>,
+    message: Message<P, R> & Sent,
     options?: CallOptions,
   ): Promise<readonly NodeOutcome<R>[]>;
   /** What is published, as {@link ClientRef.watch}: of these definitions, or of these types. */
-  events<E extends AnyEvent = AnyEvent>(
+  events<E extends AnyEvent = SomeEvent>(
     events: readonly (E | string)[],
     options?: Omit<StreamOptions<E>, "events">,
   ): Stream<E>;

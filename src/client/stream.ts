@@ -11,12 +11,14 @@ import { CatgaClientError, isClientError } from "./error.ts";
 
 /** Any event, as `defineEvent` made it. */
 export type AnyEvent = AnyNamed & { readonly kind: "event" };
+/** One of which nothing is known. */
+export type SomeEvent = Named<"event", object, void>;
 
 /** Stands in a stream where events may be missing: look at what they would have told. */
 export const MISSED: unique symbol = Symbol("catga: events may be missing");
 
 /** Options of a stream. */
-export interface StreamOptions<E extends AnyEvent = AnyEvent> {
+export interface StreamOptions<E extends AnyEvent = SomeEvent> {
   /** Leaves out all other events, and says what these are. @default all */
   readonly events?: readonly (E | string)[];
   /** Ends the stream. */

@@ -156,7 +156,7 @@ describe("what fails is sent again", () => {
     expect([once.result, once.asked.length]).toEqual([expect.stringMatching(/ maybe$/), 1]);
   });
   test("under one key, random or its caller's, and without one if nobody asked", async () => {
-    const keys = async (options: object): Promise<unknown[]> => {
+    const keys = async (options: { readonly [option: string]: unknown }): Promise<unknown[]> => {
       const { asked } = await outcome([busy, replies(1)], ["add", options]);
       return asked.map(({ headers }) => headers.get("Idempotency-Key"));
     };
