@@ -10,8 +10,8 @@ import { Bound } from "./bound.ts";
 import { type Home, unanswered } from "./call.ts";
 import { CatgaClientError } from "./error.ts";
 
-/** What is heard: an event, that there is a stream, or that it is still there. */
-export type Heard = EventSourceMessage | "open" | "beat";
+/** What is heard: an event, or that the edge is still there. */
+export type Heard = EventSourceMessage | "beat";
 
 /** What is asked for. */
 export interface Connecting {
@@ -53,7 +53,6 @@ export async function* connect(home: Home, asked: Connecting): AsyncGenerator<He
     if (answer.body === null || !isOf(answer, "text/event-stream") || answer.status !== 200) {
       throw refusalOf(answer, await wait(answer.text()), home.clock);
     }
-    yield "open";
     const heard: Heard[] = [];
     const parser = parserTo(heard, asked);
     const decoder = new TextDecoder();

@@ -1,7 +1,7 @@
 /**
  * Event streams that last: whatever breaks one, it is taken up again after the last event that was
- * read, at another edge if need be. The edge says `drain` before it goes, and `missed` where it has
- * forgotten what came in between.
+ * read, at another edge if need be. The edge says `begun` at first, with an id to go on from, or
+ * `missed` where it does not know what came in between, and `drain` before it goes.
  */
 import { backoffMs } from "../base/backoff.ts";
 import type { AnyNamed, Message, Named } from "../index.ts";
@@ -81,7 +81,6 @@ class Follower {
   #retryMs = RETRY_MS;
   /** Connections since the last one that brought something. */
   #failures = 0;
-  #wasOpen = false;
 
   constructor(home: Home, followed: Followed) {
     const { path, types } = followed;
@@ -123,12 +122,6 @@ class Follower {
       this.#retryMs = Math.min(ms, RETRY_MS_MAX);
     };
     for await (const heard of connect(this.#home, { ...asked, retry })) {
-      if (heard === "open") {
-        // Nothing says where it was broken off.
-        if (this.#wasOpen && this.#lastId === undefined) yield MISSED;
-        this.#wasOpen = true;
-        continue;
-      }
       if (heard === "beat") {
         this.#failures = 0;
         continue;
