@@ -28,6 +28,8 @@ export interface StreamOptions<E extends AnyEvent = SomeEvent> {
 /** Events as they come. Leaving the loop, or `return()`, ends it. */
 export type Stream<E extends AnyEvent> = AsyncIterableIterator<ReturnType<E> | typeof MISSED>;
 
+/** What the edge says of the stream itself. */
+const MARKS: readonly string[] = ["begun", "missed"];
 /** How long a stream is left alone when the edge does not say. */
 const RETRY_MS = 500;
 const RETRY_MS_MAX = 30_000;
@@ -126,13 +128,13 @@ class Follower {
         this.#failures = 0;
         continue;
       }
-      const { id, event, data } = heard;
+      const { id, event = "begun", data } = heard;
       this.#lastId = id ?? this.#lastId;
       if (event === "drain") return true;
       this.#failures = 0;
       if (event === "missed") yield MISSED;
-      else if (event !== undefined && types?.includes(event) !== false)
-        yield messageOf(event, data);
+      const isWanted = types?.includes(event) ?? !MARKS.includes(event);
+      if (isWanted) yield messageOf(event, data);
     }
     return false;
   }

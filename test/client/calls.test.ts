@@ -42,6 +42,12 @@ async function outcome(reactions: readonly Reaction[], sent: Sent, options?: Opt
   return { result, ...world, times: world.asked.map(({ atMs }) => atMs) };
 }
 
+/** The keys of the requests of a command that is sent twice. */
+async function keys(options: Sent[1] & {}): Promise<unknown[]> {
+  const { asked } = await outcome([busy, replies(1)], ["add", options]);
+  return asked.map(({ headers }) => headers.get("Idempotency-Key"));
+}
+
 function failing(promise: Promise<unknown>): Promise<unknown> {
   return promise.catch((error: unknown) => {
     if (!isClientError(error)) throw error;
@@ -156,10 +162,6 @@ describe("what fails is sent again", () => {
     expect([once.result, once.asked.length]).toEqual([expect.stringMatching(/ maybe$/), 1]);
   });
   test("under one key, random or its caller's, and without one if nobody asked", async () => {
-    const keys = async (options: { readonly [option: string]: unknown }): Promise<unknown[]> => {
-      const { asked } = await outcome([busy, replies(1)], ["add", options]);
-      return asked.map(({ headers }) => headers.get("Idempotency-Key"));
-    };
     expect(await keys({})).toEqual([null, null]);
     expect(await keys({ retries: 2 })).toEqual(Array(2).fill(`"${"k".repeat(26)}"`));
     expect(await keys({ idempotencyKey: "a b" })).toEqual(['"a b"', '"a b"']);
