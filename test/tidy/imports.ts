@@ -17,7 +17,7 @@ const FLOORS = [
   ["mediator"],
   ["api"],
   ["index.ts"],
-  ["backup", "http", "client", "contract", "testing"],
+  ["backup", "http", "client", "contract", "otel", "testing"],
   ["cli"],
 ];
 
@@ -28,6 +28,7 @@ const TIGHTER: Readonly<Record<string, readonly string[]>> = {
   // Of the door the types alone, which `test/client/bundle.test.ts` sees to.
   client: ["base", "api", "index.ts"],
   contract: ["api"],
+  otel: ["index.ts"],
 };
 
 const SHARED = ["drivers/tcp", "drivers/broker"];
@@ -37,6 +38,7 @@ const HOMES: Readonly<Record<string, string>> = {
   "@nats-io/jetstream": "drivers/nats",
   "@nats-io/transport-node": "drivers/nats",
   "eventsource-parser": "client",
+  "@opentelemetry/api": "otel",
   hono: "http",
   "js-xxhash": "base",
   denque: "runtime",
