@@ -6,6 +6,9 @@
  * An acknowledged command ran once. One of which the client says that it did not run did not; of
  * any other it ran once at most. On Node.js and Deno it is the same program. It prints one line
  * and exits with 0, or fails with what was untrue.
+ *
+ * What has no key is sent by `fetch` as it likes: that of Deno, as those of browsers, sends a POST
+ * again by itself when the connection that it had kept breaks. There a key alone makes it run once.
  */
 import { deepEqual, ok } from "node:assert/strict";
 import process from "node:process";
@@ -21,6 +24,8 @@ const COMMANDS = 240;
 const AT_ONCE = 12;
 /** Waits are that much shorter than they would be. */
 const HASTE = 25;
+/** See above. */
+const BARE_RUNS_MAX = "deno" in process.versions ? 2 : 1;
 const FATES: readonly Fate[] = ["passes", "lost", "unanswered", "half answered"];
 
 const Ledger = defineEntity("ledger", {
@@ -63,7 +68,8 @@ for (const id of ["keyed", "bare"]) {
 }
 for (const [line, said] of told) {
   const times = written.get(line) ?? 0;
-  const isTrue = said === "done" ? times === 1 : said === "no" ? times === 0 : times <= 1;
+  const timesMax = isKeyed(line) ? 1 : BARE_RUNS_MAX;
+  const isTrue = said === "no" ? times === 0 : times <= timesMax && (times > 0 || said === "maybe");
   if (!isTrue)
     wrong.push(`${isKeyed(line) ? "keyed" : "bare"} ${line} ${said}, ran ${times} times`);
 }
