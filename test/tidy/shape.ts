@@ -30,6 +30,8 @@ const MAY_TOUCH_THE_WORLD = new Set([
   "drivers/tcp/wire.ts",
   "client/clock.ts",
   "http/listen.ts",
+  // Says now and then on every event stream that it lives.
+  "http/ticker.ts",
   // A command: its words, its streams, its end.
   "cli/main.ts",
   // Lets the promises of one step settle before the next.
