@@ -14,6 +14,8 @@ export type GatewayCluster = Pick<
   ClusterOf<AnyEntity>,
   | "broadcast"
   | "entity"
+  | "figures"
+  | "health"
   | "nodes"
   | "on"
   | "owner"

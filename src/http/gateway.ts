@@ -4,7 +4,8 @@
  *   POST, GET  /entities/:name/:id/:type    `entities.ts`
  *   POST, GET  /messages/:type              `messages.ts`
  *   GET        /cluster/…                   `cluster-routes.ts`
- *   GET        /healthz/live                `health.ts`
+ *   GET        /healthz/live, /healthz/ready  `health.ts`
+ *   GET        /metrics                     `metrics.ts`
  *
  * Nothing is reachable that is not exposed. Every other path answers 404 here, so routes of the
  * surrounding app come before it. A request of which the caller hangs up gives up waiting.
@@ -18,8 +19,9 @@ import { authenticatedBy } from "./auth.ts";
 import { addClusterRoutes } from "./cluster-routes.ts";
 import type { Authenticate, Authorize, Edge, GatewayCluster, Told } from "./edge.ts";
 import { addEntityRoutes } from "./entities.ts";
-import { addHealthRoutes } from "./health.ts";
+import { addHealthRoutes, addReadyRoute } from "./health.ts";
 import { addMessageRoutes } from "./messages.ts";
+import { addMetricsRoute } from "./metrics.ts";
 import { answerError } from "./problem.ts";
 import { type Exposable, exposedBy } from "./target.ts";
 
@@ -70,8 +72,10 @@ export function gateway(cluster: GatewayCluster, options: GatewayOptions): Hono<
   const app = new Hono<Told>();
   app.onError((error, c) => answerError(error, c, log));
   app.use(requestId(), secureHeaders(HEADERS), neverStored);
-  addHealthRoutes(app);
+  addHealthRoutes(app, edge, auth);
   app.use(authenticatedBy(auth));
+  addReadyRoute(app, edge);
+  addMetricsRoute(app, edge);
   const body = bodyOf(BODY_BYTES_MAX);
   addEntityRoutes(app, edge, ...body);
   addMessageRoutes(app, edge, ...body);

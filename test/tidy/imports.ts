@@ -37,6 +37,7 @@ const HOMES: Readonly<Record<string, string>> = {
   "js-xxhash": "base",
   denque: "runtime",
   ioredis: "drivers/redis",
+  "prom-client": "http",
   "lru-cache": "runtime",
   devalue: "runtime",
 };
