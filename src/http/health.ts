@@ -29,7 +29,7 @@ export function addHealthRoutes(
     return answerReady(c, { ready, reasons });
   });
   app.on("ALL", ["/healthz/live", READY], async (c, next) => {
-    if (c.req.method !== "GET") throw wrongMethod(c, "GET, HEAD");
+    if (!/^(?:GET|HEAD)$/.test(c.req.method)) throw wrongMethod(c, "GET, HEAD");
     await next();
   });
 }

@@ -2,6 +2,7 @@
 import { expect, test } from "bun:test";
 import {
   command,
+  defineCommand,
   defineEntity,
   defineQuery,
   handler,
@@ -47,7 +48,7 @@ const Account = defineEntity("account", {
 });
 
 const Price = defineQuery<{ readonly of: string }, string>("price", { cache: { ttl: "1m" } });
-const handlers = [handler(Price, (_, message) => message.of)];
+const handlers = [handler(Price, ({ of }) => of)];
 
 async function start(nodes: number) {
   const cluster = await TestCluster.start({ nodes, entities: [Account], handlers, shardCount: 16 });
@@ -141,7 +142,7 @@ test("calls to another node are counted on both sides, with what went over the l
   expect(node.figures().links).toMatchObject([{ isUp: true }]);
 });
 
-test("a cache, a hot key and a circuit show", async () => {
+test("a cache and a hot key show", async () => {
   const { cluster, node, of } = await start(1);
   await using _ = cluster;
   for (let n = 0; n < 3; n++) await cluster.run(node.send(Price({ of: "tea" })));
@@ -154,5 +155,20 @@ test("a cache, a hot key and a circuit show", async () => {
   const [key] = node.figures().hotKeys;
   expect(key).toMatchObject({ name: "account", id: "hot", error: 0 });
   expect(key!.share).toBeWithin(0.45, 0.55);
+});
+
+test("a circuit shows while it is open", async () => {
+  const { cluster, node } = await start(1);
+  await using _ = cluster;
+  const Ship = defineCommand("ship", { timeout: 100 });
+  await cluster.join("n2", { handlers: [...handlers, handler(Ship, () => {})] });
+  await cluster.run(node.send(Ship()));
+  expect(node.figures().openCircuits).toEqual([]);
+  cluster.partition(["n1"], ["n2"]);
+  for (let n = 0; n < 5; n++) await failureOf(cluster.run(node.send(Ship(), { retries: 0 })));
+  expect(node.figures().openCircuits).toEqual([{ node: "n2", message: "ship" }]);
+  cluster.heal();
+  await cluster.advance("5s");
+  await cluster.run(node.send(Ship()));
   expect(node.figures().openCircuits).toEqual([]);
 });
