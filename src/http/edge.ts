@@ -12,10 +12,12 @@ import type { Exposed } from "./target.ts";
 /** What the edge needs of a cluster. */
 export type GatewayCluster = Pick<
   ClusterOf<AnyEntity>,
+  | "beforeStop"
   | "broadcast"
   | "entity"
   | "figures"
   | "health"
+  | "nodeId"
   | "nodes"
   | "on"
   | "owner"
@@ -24,6 +26,7 @@ export type GatewayCluster = Pick<
   | "stop"
   | "subscribe"
   | "tell"
+  | "watch"
 >;
 
 /** Who asks. A gateway's `auth` may return more than that, for its `authorize`. */
@@ -59,6 +62,14 @@ export interface Told {
   };
 }
 
+/** Whether the node is about to leave, and what has to end before. */
+export interface Draining {
+  /** True from the moment that the node is told to stop. */
+  readonly isDraining: boolean;
+  /** Waits for something to end: the result says that it has. `end` is how it is told to. */
+  hold(end?: () => void): () => void;
+}
+
 /** See the file's header. */
 export interface Edge {
   readonly cluster: GatewayCluster;
@@ -66,6 +77,7 @@ export interface Edge {
   readonly log: Logger | undefined;
   readonly management: "off" | "read" | "full";
   readonly authorize: Authorize | undefined;
+  readonly drain: Draining;
 }
 
 /**

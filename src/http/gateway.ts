@@ -3,6 +3,8 @@
  *
  *   POST, GET  /entities/:name/:id/:type    `entities.ts`
  *   POST, GET  /messages/:type              `messages.ts`
+ *   GET        /watch/:name/:id             `watch.ts`
+ *   GET        /events?types=…              `events.ts`
  *   GET        /cluster/…                   `cluster-routes.ts`
  *   GET        /healthz/live, /healthz/ready  `health.ts`
  *   GET        /metrics                     `metrics.ts`
@@ -17,13 +19,17 @@ import { CatgaError, type Logger } from "../index.ts";
 import { bodyOf } from "./answer.ts";
 import { authenticatedBy } from "./auth.ts";
 import { addClusterRoutes } from "./cluster-routes.ts";
+import { Drain, heldBy } from "./drain.ts";
 import type { Authenticate, Authorize, Edge, GatewayCluster, Told } from "./edge.ts";
 import { addEntityRoutes } from "./entities.ts";
+import { EventStreams, type StreamLimits } from "./event-stream.ts";
+import { addEventRoutes } from "./events.ts";
 import { addHealthRoutes, addReadyRoute } from "./health.ts";
 import { addMessageRoutes } from "./messages.ts";
 import { addMetricsRoute } from "./metrics.ts";
 import { answerError } from "./problem.ts";
 import { type Exposable, exposedBy } from "./target.ts";
+import { addWatchRoutes } from "./watch.ts";
 
 /** Options of {@link gateway}. */
 export interface GatewayOptions {
@@ -41,6 +47,8 @@ export interface GatewayOptions {
    * /cluster/drain`. @default "read"
    */
   readonly management?: "off" | "read" | "full";
+  /** How many event streams may be open. @default 10,000, and 100 of one identity */
+  readonly streams?: StreamLimits;
   /** Hears of failures that callers are not told, with the request id they are told. */
   readonly log?: Logger;
 }
@@ -68,17 +76,23 @@ export function gateway(cluster: GatewayCluster, options: GatewayOptions): Hono<
   if (authorize !== undefined && auth === undefined) {
     throw new TypeError("Cannot authorize without knowing who asks: add auth");
   }
-  const edge: Edge = { cluster, exposed: exposedBy(options.expose), log, management, authorize };
+  const exposed = exposedBy(options.expose);
+  const drain = new Drain(cluster);
+  const edge: Edge = { cluster, exposed, log, management, authorize, drain };
   const app = new Hono<Told>();
   app.onError((error, c) => answerError(error, c, log));
   app.use(requestId(), secureHeaders(HEADERS), neverStored);
   addHealthRoutes(app, edge, auth);
+  app.use(heldBy(drain, cluster.nodeId));
   app.use(authenticatedBy(auth));
   addReadyRoute(app, edge);
   addMetricsRoute(app, edge);
   const body = bodyOf(BODY_BYTES_MAX);
   addEntityRoutes(app, edge, ...body);
   addMessageRoutes(app, edge, ...body);
+  const streams = new EventStreams(drain, options.streams);
+  addWatchRoutes(app, edge, streams);
+  addEventRoutes(app, edge, streams);
   addClusterRoutes(app, edge);
   app.all("*", (c) => {
     throw new CatgaError("NOT_FOUND", { path: new URL(c.req.url).pathname });

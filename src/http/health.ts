@@ -18,15 +18,17 @@ const RETRY_AFTER_SECONDS = "1";
 /** Adds what strangers may ask; stands before the authentication. */
 export function addHealthRoutes(
   app: Hono<Told>,
-  { cluster, management }: Edge,
+  { cluster, management, drain }: Edge,
   auth: Authenticate | undefined,
 ): void {
   app.get("/healthz/live", (c) => c.json({ status: "live" }));
   app.get(READY, async (c, next) => {
     const isStranger = auth !== undefined && c.req.header("Authorization") === undefined;
-    if (!isStranger && management !== "off") return next();
+    const { isDraining } = drain;
+    // Behind the authentication nothing is answered any more.
+    if (!isStranger && management !== "off" && !isDraining) return next();
     const { ready, reasons } = cluster.health();
-    return answerReady(c, { ready, reasons });
+    return answerReady(c, { ready: ready && !isDraining, reasons }, isDraining);
   });
   app.on("ALL", ["/healthz/live", READY], async (c, next) => {
     if (!/^(?:GET|HEAD)$/.test(c.req.method)) throw wrongMethod(c, "GET, HEAD");
@@ -42,8 +44,12 @@ export function addReadyRoute(app: Hono<Told>, edge: Edge): void {
   });
 }
 
-function answerReady(c: Context, health: Pick<Health, "ready"> & Partial<Health>): Response {
-  const status = health.ready ? "ready" : "unready";
+function answerReady(
+  c: Context,
+  health: Pick<Health, "ready"> & Partial<Health>,
+  isDraining = false,
+): Response {
+  const status = isDraining ? "draining" : health.ready ? "ready" : "unready";
   if (!health.ready) c.header("Retry-After", RETRY_AFTER_SECONDS);
   return c.json({ status, ...health }, health.ready ? 200 : 503);
 }

@@ -18,7 +18,7 @@ import { type Door, sendAgain } from "./retry.ts";
 /** How a message is sent: what its sender has said, and what surrounds him. */
 export interface Asking extends Pick<
   Sending,
-  "oneWay" | "timeoutMs" | "boundMs" | "signal" | "chain"
+  "oneWay" | "timeoutMs" | "boundMs" | "signal" | "chain" | "trace"
 > {
   /** Tries after the first one; what the cluster was given if the sender says nothing. */
   readonly retries: number | undefined;
@@ -267,7 +267,7 @@ function checkKeyless({ kind, type }: NamedSpec, { key }: Asking): void {
 
 function sendingOf(spec: NamedSpec, message: object, asking: Asking): Sending {
   const { entity, type, timeoutMs } = spec;
-  const { oneWay, boundMs, signal, chain } = asking;
+  const { oneWay, boundMs, signal, chain, trace } = asking;
   return {
     entity,
     id: "",
@@ -279,6 +279,7 @@ function sendingOf(spec: NamedSpec, message: object, asking: Asking): Sending {
     signal,
     dedup: undefined,
     chain,
+    trace,
   };
 }
 

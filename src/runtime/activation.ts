@@ -134,6 +134,8 @@ export class Activation extends Turns implements TurnEntity {
       this.start(work);
       return undefined;
     }
+    const { tracer } = context;
+    tracer?.waits(this.#phase === "loading" ? "load" : "queue", work, this.place);
     if (this.enqueue(work)) context.slices.later({ resume: () => this.hasten() });
     if (this.running === 0) context.slices.later(this);
     return undefined;
@@ -208,7 +210,7 @@ export class Activation extends Turns implements TurnEntity {
 
   /** The caller has entered the slice. */
   protected start(work: Work): void {
-    const { slices } = this.host.context;
+    const { slices, tracer } = this.host.context;
     this.usedMs = slices.nowMs;
     if (!work.begin(slices.nowMs)) return this.skip(work.spec);
     this.count(work.spec, 1);
@@ -216,7 +218,8 @@ export class Activation extends Turns implements TurnEntity {
     let result: unknown;
     let promise: PromiseLike<unknown> | undefined;
     try {
-      result = work.spec.run(turn, work.message);
+      if (tracer !== undefined) result = tracer.turn(work, turn, this.place);
+      else result = work.spec.run(turn, work.message);
       if (isThenable(result)) promise = result;
     } catch (error) {
       slices.leave();
@@ -235,8 +238,8 @@ export class Activation extends Turns implements TurnEntity {
   #end(turn: TurnContext<Work>, error: CatgaError | undefined, value?: unknown): void {
     const work = TurnContext.end(turn);
     const { slices } = this.host.context;
-    // The output gate: an answer leaves under a valid lease, or it waits until there is one.
-    if (!work.oneWay && !slices.mayRelease()) {
+    // The output gate: an answer or a push leaves under a valid lease, or waits until there is one.
+    if ((!work.oneWay || work.pushes !== undefined) && !slices.mayRelease()) {
       return slices.later({ resume: () => this.#end(turn, error, value) });
     }
     this.count(work.spec, -1);

@@ -52,7 +52,7 @@ export interface EntityDefinition {
   readonly deactivated?: ((context: object, reason: PassivationReason) => unknown) | undefined;
 }
 
-/** The entity type with the code of each message that `runOf` makes of the one it has; it counts anew. */
+/** The entity type with the code that `runOf` makes of that of each message; it counts anew. */
 export function withRuns(
   definition: EntityDefinition,
   runOf: (spec: MessageSpec) => MessageSpec["run"],

@@ -82,7 +82,7 @@ export class Handlers {
   }
 
   /** Takes in a message of another node. */
-  receive(peer: Peer, { call, leftMs, message, chain }: AskItem): void {
+  receive(peer: Peer, { call, leftMs, message, chain, trace }: AskItem): void {
     const { refusal, slices } = this.#context;
     const type = typeOf(message);
     const spec = this.#hosted.get(type);
@@ -98,6 +98,7 @@ export class Handlers {
       message,
       dedup: undefined,
       chain,
+      trace,
     };
     const work = new InboundWork(peer, item, { spec, nowMs: slices.nowMs });
     this.#post(spec, work, { peer, call });
@@ -122,11 +123,13 @@ export class Handlers {
   }
 
   #start(spec: MessageSpec, work: Work, caller: Caller): void {
-    const { slices } = this.#context;
+    const { slices, tracer } = this.#context;
     if (!slices.enter()) {
       this.#waiting++;
+      tracer?.waits("queue", work, subjectOf(spec));
       const resume = (): void => {
         this.#waiting--;
+        tracer?.waited(work);
         this.#start(spec, work, caller);
       };
       return slices.later({ resume });
@@ -142,7 +145,10 @@ export class Handlers {
     let result: unknown;
     let promise: PromiseLike<unknown> | undefined;
     try {
-      result = spec.run(context, work.message);
+      result =
+        tracer === undefined
+          ? spec.run(context, work.message)
+          : tracer.turn(work, context, subjectOf(spec));
       if (isThenable(result)) promise = result;
     } catch (error) {
       slices.leave();

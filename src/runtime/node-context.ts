@@ -24,6 +24,8 @@ import type { Singletons } from "./singleton.ts";
 import { Slices } from "./slices.ts";
 import { StoreWriter } from "./store-writer.ts";
 import type { Topics } from "./topics.ts";
+import type { Watches } from "./watches.ts";
+import type { Tracer } from "./tracing.ts";
 
 /** How a node is to run; all defaults are filled in. */
 export interface NodeSettings {
@@ -42,6 +44,7 @@ export interface NodeSettings {
   readonly handlers: readonly MessageSpec[];
   /** What this node handles, as the others are told. */
   readonly handled: readonly string[];
+  readonly tracer?: Tracer | undefined;
 }
 
 /** The settings, with time and chance. */
@@ -56,6 +59,8 @@ export interface NodeOptions extends NodeSettings {
   readonly singletons: Singletons;
   /** Who listens to what is published. */
   readonly topics: Topics;
+  /** Who of this process watches which entity. */
+  readonly watches: Watches;
 }
 
 /** Where the ids of an entity type lie, as far as they were checked and hashed lately. */
@@ -81,6 +86,8 @@ export class NodeContext {
   /** Long ones: idle activations. */
   readonly idleWheel: TimerWheel;
   readonly calls: Calls;
+  /** Only where spans are wanted. */
+  readonly tracer: Tracer | undefined;
   /** Calls of handlers that run here, or wait for it. */
   readonly inFlight: InFlight = new InFlight();
   readonly events: Events;
@@ -116,7 +123,8 @@ export class NodeContext {
     this.slices = new Slices(this.clock);
     this.wheel = new TimerWheel(this.clock, CALL_TICK_MS);
     this.idleWheel = new TimerWheel(this.clock, IDLE_TICK_MS);
-    this.calls = new Calls(this.wheel);
+    this.tracer = options.tracer;
+    this.calls = new Calls(this.wheel, options.tracer);
     this.events = options.events;
     this.hot = new HotKeys(this.view, this.events);
     this.progress = new Progress(this.clock, this.events);

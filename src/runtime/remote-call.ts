@@ -1,11 +1,12 @@
 /** A call whose handler runs, or may run, on another node; and the table of all that are open. */
 import { CatgaError, isErrorCode } from "../base/errors.ts";
-import { CALL_TIMEOUT_MS } from "../base/limits.ts";
+import { CALL_TIMEOUT_MS, TRACE_CHARS_MAX } from "../base/limits.ts";
 import { charsMaxOfLastCopy } from "../base/plain.ts";
 import type { TimerWheel } from "../base/timer-wheel.ts";
 import type { MessageItem } from "../protocol/frame.ts";
 import { Call, detailsOf, type Sending } from "./call.ts";
 import type { MessageSpec } from "./definition.ts";
+import type { Tracer, TracingSpan } from "./tracing.ts";
 
 /** Where a call was sent. */
 export interface Destination {
@@ -51,12 +52,15 @@ export class RemoteCall extends Call implements MessageItem {
   lane: Lane | undefined;
   /** Known when its shard has come to this node, and it is to run here. */
   spec!: MessageSpec;
+  /** The span that ends with it. */
+  link: TracingSpan | undefined;
   readonly #calls: Calls;
 
   constructor(sending: Sending, message: unknown, calls: Calls) {
     super(sending, message, sending.timeoutMs ?? CALL_TIMEOUT_MS);
     // In JSON a character of an id may be two.
     this.charsMax = charsMaxOfLastCopy() + 2 * (sending.chain?.join("  ").length ?? 0);
+    if (sending.trace !== undefined) this.charsMax += TRACE_CHARS_MAX;
     this.entity = sending.entity;
     this.id = sending.id;
     this.createdMs = calls.nowMs;
@@ -113,6 +117,7 @@ export class RemoteCall extends Call implements MessageItem {
   }
 
   protected override settled(): void {
+    this.link?.end(this.failure);
     this.#calls.remove(this);
   }
 }
@@ -128,6 +133,7 @@ const SLOTS_MIN = 256;
  */
 export class Calls {
   readonly #wheel: TimerWheel;
+  readonly tracer: Tracer | undefined;
   #slots: (RemoteCall | undefined)[] = slots(SLOTS_MIN);
   #last = 0;
   /** Calls that are open. */
@@ -136,8 +142,9 @@ export class Calls {
   /** Calls that have failed, by code. */
   readonly failures: Map<string, number> = new Map();
 
-  constructor(wheel: TimerWheel) {
+  constructor(wheel: TimerWheel, tracer?: Tracer) {
     this.#wheel = wheel;
+    this.tracer = tracer;
   }
 
   /** The time of deadlines. */

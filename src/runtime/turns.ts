@@ -14,13 +14,15 @@ import Denque from "denque";
 import { CatgaError } from "../base/errors.ts";
 import { WheelEntry } from "../base/timer-wheel.ts";
 import type { Wait } from "../base/waits.ts";
+import type { Subject } from "./call.ts";
 import type { MessageSpec } from "./definition.ts";
 import { KeyedWork } from "./dedup-window.ts";
-import type { EntityHome, OwnedShard, Waiter } from "./owned-shard.ts";
+import type { EntityHome, Waiter } from "./entity-home.ts";
+import type { OwnedShard } from "./owned-shard.ts";
 import type { Work } from "./work.ts";
 
 /** What a turn runs for: a message, or a hook. */
-export type Turn = Pick<Work, "deadlineMs" | "chain">;
+export type Turn = Pick<Work, "deadlineMs" | "chain" | "pushes">;
 
 /** Stands behind the entity's key, in which there is no control character. */
 const MARK = "\t";
@@ -40,6 +42,11 @@ export abstract class Turns extends WheelEntry {
   /** Those that others may wait for, by their links; made for the first one. */
   #linked: Map<string, Turn> | undefined;
 
+  /** What it is, to those who do not know entities. */
+  protected get place(): Pick<Subject, "entity" | "id"> {
+    return { entity: this.host.definition.name, id: this.id };
+  }
+
   get running(): number {
     return this.commands > 0 ? -1 : this.queries;
   }
@@ -55,7 +62,7 @@ export abstract class Turns extends WheelEntry {
 
   protected takeNext(): Work | undefined {
     const wait = this.#waiting?.shift();
-    if (wait !== undefined) this.host.waiting.end(wait);
+    if (wait !== undefined) this.#waited(wait);
     return wait?.work;
   }
 
@@ -63,8 +70,13 @@ export abstract class Turns extends WheelEntry {
   protected takeAll(): readonly Work[] {
     const waiting = this.#waiting?.toArray() ?? [];
     this.#waiting = undefined;
-    for (const wait of waiting) this.host.waiting.end(wait);
+    for (const wait of waiting) this.#waited(wait);
     return waiting.flatMap(({ work }) => (work instanceof KeyedWork ? work.works : [work]));
+  }
+
+  #waited(wait: Wait<Waiter, Work>): void {
+    this.host.waiting.end(wait);
+    this.host.context.tracer?.waited(wait.work);
   }
 
   /** A turn begins, or ends. */

@@ -83,7 +83,7 @@ describe("an id", () => {
       expect(answer).toContain("INVALID_ID");
     },
   );
-  test.each([257, 10_000])("of %d bytes is refused with 414", async (bytes) => {
+  test.each([257, 6_000])("of %d bytes is refused with 414", async (bytes) => {
     const response = await edge.ask(`/entities/account/${"x".repeat(bytes)}/balance`);
     expect(response.status).toBe(414);
     expect(await problemOf(response)).toMatchObject({
