@@ -248,7 +248,7 @@ describe("/healthz/ready", () => {
     await node.stop();
     const response = await ask("/healthz/ready");
     expect(response.status).toBe(503);
-    expect(await response.json()).toMatchObject({ joined: false });
+    expect(await response.json()).toMatchObject({ status: "draining", ready: false });
   });
 
   test("is only read", async () => {

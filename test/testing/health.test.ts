@@ -112,7 +112,7 @@ test("a handler of a message with its own name is named", async () => {
   await cluster.run(sent);
 });
 
-test("a node that is cut off from the authority is not ready before its lease is over", async () => {
+test("who is cut off from the authority is not ready before its lease is over", async () => {
   const { cluster, node } = await start(3);
   await using _ = cluster;
   cluster.isolate("n1");
