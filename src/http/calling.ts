@@ -4,6 +4,7 @@
  *
  *   Request-Timeout-Ms: 500       the answer comes within so many milliseconds, or 504
  *   Idempotency-Key: "k-1"        the same command with the same key runs once
+ *   traceparent, tracestate       whose child the call is, where spans are wanted
  *   Prefer: respond-async         202 as soon as the message is taken (RFC 7240, section 4.1)
  *
  * A key belongs to who sent it: nobody is answered what somebody else has done under the same one.
@@ -30,6 +31,11 @@ export function callOptionsOf(c: Context<Told>, kind: Kind, signal: AbortSignal)
   const key = c.req.header("Idempotency-Key");
   return {
     signal,
+    trace: {
+      traceparent: c.req.header("traceparent"),
+      tracestate: c.req.header("tracestate"),
+      attributes: { "catga.request_id": c.get("requestId") },
+    },
     ...(timeout !== undefined && { timeout: timeoutOf(timeout) }),
     ...(kind === "command" && key !== undefined && { idempotencyKey: keyOf(c, key) }),
     ...((kind === "query" || key !== undefined) && { retries: RETRIES }),
