@@ -83,6 +83,22 @@ describe("watch()", () => {
     expect(watcher.heard).toContain("missed");
   });
 
+  test("is given by the next node on its seat what came while no lease held", async () => {
+    await using cluster = await start({ nodes: 2 });
+    const { owner, other } = placesOf(cluster);
+    const watcher = new Watcher(cluster, other);
+    await cluster.advance("100ms");
+    cluster.isolate(other);
+    while (cluster.leaseHolds(other)) await cluster.advance("5ms");
+    await say(cluster, owner, [1, 3]);
+    await cluster.advance("10ms");
+    expect(watcher.heard).toEqual(["begun"]);
+    await cluster.advance("5s");
+    cluster.heal();
+    await cluster.advance("20s");
+    expect(watcher.heard).toEqual(["begun", 1, 2, 3]);
+  });
+
   test("costs a node that nobody is told by nothing, and an owner forgets who died", async () => {
     await using cluster = await start();
     const watcher = new Watcher(cluster, "n1");
