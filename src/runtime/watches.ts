@@ -139,9 +139,9 @@ export class Watches {
   }
 
   /** An owner has answered; without an era it knows nothing of us, and somebody is to be asked. */
-  answered(from: string, note: WatchedNote): void {
+  answered(note: WatchedNote): void {
     const watching = this.#all.get(tableKey(note.entity, note.id));
-    if (watching === undefined || watching.told !== from) return;
+    if (watching === undefined) return;
     if (note.era === "") {
       watching.told = undefined;
       if (this.#isRetrying) return;

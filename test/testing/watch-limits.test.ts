@@ -99,6 +99,36 @@ describe("watch()", () => {
     expect(watcher.heard).toEqual(["begun", 1, 2, 3]);
   });
 
+  test("is asked for at once by the next node on its seat", async () => {
+    await using cluster = await start({ nodes: 2 });
+    const { owner, other } = placesOf(cluster);
+    const watcher = new Watcher(cluster, other);
+    await cluster.advance("100ms");
+    cluster.isolate(other);
+    await cluster.advance("5s");
+    cluster.heal();
+    while (!cluster.leaseHolds(other)) await cluster.advance("5ms");
+    await cluster.advance("20ms");
+    await say(cluster, owner, [1, 1]);
+    await cluster.advance("20ms");
+    expect(watcher.heard).toEqual(["begun", 1]);
+  });
+
+  test("is not given the answer to a question that another one has asked before", async () => {
+    await using cluster = await start({ nodes: 2 });
+    const { owner, other } = placesOf(cluster);
+    const before = new Watcher(cluster, owner);
+    await cluster.advance("100ms");
+    await say(cluster, owner, [1, 3]);
+    await cluster.advance("20ms");
+    cluster.network({ delay: [20, 20] });
+    const first = new Watcher(cluster, other);
+    await cluster.advance("15ms");
+    const second = new Watcher(cluster, other, { after: before.ids[1]! });
+    await cluster.advance("100ms");
+    expect([first.heard, second.heard]).toEqual([["begun"], ["begun", 2, 3]]);
+  });
+
   test("costs a node that nobody is told by nothing, and an owner forgets who died", async () => {
     await using cluster = await start();
     const watcher = new Watcher(cluster, "n1");
