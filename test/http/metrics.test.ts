@@ -39,6 +39,11 @@ const Price = defineQuery<{ readonly of: string }, string>("price", { cache: { t
 const handlers = [handler(Price, ({ of }) => of)];
 const HOSTILE = 'a"b\\c,d="{}';
 
+const auth = ({ headers }: Request) =>
+  headers.get("Authorization") === "token" ? { subject: "ada" } : undefined;
+const nodeWith = (given: object): GatewayCluster =>
+  ({ nodeId: "a", health: () => given, beforeStop: () => () => {} }) as never;
+
 const closing: (() => Promise<void>)[] = [];
 
 afterEach(async () => {
@@ -199,11 +204,6 @@ describe("/healthz/ready", () => {
     stuck: [{ what: 'account/42: handler "deposit" has run for 31 s', sinceMs: 31_000 }],
     reasons: ["messages"],
   };
-  const auth = ({ headers }: Request) =>
-    headers.get("Authorization") === "token" ? { subject: "ada" } : undefined;
-  const nodeWith = (given: object): GatewayCluster =>
-    ({ nodeId: "a", health: () => given, beforeStop: () => () => {} }) as never;
-
   test("is 200 with what there is to say", async () => {
     const ask = await served(nodeWith(health));
     const response = await ask("/healthz/ready");
