@@ -17,7 +17,7 @@ import type { RefRequest } from "../runtime/turn-context.ts";
 import { Answers } from "../mediator/answers.ts";
 import { hosting } from "../mediator/hosting.ts";
 import { Mediator, type NodeOutcome } from "../mediator/mediator.ts";
-import { Sender } from "./asking.ts";
+import { Sender, traced } from "./asking.ts";
 import { isKeptElsewhere } from "./named.ts";
 import type { CallOptions, Ref } from "./context.ts";
 import type { Message } from "./messages.ts";
@@ -179,7 +179,7 @@ export async function startNode(
     },
   );
   const parts = { failover: settings.failover, topics, answers, isKeptElsewhere };
-  const sender = new Sender(new Mediator(seat, parts), settings.tracer);
+  const sender = new Sender(traced(new Mediator(seat, parts), settings.tracer));
   await seat.take();
   const boundMs = Number.POSITIVE_INFINITY;
   const stop: NodeCluster["stop"] = (how) =>

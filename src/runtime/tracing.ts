@@ -99,7 +99,11 @@ export class Tracer {
   /** Of events. */
   readonly #traces = new WeakMap<object, TraceContext>();
 
+  /** @throws {TypeError} */
   constructor(tracing: Tracing, node: string) {
+    if (typeof tracing.begin !== "function" || typeof tracing.active !== "function") {
+      throw new TypeError('Cannot use tracing: write openTelemetry() of "catga/otel"');
+    }
     this.#tracing = tracing;
     this.#node = node;
   }
@@ -139,16 +143,18 @@ export class Tracer {
 
   /** Runs the handler of `work`, which is given `context`. */
   turn(work: Work, context: object, place: Place): unknown {
-    const subject = subjectOf(work, place);
-    const span = this.begin("turn", subject);
+    const what = subjectOf(work, place);
+    const span = this.begin("turn", what);
     this.#spans.set(work, span).set(context, span);
-    return runWithin(span, subject, () => work.spec.run(context, work.message));
+    return runWithin(span, what, () => work.spec.run(context, work.message));
   }
 
-  /** What `work` did waits to be stored, until one of the two that come to `held` is called. */
-  write(work: Work, place: Place, held: Held[]): void {
-    const span = this.begin("write", subjectOf(work, place), this.#spans.get(work));
-    held.push({ release: () => span.end(), fail: (error) => span.end(error) });
+  /** Runs a hook, which is given `context` and belongs to no message: a trace of its own. */
+  hook({ entity, id }: Place, context: object, hook: () => unknown): unknown {
+    const what = { entity, id, type: "hook", oneWay: true };
+    const span = this.begin("hook", what);
+    this.#spans.set(context, span);
+    return runWithin(span, what, hook);
   }
 
   /** The span of a turn, by its message or by what its handler is given. */
@@ -156,10 +162,10 @@ export class Tracer {
     return this.#spans.get(turn);
   }
 
-  /** Runs a hook, which belongs to no message: a trace of its own. */
-  hook({ entity, id }: Place, hook: () => unknown): unknown {
-    const what = { entity, id, type: "hook", oneWay: true };
-    return runWithin(this.begin("hook", what), what, hook);
+  /** What `work` did waits to be stored, until one of the two that come to `held` is called. */
+  write(work: Work, place: Place, held: Held[]): void {
+    const span = this.begin("write", subjectOf(work, place), this.#spans.get(work));
+    held.push({ release: () => span.end(), fail: (error) => span.end(error) });
   }
 
   /** An event is about to be told, which was published in that span. */

@@ -7,7 +7,7 @@ import { KEY_CHARS_MAX } from "../base/limits.ts";
 import { type Logger, withFields } from "../base/logger.ts";
 import { isThenable } from "../base/thenable.ts";
 import { type TraceContext, traceFields } from "../protocol/trace.ts";
-import { copyPayload, unknownMessage } from "./call.ts";
+import { copyPayload, type Subject, unknownMessage } from "./call.ts";
 import type { Channel } from "./channel.ts";
 import type { Keeper, KeptEntity } from "./keeper.ts";
 import type { Luggage } from "./luggage.ts";
@@ -23,6 +23,7 @@ export interface TurnEntity extends KeptEntity {
   readonly luggage: Luggage;
   chainOf(turn: Turn): readonly string[];
   unlink(chain: readonly string[]): void;
+  readonly place: Pick<Subject, "entity" | "id">;
   /** What stores it, if anything does. */
   readonly keeper: Keeper | undefined;
 }
@@ -232,7 +233,9 @@ export function runHook(
   const failed = (error: unknown): void => over({ error });
   let promise: Promise<unknown> | undefined;
   try {
-    const result = hooked(entity, () => hook(context));
+    const { tracer } = entity.host.context;
+    const run = (): unknown => hook(context);
+    const result = tracer === undefined ? run() : tracer.hook(entity.place, context, run);
     // What behaves like a promise may throw where it is asked, or answer twice.
     if (isThenable(result)) promise = Promise.resolve(result);
   } catch (error) {
@@ -240,12 +243,6 @@ export function runHook(
   }
   if (promise === undefined) over();
   else promise.then(() => over(), failed);
-}
-
-/** A hook runs for no message: it is a trace of its own. */
-function hooked({ host, id }: TurnEntity, hook: () => unknown): unknown {
-  const { tracer } = host.context;
-  return tracer === undefined ? hook() : tracer.hook({ entity: host.definition.name, id }, hook);
 }
 
 /** When a reminder comes: once, or again and again. */

@@ -39,7 +39,7 @@ export abstract class Turns extends WheelEntry {
   #linked: Map<string, Turn> | undefined;
 
   /** What it is, to those who do not know entities. */
-  protected get place(): Pick<Subject, "entity" | "id"> {
+  get place(): Pick<Subject, "entity" | "id"> {
     return { entity: this.host.definition.name, id: this.id };
   }
 
