@@ -69,18 +69,16 @@ type Way = Pick<Mediator, "broadcast" | "send">;
 /** The way with a span around each call, where spans are wanted. */
 export function traced(way: Way, tracer: Tracer | undefined): Way {
   if (tracer === undefined) return way;
-  const of = ({ entity, type }: NamedSpec, asking: Asking): Asking & Subject => ({
-    ...asking,
-    entity,
-    id: "",
-    type,
-  });
   return {
     send: (spec, message, asking) =>
-      tracer.call("call", of(spec, asking), (call) => way.send(spec, message, call)),
+      tracer.call("call", subjectOf(spec, asking), (call) => way.send(spec, message, call)),
     broadcast: (spec, message, asking) =>
-      tracer.call("call", of(spec, asking), (call) => way.broadcast(spec, message, call)),
+      tracer.call("call", subjectOf(spec, asking), (call) => way.broadcast(spec, message, call)),
   };
+}
+
+function subjectOf({ entity, type }: NamedSpec, asking: Asking): Asking & Subject {
+  return { ...asking, entity, id: "", type };
 }
 
 /** Sends messages with a name of their own for their callers, who may be turns. */

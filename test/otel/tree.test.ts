@@ -69,7 +69,10 @@ async function pair(more: object = {}): Promise<readonly [Node, Node]> {
   const a = await Cluster.start({ ...common, nodeId: "a" });
   const b = await Cluster.start({ ...common, nodeId: "b" });
   started.push(a, b);
-  await waitUntil("b owns some", () => ownedBy(a, "transfer", "b") !== undefined);
+  await waitUntil("b owns its share", () => {
+    const isSettled = [a, b].every((each) => each.plan({}).moves.length === 0);
+    return isSettled && ownedBy(a, "transfer", "b") !== undefined;
+  });
   return [a, b];
 }
 
