@@ -120,7 +120,7 @@ export class TurnContext<T extends Turn = Turn> {
   get log(): Logger {
     const { host, id } = this.#entity;
     const fields = { node: this.node, entity: host.definition.name, id };
-    return withFields(host.context.log, { ...fields, ...traceFields(this.#span) });
+    return withFields(host.context.log, { ...fields, ...traceFields(this.#turn.span) });
   }
 
   /** A reference whose calls end with this turn's deadline. */
@@ -135,7 +135,7 @@ export class TurnContext<T extends Turn = Turn> {
 
   /** Tells everybody who listens; what leaves this node leaves under a valid lease. */
   publish(message: unknown): Promise<void> {
-    return this.#entity.host.context.options.topics.publish(message, this.#span);
+    return this.#entity.host.context.options.topics.publish(message, this.#turn.span);
   }
 
   peer(id: string): unknown {
@@ -196,11 +196,8 @@ export class TurnContext<T extends Turn = Turn> {
   #bounds(): Bounds {
     this.#chain ??= this.#entity.chainOf(this.#turn);
     const chain = this.#chain === "over" ? undefined : this.#chain;
-    return { boundMs: this.#turn.deadlineMs, chain, trace: this.#span };
-  }
-
-  get #span(): TraceContext | undefined {
-    return this.#entity.host.context.tracer?.spanOf(this);
+    const { deadlineMs: boundMs, span: trace } = this.#turn;
+    return { boundMs, chain, trace };
   }
 
   #keeper(what: string): Keeper {
@@ -225,7 +222,8 @@ export function runHook(
   hook: (context: TurnContext) => unknown,
   ended: (thrown?: { readonly error: unknown }) => void,
 ): void {
-  const context = new TurnContext(entity, { deadlineMs: Number.POSITIVE_INFINITY });
+  const turn: Turn = { deadlineMs: Number.POSITIVE_INFINITY };
+  const context = new TurnContext(entity, turn);
   const over = (thrown?: { readonly error: unknown }): void => {
     TurnContext.end(context);
     ended(thrown);
@@ -235,7 +233,7 @@ export function runHook(
   try {
     const { tracer } = entity.host.context;
     const run = (): unknown => hook(context);
-    const result = tracer === undefined ? run() : tracer.hook(entity.place, context, run);
+    const result = tracer === undefined ? run() : tracer.hook(turn, entity.place, run);
     // What behaves like a promise may throw where it is asked, or answer twice.
     if (isThenable(result)) promise = Promise.resolve(result);
   } catch (error) {

@@ -82,7 +82,7 @@ function ownedBy(node: Node, name: string, on: string): string | undefined {
   return ids.find((id) => node.owner(name, id)?.node === on);
 }
 
-test("a request to an entity elsewhere, which asks one here that is stored, is one tree", async () => {
+test("a request to an entity elsewhere, which asks a stored one here, is one tree", async () => {
   const [a] = await pair();
   const [id, to] = [ownedBy(a, "transfer", "b"), ownedBy(a, "account", "a")];
   const edge = gateway(a, { expose: [Transfer] });
@@ -168,7 +168,7 @@ test("what makes no sense in a header begins a trace of its own", async () => {
   expect(new Set(calls.map((span) => span.spanContext().traceId)).size).toBe(wrong.length);
 });
 
-test("a failure is one of every span that it goes through, and its log lines name the trace", async () => {
+test("a failure is one of every span that it goes through", async () => {
   const [a] = await pair();
   const ref = a.entity(Transfer, ownedBy(a, "transfer", "b")!);
   expect(await failureOf(ref.send({ type: "fail" }))).toMatchObject({ code: "HANDLER_FAILED" });
