@@ -57,7 +57,7 @@ export interface MediatorParts {
 export class Mediator {
   readonly #door: Door;
   readonly #settings: FailoverSettings;
-  readonly #lanes = new Map<NamedSpec, Lane>();
+  readonly lanes: Map<NamedSpec, Lane> = new Map();
   /** Which messages with a key somebody handles, as of these changes of this view. */
   readonly #hosted = new Set<string>();
   readonly #topics: Topics;
@@ -245,10 +245,10 @@ export class Mediator {
   }
 
   #lane(spec: NamedSpec): Lane {
-    let lane = this.#lanes.get(spec);
+    let lane = this.lanes.get(spec);
     if (lane === undefined) {
       lane = new Lane(spec, this.#door, this.#settings);
-      this.#lanes.set(spec, lane);
+      this.lanes.set(spec, lane);
     }
     return lane;
   }

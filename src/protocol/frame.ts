@@ -176,6 +176,14 @@ export function readItems({ items }: Frame, reader: ItemReader): boolean {
   return readAsks(asks!, reader);
 }
 
+/** How many items a frame has. */
+export function itemsOf({ items }: Frame): number {
+  const [messages, replies, done, notes, asks] = items as readonly { readonly length: number }[];
+  if (asks === undefined) return 0;
+  const counted = messages!.length / MESSAGE_VALUES + replies!.length / 2;
+  return counted + done!.length + notes!.length + asks.length / ASK_VALUES;
+}
+
 function readAsks(values: unknown[], reader: ItemReader): boolean {
   for (let i = 0; i < values.length; i += ASK_VALUES) {
     const call = values[i];

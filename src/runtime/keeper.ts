@@ -230,7 +230,7 @@ export class Keeper {
       context.log.warn(fields, "an entity cannot be stored, this is tried again");
     }
     context.after(backoffMs(tries, RETRY, context.options.random), () => {
-      this.#writer.store.load(this.#key).then(
+      this.#writer.load(this.#key).then(
         (current) => {
           if ((current?.version ?? 0) === this.version) return this.#write(attempt, tries + 1);
           this.#look(attempt, current, fence);

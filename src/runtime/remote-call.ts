@@ -69,6 +69,11 @@ export class RemoteCall extends Call implements MessageItem {
     this.call = calls.add(this);
   }
 
+  /** Since when it waits. */
+  get sinceMs(): number {
+    return this.createdMs;
+  }
+
   /** Gives the message its number in a channel. */
   join(lane: Lane, sequence: number): void {
     this.lane = lane;
@@ -133,6 +138,9 @@ export class Calls {
   #last = 0;
   /** Calls that are open. */
   size = 0;
+  answered = 0;
+  /** Calls that have failed, by code. */
+  readonly failures: Map<string, number> = new Map();
 
   constructor(wheel: TimerWheel, tracer?: Tracer) {
     this.#wheel = wheel;
@@ -160,6 +168,9 @@ export class Calls {
     this.#wheel.remove(call);
     this.#slots[call.call & (this.#slots.length - 1)] = undefined;
     this.size--;
+    if (call.failure === undefined) return void this.answered++;
+    const code = call.failure instanceof CatgaError ? call.failure.code : "UNKNOWN";
+    this.failures.set(code, (this.failures.get(code) ?? 0) + 1);
   }
 
   /** Takes an answer in; one that nobody waits for is dropped. */

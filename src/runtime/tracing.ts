@@ -108,7 +108,7 @@ export class Tracer {
   }
 
   /** Begins a span; without a parent a trace of its own. */
-  begin(kind: SpanKind, what: Traced, parent = what.trace): TracingSpan {
+  begin(kind: SpanKind, what: Traced, parent: TraceContext | undefined = what.trace): TracingSpan {
     const { entity, id, type: message, oneWay, trace } = what;
     const names = { entity: isInternal(entity) ? undefined : entity, id: id || undefined, message };
     const attributes = kind === "call" ? trace?.attributes : undefined;
