@@ -25,6 +25,11 @@ export class Traces {
   readonly tracing: Tracing = openTelemetry({ provider: this.provider });
 
   constructor() {
+    this.begin();
+  }
+
+  /** From now on it is known what is active. */
+  begin(): void {
     context.setGlobalContextManager(new AsyncLocalStorageContextManager().enable());
   }
 

@@ -11,6 +11,7 @@ import {
   query,
 } from "../../src/index.ts";
 import { memory } from "../../src/drivers/memory/index.ts";
+import { openTelemetry } from "../../src/otel/index.ts";
 import { waitUntil } from "../contracts/wait-until.ts";
 import { failureOf } from "../drivers/nodes.ts";
 import { Traces } from "./traces.ts";
@@ -177,8 +178,30 @@ test("a failure is one of every span that it goes through", async () => {
     "  link transfer/fail CLIENT on a failed: HANDLER_FAILED",
     "    turn transfer/fail SERVER on b failed: HANDLER_FAILED",
   ]);
+  const { traceId } = traces.named("turn transfer/fail").spanContext();
+  expect(lines).toContainEqual(expect.objectContaining({ entity: expect.any(String), traceId }));
   const [thrown] = traces.named("turn transfer/fail").events;
   expect(thrown?.attributes?.["exception.type"]).toBe("RangeError");
+});
+
+test("a turn is the parent of what it sends where nobody knows what is active", async () => {
+  traces.end();
+  const [a] = await pair();
+  const [id, to] = [ownedBy(a, "transfer", "a")!, ownedBy(a, "account", "a")!];
+  await a.entity(Transfer, id).send({ type: "run", to, amount: 1 });
+  traces.begin();
+  expect(traces.drawn.slice(0, 3)).toEqual([
+    "call transfer/run CLIENT on a",
+    "  turn transfer/run SERVER on a",
+    "    call account/credit CLIENT on a",
+  ]);
+});
+
+test("tracing has to be what openTelemetry() returns", async () => {
+  const starting = Cluster.start({ transport: "memory", tracing: openTelemetry as never });
+  expect(await failureOf(starting)).toEqual(
+    new TypeError('Cannot use tracing: write openTelemetry() of "catga/otel"'),
+  );
 });
 
 test("100 requests at once are 100 trees", async () => {
