@@ -22,7 +22,7 @@ import type { OwnedShard } from "./owned-shard.ts";
 import type { Work } from "./work.ts";
 
 /** What a turn runs for: a message, or a hook. */
-export type Turn = Pick<Work, "deadlineMs" | "chain" | "pushes">;
+export type Turn = Pick<Work, "deadlineMs" | "chain" | "pushes" | "span">;
 
 /** Stands behind the entity's key, in which there is no control character. */
 const MARK = "\t";
@@ -43,7 +43,7 @@ export abstract class Turns extends WheelEntry {
   #linked: Map<string, Turn> | undefined;
 
   /** What it is, to those who do not know entities. */
-  protected get place(): Pick<Subject, "entity" | "id"> {
+  get place(): Pick<Subject, "entity" | "id"> {
     return { entity: this.host.definition.name, id: this.id };
   }
 
