@@ -85,7 +85,7 @@ describe("a stream that ends is taken up again", () => {
   test("after the last event, at the next edge, later and later, but once a minute", async () => {
     const failing = Array.from({ length: 8 }, () => breaks);
     const { takes, asked } = watching([
-      streams([BEGUN, said(7, "a")]),
+      streams([BEGUN, said(7, "a"), "event: other\ndata: {}\n\n"]),
       ...failing,
       streams([said(8, "b")]),
     ]);
