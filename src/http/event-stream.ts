@@ -8,16 +8,11 @@
  */
 import type { Context } from "hono";
 import { CatgaError } from "../index.ts";
-import type { Told } from "./edge.ts";
+import type { Draining, Told } from "./edge.ts";
+import type { GatewayLimits } from "./limits.ts";
 import { tick } from "./ticker.ts";
 
-/** How many streams may be open at a time. */
-export interface StreamLimits {
-  /** Of this gateway. @default 10_000 */
-  readonly total?: number;
-  /** Of one identity. @default 100 */
-  readonly perIdentity?: number;
-}
+type StreamLimits = Pick<GatewayLimits, "streamsMax" | "streamsPerIdentityMax">;
 
 /** One event. */
 export interface ServerEvent {
@@ -36,7 +31,6 @@ const BUFFER_BYTES = 65_536;
 const BEAT_MS = 4_000;
 /** How long a client waits before it comes again. */
 const RETRY_MS = 1_000;
-const LIMITS = { total: 10_000, perIdentity: 100 };
 
 const encoder = new TextEncoder();
 const COMMENT = encoder.encode(":\n\n");
@@ -56,21 +50,15 @@ export function lastEventIdOf(c: Context): string | undefined {
 
 /** All streams of a gateway. */
 export class EventStreams {
-  readonly #total: number;
-  readonly #perIdentity: number;
-  readonly #drained: AbortSignal | undefined;
+  readonly #limits: StreamLimits;
+  readonly #drain: Draining;
   readonly #open = new Set<EventStream>();
   readonly #subjects = new Map<string, number>();
   #endTicks: (() => void) | undefined;
 
-  constructor(limits: StreamLimits = {}, drained?: AbortSignal) {
-    const { total, perIdentity } = { ...LIMITS, ...limits };
-    this.#total = total;
-    this.#perIdentity = perIdentity;
-    this.#drained = drained;
-    drained?.addEventListener("abort", () => {
-      for (const stream of this.#open) stream.drain();
-    });
+  constructor(drain: Draining, limits: StreamLimits) {
+    this.#limits = limits;
+    this.#drain = drain;
   }
 
   /** How many are open. */
@@ -81,7 +69,7 @@ export class EventStreams {
   /**
    * Answers with a stream; `begin` is given it, and returns what ends with it.
    *
-   * @throws {CatgaError} OVERLOADED; UNAVAILABLE when the gateway drains
+   * @throws {CatgaError} OVERLOADED
    */
   open(c: Context<Told>, begin: (stream: EventStream) => () => void): Response {
     const subject = c.get("identity")?.subject;
@@ -92,22 +80,27 @@ export class EventStreams {
     // Hono answers HEAD with what GET would, without a body: nobody would ever read this one.
     if (c.req.method === "HEAD") return c.body(null);
     const { outgoing } = (c.env ?? {}) as { readonly outgoing?: Destroyable };
-    const stream: EventStream = new EventStream(outgoing, () => this.#closed(stream, subject));
+    let release: (() => void) | undefined;
+    const stream: EventStream = new EventStream(outgoing, () => {
+      release?.();
+      this.#closed(stream, subject);
+    });
     this.#open.add(stream);
     if (subject !== undefined) this.#subjects.set(subject, this.#countOf(subject) + 1);
     this.#endTicks ??= tick(BEAT_MS, () => this.#beat());
     stream.begin(begin);
+    release = this.#drain.hold(() => stream.drain());
+    // Where that has told it at once, it is over.
+    if (!this.#open.has(stream)) release();
     return c.body(stream.body);
   }
 
   #admit(subject: string | undefined): void {
-    if (this.#drained?.aborted === true) {
-      throw new CatgaError("UNAVAILABLE", { reason: "this node is leaving" });
-    }
-    const isOne = subject !== undefined && this.#countOf(subject) >= this.#perIdentity;
-    if (!isOne && this.#open.size < this.#total) return;
+    const { streamsMax, streamsPerIdentityMax } = this.#limits;
+    const isOne = subject !== undefined && this.#countOf(subject) >= streamsPerIdentityMax;
+    if (!isOne && this.#open.size < streamsMax) return;
     const what = isOne ? "event streams of one identity" : "event streams";
-    const limit = isOne ? this.#perIdentity : this.#total;
+    const limit = isOne ? streamsPerIdentityMax : streamsMax;
     throw new CatgaError("OVERLOADED", { what, limit });
   }
 

@@ -15,15 +15,19 @@ import { type Context, Hono } from "hono";
 import { requestId } from "hono/request-id";
 import { secureHeaders } from "hono/secure-headers";
 import { CatgaError, type Logger } from "../index.ts";
+import { atOnce, perSecond, plainUrls } from "./admission.ts";
 import { bodyOf } from "./answer.ts";
 import { authenticatedBy } from "./auth.ts";
 import { addClusterRoutes } from "./cluster-routes.ts";
+import { Drain, heldBy, readyUnless } from "./drain.ts";
 import type { Authenticate, Authorize, Edge, GatewayCluster, Told } from "./edge.ts";
 import { addEntityRoutes } from "./entities.ts";
-import { EventStreams, type StreamLimits } from "./event-stream.ts";
+import { EventStreams } from "./event-stream.ts";
 import { addEventRoutes } from "./events.ts";
 import { addHealthRoutes } from "./health.ts";
+import { type GatewayLimits, limitsOf } from "./limits.ts";
 import { addMessageRoutes } from "./messages.ts";
+import { type CorsOptions, openTo } from "./origins.ts";
 import { answerError } from "./problem.ts";
 import { type Exposable, exposedBy } from "./target.ts";
 import { addWatchRoutes } from "./watch.ts";
@@ -44,19 +48,25 @@ export interface GatewayOptions {
    * /cluster/drain`. @default "read"
    */
   readonly management?: "off" | "read" | "full";
-  /** How many event streams may be open. @default 10,000, and 100 of one identity */
-  readonly streams?: StreamLimits;
+  /** Which pages of other sites may use it. @default none */
+  readonly cors?: CorsOptions;
+  /** How much it takes; what is not given has its default. */
+  readonly limits?: Partial<GatewayLimits>;
   /** Hears of failures that callers are not told, with the request id they are told. */
   readonly log?: Logger;
 }
-
-/** A body may have so many bytes: far above what a message needs, far below what hurts. */
-const BODY_BYTES_MAX = 262_144;
 
 const HEADERS = {
   contentSecurityPolicy: { defaultSrc: ["'none'"], frameAncestors: ["'none'"] },
   // It binds whole domains: whoever ends TLS decides on it.
   strictTransportSecurity: false,
+  xFrameOptions: "DENY",
+  // For browsers and plug-ins that are gone, or for pages.
+  originAgentCluster: false,
+  xDnsPrefetchControl: false,
+  xDownloadOptions: false,
+  xPermittedCrossDomainPolicies: false,
+  xXssProtection: false,
 };
 
 /**
@@ -73,16 +83,22 @@ export function gateway(cluster: GatewayCluster, options: GatewayOptions): Hono<
   if (authorize !== undefined && auth === undefined) {
     throw new TypeError("Cannot authorize without knowing who asks: add auth");
   }
-  const edge: Edge = { cluster, exposed: exposedBy(options.expose), log, management, authorize };
+  const limits = limitsOf(options.limits);
+  const exposed = exposedBy(options.expose);
+  const drain = new Drain(cluster);
+  const edge: Edge = { cluster, exposed, log, management, authorize, drain, limits };
   const app = new Hono<Told>();
   app.onError((error, c) => answerError(error, c, log));
   app.use(requestId(), secureHeaders(HEADERS), neverStored);
+  app.use(...openTo(options.cors), plainUrls(limits));
+  app.get("/healthz/ready", readyUnless(drain));
   addHealthRoutes(app);
-  app.use(authenticatedBy(auth));
-  const body = bodyOf(BODY_BYTES_MAX);
+  app.use(heldBy(drain, cluster.nodeId));
+  app.use(...admitting(limits, auth));
+  const body = bodyOf(limits.bodyBytesMax);
   addEntityRoutes(app, edge, ...body);
   addMessageRoutes(app, edge, ...body);
-  const streams = new EventStreams(options.streams, edge.drained);
+  const streams = new EventStreams(drain, limits);
   addWatchRoutes(app, edge, streams);
   addEventRoutes(app, edge, streams);
   addClusterRoutes(app, edge);
@@ -90,6 +106,18 @@ export function gateway(cluster: GatewayCluster, options: GatewayOptions): Hono<
     throw new CatgaError("NOT_FOUND", { path: new URL(c.req.url).pathname });
   });
   return app;
+}
+
+/** Who asks: what it costs to find out is bounded too, so there is a limit before it. */
+function admitting(limits: GatewayLimits, auth: Authenticate | undefined) {
+  const { requestsMax, requestsPerIdentityMax, requestsPerSecondMax } = limits;
+  const ofSomebody = atOnce(requestsPerIdentityMax, (c) => c.get("identity")?.subject);
+  return [
+    atOnce(requestsMax, () => "all"),
+    authenticatedBy(auth),
+    ...(auth === undefined ? [] : [ofSomebody]),
+    ...(requestsPerSecondMax === Infinity ? [] : [perSecond(requestsPerSecondMax)]),
+  ] as const;
 }
 
 /** Answers are moments of a state that changes: no cache between may keep one. */

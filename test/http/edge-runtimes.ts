@@ -38,7 +38,10 @@ const Account = defineEntity("account", {
 });
 
 const cluster = await Cluster.start({ transport: "memory", entities: [Account] });
-const app = new Hono().route("/", gateway(cluster, { expose: [Account], streams: { total: 1 } }));
+const app = new Hono().route(
+  "/",
+  gateway(cluster, { expose: [Account], limits: { streamsMax: 1 } }),
+);
 const { url, port, close } = await listen(app, { port: 0 });
 
 const path = `${url}/entities/account/a%2Fb`;

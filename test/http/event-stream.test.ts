@@ -2,8 +2,10 @@
 import { describe, expect, test } from "bun:test";
 import { Hono } from "hono";
 import { failureOf } from "../drivers/nodes.ts";
-import type { Told } from "../../src/http/edge.ts";
+import { Drain } from "../../src/http/drain.ts";
+import type { GatewayCluster, Told } from "../../src/http/edge.ts";
 import { encodeEvent, EventStream, EventStreams } from "../../src/http/event-stream.ts";
+import { limitsOf } from "../../src/http/limits.ts";
 import { answerError } from "../../src/http/problem.ts";
 
 const EVENT = encodeEvent({ event: "e", data: { text: "x".repeat(1_000) } });
@@ -63,18 +65,23 @@ describe("a stream that nobody reads", () => {
 });
 
 describe("the streams of a gateway", () => {
-  test("end with a word when it drains, and none begins after that", async () => {
-    const drain = new AbortController();
-    const { app, streams } = served(new EventStreams({}, drain.signal));
+  test("end with a word when it drains, and at once after that", async () => {
+    const { drain, stop } = draining();
+    const { app, streams } = served(new EventStreams(drain, limitsOf({})));
     const response = await app.request("/");
     expect(streams.count).toBe(1);
-    drain.abort();
+    const stopped = stop();
     expect(streams.count).toBe(0);
+    await stopped;
     expect(await response.text()).toBe("retry: 1000\n\nevent: drain\nretry: 1000\ndata: {}\n\n");
-    expect((await app.request("/")).status).toBe(503);
+    const late = await app.request("/");
+    expect(await late.text()).toEndWith("event: drain\nretry: 1000\ndata: {}\n\n");
+    expect(streams.count).toBe(0);
   });
   test("are as many as it allows", async () => {
-    const { app, streams } = served(new EventStreams({ total: 2 }));
+    const { app, streams } = served(
+      new EventStreams(draining().drain, limitsOf({ streamsMax: 2 })),
+    );
     const responses = [await app.request("/"), await app.request("/")];
     expect((await app.request("/")).status).toBe(429);
     for (const response of responses) await response.body?.cancel();
@@ -83,6 +90,17 @@ describe("the streams of a gateway", () => {
     expect(streams.count).toBe(0);
   });
 });
+
+/** A drain, and what its node does when it is told to stop. */
+function draining() {
+  let begin: (() => unknown) | undefined;
+  const beforeStop = (run: () => unknown): (() => void) => {
+    begin = run;
+    return () => {};
+  };
+  const drain = new Drain({ beforeStop } as unknown as GatewayCluster);
+  return { drain, stop: async () => begin?.() };
+}
 
 function served(streams: EventStreams) {
   const app = new Hono<Told>();

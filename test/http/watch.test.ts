@@ -91,7 +91,7 @@ describe("GET /watch/:name/:id in memory", () => {
   });
 
   test("is limited for all and for each, and who hangs up is forgotten", async () => {
-    await using one = await site({}, { auth, streams: { total: 3, perIdentity: 2 } });
+    await using one = await site({}, { auth, limits: { streamsMax: 3, streamsPerIdentityMax: 2 } });
     const open = (user: string) => Source.open(`${one.url}/watch/room/a`, { "X-User": user });
     const status = async (user: string): Promise<unknown> => {
       const response = await fetch(`${one.url}/watch/room/a`, { headers: { "X-User": user } });

@@ -33,7 +33,7 @@ const TIGHTER: Readonly<Record<string, readonly string[]>> = {
 
 const SHARED = ["drivers/tcp", "drivers/broker"];
 
-const HOMES: Readonly<Record<string, string>> = {
+const HOMES: Readonly<Record<string, string | readonly string[]>> = {
   "@hono/node-server": "http",
   "@nats-io/jetstream": "drivers/nats",
   "@nats-io/transport-node": "drivers/nats",
@@ -43,7 +43,7 @@ const HOMES: Readonly<Record<string, string>> = {
   "js-xxhash": "base",
   denque: "runtime",
   ioredis: "drivers/redis",
-  "lru-cache": "runtime",
+  "lru-cache": ["http", "runtime"],
   devalue: "runtime",
 };
 
@@ -81,8 +81,8 @@ export const packagesStayHome: Check = (files) =>
   files.flatMap(importsOf).flatMap(({ file, specifier, target }) => {
     if (target !== undefined || specifier.startsWith("node:")) return [];
     const name = specifier.split("/", specifier.startsWith("@") ? 2 : 1).join("/");
-    const home = HOMES[name];
-    if (home !== undefined && file.path.startsWith(home)) return [];
+    const homes = [HOMES[name] ?? []].flat();
+    if (homes.some((home) => file.path.startsWith(home))) return [];
     return [`${file.path}: must not import the package ${name}`];
   });
 
