@@ -14,7 +14,10 @@ export type AnyEvent = AnyNamed & { readonly kind: "event" };
 /** One of which nothing is known. */
 export type SomeEvent = Named<"event", object, void>;
 
-/** Stands in a stream where events may be missing: look at what they would have told. */
+/**
+ * Stands at the beginning of a stream, and wherever events may be missing: what happened before is
+ * to be asked for, what happens from now on comes.
+ */
 export const MISSED: unique symbol = Symbol("catga: events may be missing");
 
 /** Options of a stream. */
@@ -29,7 +32,7 @@ export interface StreamOptions<E extends AnyEvent = SomeEvent> {
 export type Stream<E extends AnyEvent> = AsyncIterableIterator<ReturnType<E> | typeof MISSED>;
 
 /** What the edge says of the stream itself. */
-const MARKS: readonly string[] = ["begun", "missed"];
+const MARKS: readonly string[] = ["", "begun", "missed"];
 /** How long a stream is left alone when the edge does not say. */
 const RETRY_MS = 500;
 const RETRY_MS_MAX = 30_000;
@@ -128,11 +131,12 @@ class Follower {
         this.#failures = 0;
         continue;
       }
-      const { id, event = "begun", data } = heard;
+      const { id, event = "", data } = heard;
+      const isFirst = this.#lastId === undefined && event === "begun";
       this.#lastId = id ?? this.#lastId;
       if (event === "drain") return true;
       this.#failures = 0;
-      if (event === "missed") yield MISSED;
+      if (isFirst || event === "missed") yield MISSED;
       const isWanted = types?.includes(event) ?? !MARKS.includes(event);
       if (isWanted) yield messageOf(event, data);
     }

@@ -1,6 +1,12 @@
 import { describe, expect, test } from "bun:test";
 import { type CatgaClientError, createClient, isClientError } from "../../src/client/index.ts";
-import { command, defineContract, defineQuery, query } from "../../src/contract/index.ts";
+import {
+  command,
+  defineCommand,
+  defineContract,
+  defineQuery,
+  query,
+} from "../../src/contract/index.ts";
 import { failureOf } from "../drivers/nodes.ts";
 import {
   breaks,
@@ -18,6 +24,7 @@ const Till = defineContract("till", {
   total: query<void, number>(),
 });
 const Double = defineQuery<{ n: number }, number>("double");
+const Note = defineCommand("note");
 const URLS = ["http://one", "http://two", "http://three/base/"];
 const busy = refuses(503, "UNAVAILABLE", { retryable: true, retryAfter: "1" });
 const full = refuses(429, "MAILBOX_FULL", { retryable: true, retryAfter: "2" });
@@ -60,6 +67,8 @@ describe("a request", () => {
     const { result, asked } = await outcome([replies(3)], ["add"], { url: URLS, token: "t" });
     expect(result).toBe(3);
     const [request] = asked;
+    // It carries a token, and is for nobody else.
+    expect(request?.redirect).toBe("error");
     expect(request).toMatchObject({ url: "http://two/entities/till/a%2Fb/add", body: { n: 1 } });
     expect(Object.fromEntries(request?.headers ?? [])).toEqual({
       authorization: "Bearer t",
@@ -135,6 +144,15 @@ describe("what fails is sent again", () => {
     expect(asked.map(({ url }) => new URL(url).host)).toEqual(["two", "three", "one", "two"]);
     expect(times).toEqual([0, 0, 0, 1_040]);
   });
+  test("at one other edge, however many requests fail at one time", async () => {
+    const { api, asked, settled } = scripted([unreachable, unreachable, replies(1), replies(1)], {
+      url: URLS,
+    });
+    const till = api.entity(Till, "1");
+    await settled(Promise.all([till.send({ type: "total" }), till.send({ type: "total" })]));
+    const hosts = asked.map(({ url }) => new URL(url).host);
+    expect(hosts).toEqual(["two", "two", "three", "three"]);
+  });
   test("three times, unless it is said how often", async () => {
     const all = Array.from({ length: 9 }, () => unreachable);
     expect((await outcome(all, ["add"])).times).toHaveLength(4);
@@ -166,6 +184,11 @@ describe("what fails is sent again", () => {
     expect(await keys({ retries: 2 })).toEqual(Array(2).fill(`"${"k".repeat(26)}"`));
     expect(await keys({ idempotencyKey: "a b" })).toEqual(['"a b"', '"a b"']);
     expect(await keys({ idempotencyKey: "a", retries: 1 })).toEqual(['"a"', '"a"']);
+  });
+  test("under no key of the client's own where no entity would remember it", async () => {
+    const { api, asked, settled } = scripted([busy, replies(1)]);
+    await settled(api.send(Note(), { retries: 2 }));
+    expect(asked.map(({ headers }) => headers.has("Idempotency-Key"))).toEqual([false, false]);
   });
   test("but for a command whose outcome the cluster does not know", async () => {
     const sent = ["add", { retries: 5 }] as const;

@@ -1,4 +1,4 @@
-/** What a web page has of catga: a contract, messages, and a client. `bundle.test.ts` bundles it. */
+/** What a web page has of catga: a contract, messages, a client. `bundle.test.ts` bundles it. */
 import { createClient, isClientError, isEvent, MISSED } from "../../src/client/index.ts";
 import {
   command,

@@ -12,6 +12,7 @@ export interface Asked {
   readonly headers: Headers;
   readonly body: unknown;
   readonly signal: AbortSignal;
+  readonly redirect: string | undefined;
   /** When it came. */
   readonly atMs: number;
 }
@@ -35,9 +36,16 @@ export function scripted(
   const left = [...reactions];
   const fetch = async (url: string, init: RequestInit): Promise<Response> => {
     const body = typeof init.body === "string" ? JSON.parse(init.body) : init.body;
-    const { signal } = init;
+    const { signal, redirect } = init;
     const headers = new Headers(init.headers);
-    const request = { url, headers, body, signal: signal as AbortSignal, atMs: clock.nowMs() };
+    const request = {
+      url,
+      headers,
+      body,
+      signal: signal as AbortSignal,
+      redirect,
+      atMs: clock.nowMs(),
+    };
     asked.push(request);
     const react = left.shift();
     if (react === undefined) throw new Error("the script has ended");
