@@ -20,6 +20,7 @@ export interface ListOptions {
   readonly nodeId?: string;
   readonly transport?: unknown;
   readonly secret?: string;
+  readonly tls?: unknown;
   readonly weight?: number;
   readonly entities?: readonly unknown[];
   readonly handlers?: readonly unknown[];
@@ -33,7 +34,10 @@ const ENTRY = /^(?:http|tcp):\/\/(\[[0-9a-f:.]+\]|[a-z0-9_.-]+):(\d{1,5})\/?$/i;
  * @throws {TypeError} for a list that makes no sense, or options that it does not go with.
  */
 export function listOf({ nodes, ...options }: ListOptions): Member[] | undefined {
-  if (nodes === undefined) return undefined;
+  if (nodes === undefined) {
+    if (options.tls === undefined) return undefined;
+    throw new TypeError("Cannot use tls without a list of nodes: a broker's driver has its own");
+  }
   const { transport, secret, weight = 1 } = options;
   const why =
     (transport !== undefined && "leave transport out") ||
