@@ -7,7 +7,13 @@ import type { HandlerContext } from "./context.ts";
 import { checkedRun } from "./checked.ts";
 import type { Handling } from "../mediator/hosting.ts";
 import { messageOptions } from "./messages.ts";
-import { type AnyNamed, type CommonOptions, keepOptions, type Kind } from "./messages.ts";
+import {
+  type AnyDef,
+  type AnyNamed,
+  type CommonOptions,
+  keepOptions,
+  type Kind,
+} from "./messages.ts";
 import { type MaybePromise, MessageOptions, type Named, type Payload } from "./messages.ts";
 import type { Schema } from "./messages.ts";
 import { keyFunction, namedSpecOf } from "./named-spec.ts";
@@ -137,6 +143,20 @@ export function invalidate<K extends Kind, P, R>(by: Named<K, P, R>, key: KeyOf<
   return { by, key: keyFunction(key, specOf(by).type) };
 }
 
+/** What a message was declared with, for those who show or check it from outside. */
+export interface MessageDescription extends Pick<MessageOptions, "kind" | "input" | "reply"> {
+  /** The deadline of a call that brings none of its own, if it was given one. */
+  readonly timeoutMs: number | undefined;
+  /** Of a message with its own name that goes to all nodes which handle it. */
+  readonly isBroadcast: boolean;
+}
+
+/** @throws {TypeError} for what is no message. */
+export function describeMessage(def: AnyDef): MessageDescription {
+  const { kind, input, reply, timeoutMs } = messageOptions(def);
+  return { kind, input, reply, timeoutMs, isBroadcast: SPECS.get(def)?.route.to === "all" };
+}
+
 /**
  * What runs on this node when a message of `def` comes; an event is subscribed to. Nodes without a
  * handler are no candidates.
@@ -166,7 +186,7 @@ interface CheckedSpec extends NamedSpec {
   readonly schemas: MessageOptions;
 }
 
-const SPECS = new WeakMap<AnyNamed, CheckedSpec>();
+const SPECS = new WeakMap<AnyDef, CheckedSpec>();
 const HANDLINGS = new WeakMap<Handler, Handling>();
 /** By type, the definition made last. */
 const DEFINED = new Map<string, CheckedSpec>();

@@ -25,6 +25,7 @@ interface OtherDetails {
 
   CANCELLED: { entity: string; message: string; executed: Executed };
   NO_QUORUM: { message: string; answered: number; needed: number; executed?: Executed };
+  REJECTED: { entity: string; message: string; rejection: string; text: string; status: number };
   SETTINGS_DIFFER: { setting: string; ours: number | string; theirs: number | string };
 }
 
@@ -57,6 +58,7 @@ const CODES = {
   CLUSTER_MISMATCH: 'Cannot join cluster "{ours}" at {address}: cluster "{theirs}" answers there',
   CLUSTER_STOPPED: 'Cannot use the cluster on node "{node}": it has stopped',
   ENTITY_SETS_DIFFER: "Cannot join with entities [{ours}]: live nodes host [{theirs}] together",
+  FORBIDDEN: "Cannot {action}: you may not",
   HANDLER_FAILED: 'Cannot finish "{message}" on "{entity}": {name}: {text}',
   INVALID_ID: "Cannot address the entity: its id {reason}",
   INVALID_KEY: 'Cannot route "{message}": {reason}',
@@ -76,6 +78,7 @@ const CODES = {
   PAYLOAD_NOT_ENCODABLE: 'Cannot send "{message}" to "{entity}": {path} is {found}',
   PORT_TAKEN: "Cannot use {address}: {reason}",
   PROTOCOL_MISMATCH: "Cannot talk to {address}: it speaks protocol {theirs#}, this node {ours#}",
+  REJECTED: 'Cannot finish "{message}" on "{entity}": {text}',
   REPLY_NOT_ENCODABLE: 'Cannot answer "{message}" of "{entity}": {path} is {found}',
   REPLY_TOO_LARGE: 'Cannot answer "{message}" of "{entity}": {bytes#} bytes, at most {bytesMax#}',
   RUNTIME_TOO_OLD: "Cannot run on {runtime} {version}: {purpose} needs {minimum}",
@@ -86,6 +89,7 @@ const CODES = {
   STATE_TOO_NEW: 'Cannot read "{entity}": its state has version {theirs#}, this node knows {ours#}',
   STORE_UNAVAILABLE: "Cannot use the store {store}: {reason}",
   TOO_LARGE: "Cannot send the {what}: {bytes#} bytes, at most {bytesMax#}",
+  UNAUTHENTICATED: "Cannot answer: {reason}",
   UNAVAILABLE: "Cannot reach the owner: {reason}",
   UNKNOWN_ENTITY: 'Cannot address "{entity}": no node hosts such entities',
   UNKNOWN_MESSAGE: 'Cannot send "{message}" to "{entity}": it has no such message',
@@ -98,6 +102,7 @@ const EXECUTED: { readonly [C in ErrorCode]?: Executed } = {
   HANDLER_FAILED: "yes",
   INVALID_REPLY: "yes",
   OUTCOME_UNKNOWN: "maybe",
+  REJECTED: "yes",
   REPLY_NOT_ENCODABLE: "yes",
   REPLY_TOO_LARGE: "yes",
   STATE_NOT_ENCODABLE: "yes",
@@ -141,6 +146,45 @@ export function isCatgaError<C extends ErrorCode = ErrorCode>(
 /** True for text that is one of the codes: what a peer sent is checked before it is believed. */
 export function isErrorCode(code: unknown): code is ErrorCode {
   return typeof code === "string" && Object.hasOwn(CODES, code);
+}
+
+/** Status of a rejection that names none: RFC 9110, section 15.5.10, a conflict with the state. */
+const CONFLICT = 409;
+
+/**
+ * What a handler throws to say no: its caller gets REJECTED with `code` as `rejection`, and the
+ * edge answers with `status`. Nothing is logged, for nothing is wrong. The text is for people.
+ *
+ * @example
+ * if (ctx.state.balance < amount) throw new Rejection("INSUFFICIENT_FUNDS", { text: "No" });
+ * @throws {TypeError} for a code that is not in capitals, or a status that is no refusal.
+ */
+export class Rejection extends Error {
+  readonly code: string;
+  /** 400 to 499. @default 409 */
+  readonly status: number;
+
+  constructor(code: string, options: { readonly text?: string; readonly status?: number } = {}) {
+    const { text = code, status = CONFLICT } = options;
+    super(text);
+    if (!/^[A-Z][A-Z0-9_]{0,63}$/.test(code) || !(status >= 400 && status < 500)) {
+      throw new TypeError(`Cannot reject with ${code}, ${status}: write CAPITALS and 400 to 499`);
+    }
+    this.name = "Rejection";
+    this.code = code;
+    this.status = status;
+  }
+}
+
+/** What the caller of a handler that threw is told. */
+export function failed(at: { entity: string; message: string }, thrown: unknown): CatgaError {
+  const { name, text } = describeError(thrown);
+  if (name !== "Rejection") {
+    return new CatgaError("HANDLER_FAILED", { ...at, name, text }, { cause: thrown });
+  }
+  // Of another copy of the package, perhaps.
+  const { code, status = CONFLICT } = thrown as Partial<Rejection>;
+  return new CatgaError("REJECTED", { ...at, rejection: String(code), text, status });
 }
 
 /** The name and the text of anything that was thrown: what may leave this process of it. */

@@ -20,8 +20,11 @@ export interface Problem {
   readonly detail: string;
   /** The path that was asked for. */
   readonly instance: string;
-  /** `INTERNAL` is the edge's own: an error that should not be, written to its log. */
-  readonly code: ErrorCode | "INTERNAL";
+  /**
+   * An `ErrorCode`, or that of a handler's `Rejection`. `INTERNAL` is the edge's own: an error that
+   * should not be, written to its log.
+   */
+  readonly code: string;
   /** True when nothing has run and the same request may succeed later. */
   readonly retryable: boolean;
   readonly requestId: string;
@@ -48,6 +51,7 @@ const FACES = {
   CLUSTER_MISMATCH: INTERNAL,
   CLUSTER_STOPPED: [503, "Node stopped"],
   ENTITY_SETS_DIFFER: INTERNAL,
+  FORBIDDEN: [403, "Forbidden"],
   HANDLER_FAILED: [500, "Handler failed"],
   INVALID_ID: [400, "Invalid id"],
   INVALID_KEY: [422, "Invalid key"],
@@ -67,6 +71,7 @@ const FACES = {
   PAYLOAD_NOT_ENCODABLE: [400, "Payload not encodable"],
   PORT_TAKEN: INTERNAL,
   PROTOCOL_MISMATCH: INTERNAL,
+  REJECTED: [409, "Rejected"],
   REPLY_NOT_ENCODABLE: [500, "Reply not encodable"],
   REPLY_TOO_LARGE: [500, "Reply too large"],
   RUNTIME_TOO_OLD: INTERNAL,
@@ -77,6 +82,7 @@ const FACES = {
   STATE_TOO_NEW: INTERNAL,
   STORE_UNAVAILABLE: [503, "Store unavailable"],
   TOO_LARGE: [413, "Too large"],
+  UNAUTHENTICATED: [401, "Unauthenticated"],
   UNAVAILABLE: [503, "Owner unavailable"],
   UNKNOWN_ENTITY: [404, "Unknown entity"],
   UNKNOWN_MESSAGE: [404, "Unknown message"],
@@ -125,7 +131,8 @@ export function answerProblem(
   const detail = status === 500 ? hidden(c) : error.message;
   const retryable = error.executed === "no" && PASSING.includes(status);
   const [, title] = faceOf(error);
-  return answer(c, { code: error.code, face: [status, title], detail, retryable });
+  const code = isCatgaError(error, "REJECTED") ? error.details.rejection : error.code;
+  return answer(c, { code, face: [status, title], detail, retryable });
 }
 
 /** The runtimes disagree on what comes first: the end of the body, or that of the request. */
@@ -155,6 +162,7 @@ function answer(c: Context, { code, face: [status, title], detail, retryable }: 
 
 // Two copies of the package may meet in one program, and the other may know more codes.
 function faceOf(error: CatgaError): Face {
+  if (isCatgaError(error, "REJECTED")) return [error.details.status as 409, FACES.REJECTED[1]];
   return Object.hasOwn(FACES, error.code) ? FACES[error.code] : INTERNAL;
 }
 

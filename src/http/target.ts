@@ -1,13 +1,23 @@
 /**
- * What a path names: an entity, and a message of it. Only what is exposed can be named, and it is
- * looked up where nothing is inherited, so that `constructor` names nothing.
+ * What a path names: an entity, and a message of it, or a message with a name of its own. Only what
+ * is exposed can be named, and it is looked up where nothing is inherited, so that `constructor`
+ * names nothing.
  */
 import type { HonoRequest } from "hono";
-import { type AnyEntity, CatgaError, type Kind } from "../index.ts";
+import { type AnyEntity, type AnyNamed, CatgaError, describeMessage } from "../index.ts";
+import type { Kind } from "../index.ts";
 import { Refusal } from "./problem.ts";
 
-/** The entity types that may be named, by their names. */
-export type Exposed = ReadonlyMap<string, AnyEntity>;
+/** What may be exposed: an entity type, or a message with a name of its own. */
+export type Exposable = AnyEntity | AnyNamed;
+
+/** What may be named, by its names. */
+export interface Exposed {
+  readonly entities: ReadonlyMap<string, AnyEntity>;
+  /** Commands and queries. */
+  readonly messages: ReadonlyMap<string, AnyNamed>;
+  readonly events: ReadonlyMap<string, AnyNamed>;
+}
 
 /** One entity. */
 export interface Target {
@@ -24,19 +34,27 @@ export interface MessageTarget extends Target {
 /** The core's limit: beyond it the path is at fault, whatever the id says. */
 const ID_BYTES_MAX = 256;
 
-/** @throws {TypeError} when `expose` is no list of entity types, or one is there twice. */
-export function exposedBy(expose: readonly AnyEntity[]): Exposed {
-  const exposed = new Map<string, AnyEntity>();
-  for (const entity of expose) {
-    if (typeof entity?.name !== "string" || typeof entity.messages !== "object") {
-      throw new TypeError("Cannot expose what is not an entity type: use defineEntity");
+/** @throws {TypeError} when one cannot be exposed, or is there twice. */
+export function exposedBy(expose: readonly Exposable[]): Exposed {
+  const entities = new Map<string, AnyEntity>();
+  const messages = new Map<string, AnyNamed>();
+  const events = new Map<string, AnyNamed>();
+  for (const each of expose) {
+    if (typeof each === "function") {
+      const named = describeMessage(each).kind === "event" ? events : messages;
+      addOnce(named, each.type, each);
+    } else if (typeof each?.name === "string" && typeof each.messages === "object") {
+      addOnce(entities, each.name, each);
+    } else {
+      throw new TypeError("Cannot expose what is neither an entity type nor a message");
     }
-    if (exposed.has(entity.name)) {
-      throw new TypeError(`Cannot expose "${entity.name}" twice`);
-    }
-    exposed.set(entity.name, entity);
   }
-  return exposed;
+  return { entities, messages, events };
+}
+
+function addOnce<T>(map: Map<string, T>, name: string, value: T): void {
+  if (map.has(name)) throw new TypeError(`Cannot expose "${name}" twice`);
+  map.set(name, value);
 }
 
 /**
@@ -45,9 +63,9 @@ export function exposedBy(expose: readonly AnyEntity[]): Exposed {
  * @throws {CatgaError} UNKNOWN_ENTITY, or INVALID_ID when the path is not percent-encoded UTF-8
  * @throws {Refusal} TOO_LARGE with status 414
  */
-export function targetOf(request: HonoRequest, exposed: Exposed): Target {
+export function targetOf(request: HonoRequest, { entities }: Exposed): Target {
   const name = request.param("name") ?? "";
-  const entity = exposed.get(name);
+  const entity = entities.get(name);
   if (entity === undefined) throw new CatgaError("UNKNOWN_ENTITY", { entity: name });
   // Hono leaves alone what it cannot decode, and then two paths would name one entity.
   if (!isDecodable(request.url)) {
@@ -74,6 +92,18 @@ export function messageTargetOf(request: HonoRequest, exposed: Exposed): Message
   const def = Object.hasOwn(messages, type) ? messages[type] : undefined;
   if (def === undefined) throw new CatgaError("UNKNOWN_MESSAGE", { entity: name, message: type });
   return { ...target, type, kind: def.kind };
+}
+
+/**
+ * Reads `:type` of a message with a name of its own.
+ *
+ * @throws {CatgaError} UNKNOWN_MESSAGE
+ */
+export function namedTargetOf(request: HonoRequest, { messages }: Exposed): AnyNamed {
+  const message = request.param("type") ?? "";
+  const def = messages.get(message);
+  if (def === undefined) throw new CatgaError("UNKNOWN_MESSAGE", { entity: "messages", message });
+  return def;
 }
 
 function isDecodable(url: string): boolean {

@@ -1,5 +1,5 @@
 /** How turns of an entity end: answers that are copied, errors that are told. */
-import { CatgaError, describeError } from "../base/errors.ts";
+import { type CatgaError, failed } from "../base/errors.ts";
 import { copyPlain } from "../base/plain.ts";
 import { replyError } from "./call.ts";
 import { Refused } from "./definition.ts";
@@ -7,7 +7,9 @@ import type { Resident } from "./owned-shard.ts";
 import type { Outcome, Work } from "./work.ts";
 
 /** Answers `work` with a copy of `value`, or says why there is none. */
-export function answer({ host, id }: Resident, work: Work, value: unknown): void {
+export function answer(entity: Resident, work: Work, value: unknown): void {
+  const { host, id, shard } = entity;
+  if (work.pushes !== undefined) shard.push(entity, work.pushes);
   if (work.oneWay) return work.succeed(undefined);
   let copy: unknown;
   try {
@@ -22,13 +24,10 @@ export function answer({ host, id }: Resident, work: Work, value: unknown): void
 /** What the caller of a handler that threw is told; the log hears all of it. */
 export function failureOf({ host, id }: Resident, work: Work, error: unknown): CatgaError {
   if (error instanceof Refused) return error.error;
-  const details = {
-    entity: host.keyOf(id),
-    message: work.spec.type,
-    ...describeError(error),
-  };
-  host.context.log.error({ ...details, err: error }, "a handler failed");
-  return new CatgaError("HANDLER_FAILED", details);
+  const failure = failed({ entity: host.keyOf(id), message: work.spec.type }, error);
+  const { code, details } = failure;
+  if (code !== "REJECTED") host.context.log.error({ ...details, err: error }, "a handler failed");
+  return failure;
 }
 
 /** How a turn ended; its value is copied now, for the next turn may change it. */

@@ -80,6 +80,7 @@ const EACH: { readonly [C in ErrorCode]: readonly [ErrorDetails[C], Executed, st
     "no",
     "Cannot join with entities [ours]: live nodes host [theirs] together",
   ],
+  FORBIDDEN: [{ action: "send that" }, "no", "Cannot send that: you may not"],
   HANDLER_FAILED: [
     { entity: "cart/42", message: "add", name: "TypeError", text: "no" },
     "yes",
@@ -151,6 +152,11 @@ const EACH: { readonly [C in ErrorCode]: readonly [ErrorDetails[C], Executed, st
     "no",
     "Cannot talk to host:1: it speaks protocol 3, this node 2",
   ],
+  REJECTED: [
+    { entity: "cart/42", message: "add", rejection: "SOLD_OUT", text: "none left", status: 409 },
+    "yes",
+    'Cannot finish "add" on "cart/42": none left',
+  ],
   REPLY_NOT_ENCODABLE: [
     { entity: "cart/42", message: "add", path: "$.a", found: "NaN" },
     "yes",
@@ -201,6 +207,7 @@ const EACH: { readonly [C in ErrorCode]: readonly [ErrorDetails[C], Executed, st
     "no",
     "Cannot send the frame: 11 bytes, at most 10",
   ],
+  UNAUTHENTICATED: [{ reason: "who asks?" }, "no", "Cannot answer: who asks?"],
   UNAVAILABLE: [{ reason: "why" }, "no", "Cannot reach the owner: why"],
   UNKNOWN_ENTITY: [
     { entity: "cart/42" },

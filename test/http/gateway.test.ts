@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { once } from "node:events";
 import { Hono } from "hono";
-import { gateway, listen } from "../../src/http/index.ts";
+import { gateway, type GatewayCluster, listen } from "../../src/http/index.ts";
 import { CatgaError } from "../../src/index.ts";
 import { Account, problemOf, refusalOf, serve, type Served } from "./served.ts";
 
@@ -100,12 +100,13 @@ describe("the cluster's routes", () => {
   test("/cluster/owner adds the endpoint that the owner announces", async () => {
     const owner = { node: "b", shard: 7, epoch: 3 };
     const nodes = [{ node: "a" }, { node: "b", endpoint: "http://b:1" }] as never;
-    const app = gateway({ entity: never, nodes, owner: () => owner }, { expose: [Account] });
+    const cluster = { nodes, owner: () => owner } as unknown as GatewayCluster;
+    const app = gateway(cluster, { expose: [Account] });
     const answer = await (await app.request("/cluster/owner/account/1")).json();
     expect(answer).toEqual({ name: "account", id: "1", ...owner, endpoint: "http://b:1" });
   });
   test("/cluster/owner answers 503 while nobody owns the entity", async () => {
-    const cluster = { entity: never, nodes: [], owner: () => undefined };
+    const cluster = { nodes: [], owner: () => undefined } as unknown as GatewayCluster;
     const app = gateway(cluster, { expose: [Account] });
     const response = await app.request("/cluster/owner/account/1");
     expect(response.headers.get("Retry-After")).toBe("1");

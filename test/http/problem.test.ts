@@ -119,6 +119,7 @@ describe("the table of codes", () => {
     CLUSTER_MISMATCH: [{ ours: "a", theirs: "b", address: "c" }, 500, false],
     CLUSTER_STOPPED: [{ node: "a" }, 503, true],
     ENTITY_SETS_DIFFER: [{ ours: "a", theirs: "b" }, 500, false],
+    FORBIDDEN: [{ action: "a" }, 403, false],
     HANDLER_FAILED: [{ ...call, name: "Error", text: "no" }, 500, false],
     INVALID_ID: [{ reason: "is empty" }, 400, false],
     INVALID_KEY: [{ message: "a", reason: "b" }, 422, false],
@@ -138,6 +139,7 @@ describe("the table of codes", () => {
     PAYLOAD_NOT_ENCODABLE: [where, 400, false],
     PORT_TAKEN: [{ address: "a", reason: "b" }, 500, false],
     PROTOCOL_MISMATCH: [{ ours: 1, theirs: 2, address: "a" }, 500, false],
+    REJECTED: [{ ...call, rejection: "SOLD_OUT", text: "none left", status: 410 }, 410, false],
     REPLY_NOT_ENCODABLE: [where, 500, false],
     REPLY_TOO_LARGE: [{ ...call, bytes: 2, bytesMax: 1 }, 500, false],
     RUNTIME_TOO_OLD: [{ runtime: "a", version: "1", purpose: "b", minimum: "2" }, 500, false],
@@ -148,6 +150,7 @@ describe("the table of codes", () => {
     STATE_TOO_NEW: [{ entity: "a/1", ours: 1, theirs: 2 }, 500, false],
     STORE_UNAVAILABLE: [{ store: "sqlite", reason: "no" }, 503, true],
     TOO_LARGE: [{ what: "message", bytes: 2, bytesMax: 1 }, 413, false],
+    UNAUTHENTICATED: [{ reason: "a" }, 401, false],
     UNAVAILABLE: [{ reason: "no" }, 503, true],
     UNKNOWN_ENTITY: [{ entity: "account" }, 404, false],
     UNKNOWN_MESSAGE: [call, 404, false],
@@ -160,7 +163,8 @@ describe("the table of codes", () => {
     const response = await failingWith(new CatgaError(code, carried));
     expect(response.status).toBe(status);
     expect(response.headers.has("Retry-After")).toBe(status === 429 || status === 503);
-    expect(await problemOf(response)).toMatchObject({ code, status, retryable });
+    const shown = code === "REJECTED" ? "SOLD_OUT" : code;
+    expect(await problemOf(response)).toMatchObject({ code: shown, status, retryable });
   });
   test("calls a timeout retryable when nothing has run", async () => {
     const error = new CatgaError("CALL_TIMEOUT", { ...late, executed: "no" });

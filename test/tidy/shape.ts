@@ -38,13 +38,13 @@ const MAY_TOUCH_THE_WORLD = new Set([
 const CORE = ["base", "protocol", "ports", "ownership", "runtime", "mediator", "api"];
 const BUDGETS: readonly (readonly [string, number, readonly string[]])[] = [
   // 5,000 is the aim, and was kept until entities moved with their shards: see CONTRIBUTING.md.
-  ["the core", 10_680, [...CORE, "drivers/memory", "drivers/embedded", "drivers/tcp"]],
+  ["the core", 12_400, [...CORE, "drivers/memory", "drivers/embedded", "drivers/tcp"]],
   ["drivers/fixed", 458, ["drivers/fixed"]],
   ["drivers/broker", 178, ["drivers/broker"]],
   ["drivers/nats", 1_535, ["drivers/nats"]],
   ["drivers/redis", 889, ["drivers/redis"]],
   ["drivers/sqlite", 572, ["drivers/sqlite"]],
-  ["http", 1_300, ["http"]],
+  ["http", 1_700, ["http"]],
   ["client", 350, ["client"]],
   ["backup", 450, ["backup"]],
   ["cli", 300, ["cli"]],

@@ -1,0 +1,69 @@
+/**
+ * What the headers of a request say about the call it becomes: how long it may take, and whether
+ * it was sent before.
+ *
+ *   Request-Timeout-Ms: 500       the answer comes within so many milliseconds, or 504
+ *   Idempotency-Key: "k-1"        the same command with the same key runs once
+ *   traceparent, tracestate       whose child the call is, where spans are wanted
+ *   Prefer: respond-async         202 as soon as the message is taken (RFC 7240, section 4.1)
+ *
+ * A key belongs to who sent it: nobody is answered what somebody else has done under the same one.
+ */
+import { createHash } from "node:crypto";
+import type { Context } from "hono";
+import { type CallOptions, CatgaError, type Kind } from "../index.ts";
+import type { Told } from "./edge.ts";
+
+/** Longer than anybody waits before a page, and what proxies give up at. */
+const TIMEOUT_MS_MAX = 30_000;
+/** Tries of what may be tried again: an owner that dies is followed by another within a second. */
+const RETRIES = 3;
+/** The draft of the header (draft-ietf-httpapi-idempotency-key-header) has a quoted string. */
+const KEY = /^(?:"([\x20\x21\x23-\x5b\x5d-\x7e]{1,128})"|([\x21\x23-\x7e]{1,128}))$/;
+
+/**
+ * The options of the call that a request becomes.
+ *
+ * @throws {CatgaError} MALFORMED
+ */
+export function callOptionsOf(c: Context<Told>, kind: Kind, signal: AbortSignal): CallOptions {
+  const timeout = c.req.header("Request-Timeout-Ms");
+  const key = c.req.header("Idempotency-Key");
+  return {
+    signal,
+    trace: {
+      traceparent: c.req.header("traceparent"),
+      tracestate: c.req.header("tracestate"),
+      attributes: { "catga.request_id": c.get("requestId") },
+    },
+    ...(timeout !== undefined && { timeout: timeoutOf(timeout) }),
+    ...(kind === "command" && key !== undefined && { idempotencyKey: keyOf(c, key) }),
+    ...((kind === "query" || key !== undefined) && { retries: RETRIES }),
+  };
+}
+
+/** RFC 7240, section 4.1; the header may name several preferences. */
+export function prefersAsync(c: Context): boolean {
+  const preferences = (c.req.header("Prefer") ?? "").split(",");
+  return preferences.some((preference) => /^\s*respond-async\s*(?:;|$)/i.test(preference));
+}
+
+function timeoutOf(text: string): number {
+  if (/^[1-9]\d{0,8}$/.test(text)) return Math.min(Number(text), TIMEOUT_MS_MAX);
+  const reason = "write milliseconds, a whole number from 1";
+  throw new CatgaError("MALFORMED", { what: 'header "Request-Timeout-Ms"', reason });
+}
+
+function keyOf(c: Context<Told>, text: string): string {
+  const [, quoted, bare] = KEY.exec(text) ?? [];
+  const key = quoted ?? bare;
+  if (key === undefined) {
+    const reason = "write 1 to 128 printable ASCII characters";
+    throw new CatgaError("MALFORMED", { what: 'header "Idempotency-Key"', reason });
+  }
+  const subject = c.get("identity")?.subject;
+  if (subject === undefined) return key;
+  return createHash("sha256")
+    .update(JSON.stringify([subject, key]))
+    .digest("base64url");
+}
