@@ -72,10 +72,12 @@ export function readList(urls: readonly string[]): Member[] {
 }
 
 function placeOf(url: unknown): { readonly host: string; readonly port: number } {
-  const [, name = "", digits] = ENTRY.exec(String(url)) ?? [];
+  // Not every object has a text.
+  const text = typeof url === "string" ? url : typeof url;
+  const [, name = "", digits] = ENTRY.exec(text) ?? [];
   const port = Number(digits);
   if (port > 0 && port < 65_536) return { host: name.replaceAll(/[[\]]/g, "").toLowerCase(), port };
-  throw new TypeError(`Cannot use node "${String(url)}": write "http://<host>:<port>"`);
+  throw new TypeError(`Cannot use node "${text}": write "http://<host>:<port>"`);
 }
 
 /**
