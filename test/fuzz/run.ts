@@ -73,8 +73,8 @@ async function round(
   say({ kind: "now", target: target.name, seed });
   const limits = { interruptAfterTimeLimit: ROUND_MS, markInterruptAsFailure: false };
   const many = { numRuns: ROUND_INPUTS, ...limits };
-  const once = { numRuns: 1, endOnFailure: true, path };
-  const details = await fc.check(property, { seed, ...(path === undefined ? many : once) });
+  const how = path === undefined ? many : { numRuns: 1, endOnFailure: true, path };
+  const details = await fc.check(property, { seed, ...how });
   if (!details.failed || details.counterexample === null) return undefined;
   const { errorInstance, counterexample, counterexamplePath } = details;
   const error = errorInstance instanceof Error ? errorInstance : new Error(String(errorInstance));
