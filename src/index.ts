@@ -18,6 +18,7 @@ export type { Invalidation, KeyField, KeyOf, QueryOptions, Route } from "./api/n
 export type { FailoverOptions } from "./api/mediator-options.ts";
 export type { ClusterOptions, StateStore, Transport, TransportUrl } from "./api/options.ts";
 export type { Duration } from "./base/duration.ts";
+export type { Certificates } from "./drivers/tcp/certificates.ts";
 export { CatgaError, type ErrorCode, type ErrorDetails } from "./base/errors.ts";
 export { type Executed, isCatgaError, Rejection } from "./base/errors.ts";
 export type { Logger } from "./base/logger.ts";
@@ -25,6 +26,7 @@ export type { Balancer, NodeLoad } from "./mediator/balance.ts";
 export type { TraceContext } from "./protocol/trace.ts";
 export type { MembershipChange, Plan } from "./ownership/plan.ts";
 export type { CircuitChange, ClusterEvents } from "./runtime/events.ts";
+export { TURN_BOUNDS_MS } from "./runtime/counts.ts";
 export type { Figures } from "./runtime/figures.ts";
 export type { Health } from "./runtime/health.ts";
 export type { HotKey } from "./runtime/hot-keys.ts";

@@ -17,6 +17,7 @@ import type { Random } from "../base/random.ts";
 import { embedded } from "../drivers/embedded/index.ts";
 import { listOf, type Member, nodeOfList } from "../drivers/fixed/list.ts";
 import { memory } from "../drivers/memory/index.ts";
+import type { Certificates } from "../drivers/tcp/certificates.ts";
 import type { Driver } from "../ports/driver.ts";
 import type { StoreDriver } from "../ports/store.ts";
 import { checkName } from "../protocol/ids.ts";
@@ -77,6 +78,11 @@ export interface ClusterOptions<E extends readonly AnyEntity[]> {
   /** What nodes prove to each other that they know. @default a file that only this user can read */
   readonly secret?: string;
   /**
+   * Certificates for `nodes`: each shows its own, for its host in the list, and believes who has
+   * one of the authority `ca`. @default frames are sealed by the secret, and anybody may read them
+   */
+  readonly tls?: Certificates;
+  /**
    * How often a node says that it lives, and after which silence it may be taken for dead. fast:
    * 200 ms and 800 ms; normal: 750 ms and 3 s; relaxed: 2.5 s and 10 s. A timeout below 4 × every
    * is refused. @default "fast"
@@ -105,7 +111,7 @@ export type Given = ClusterOptions<readonly AnyEntity[]>;
 
 const OPTIONS = [
   ..."transport nodes store name nodeId endpoint weight shardCount".split(" "),
-  ..."secret heartbeat middleware log tracing failover entities handlers".split(" "),
+  ..."secret tls heartbeat middleware log tracing failover entities handlers".split(" "),
 ];
 
 /** The options, checked; handlers are not in their place yet. */
@@ -162,7 +168,7 @@ export function settingsOf(options: Given, random: Random): Settings {
   const nodeId = named ?? `${hostName()}-${random.text(6)}`;
   checkName(cluster, "cluster name");
   checkName(nodeId, "node id");
-  const driver = list === undefined ? driverOf(options.transport) : fixedBy(list);
+  const driver = list === undefined ? driverOf(options.transport) : fixedBy(list, options.tls);
   return {
     driver,
     store: storeOf(options.store, driver),
@@ -245,11 +251,11 @@ function brokerAt(url: string): Driver & StoreDriver {
   };
 }
 
-function fixedBy(list: readonly Member[]): Driver {
+function fixedBy(list: readonly Member[], tls: Certificates | undefined): Driver {
   return {
     name: "fixed",
     connect: async (context) =>
-      (await import("../drivers/fixed/index.ts")).fixed(list).connect(context),
+      (await import("../drivers/fixed/index.ts")).fixed(list, tls).connect(context),
   };
 }
 

@@ -26,10 +26,12 @@ export function durationMs(duration: Duration, what: string): number {
   return parsed;
 }
 
-function parse(text: unknown, what: string): number {
-  const match = typeof text === "string" ? /^(\d+(?:\.\d+)?)(ms|s|m|h|d)$/.exec(text) : null;
+function parse(given: unknown, what: string): number {
+  // Not every object has a text.
+  const text = typeof given === "string" ? given : typeof given;
+  const match = typeof given === "string" ? /^(\d+(?:\.\d+)?)(ms|s|m|h|d)$/.exec(text) : null;
   if (match === null) {
-    throw new TypeError(`Cannot use ${what} "${String(text)}": write milliseconds or "10s"`);
+    throw new TypeError(`Cannot use ${what} "${text}": write milliseconds or "10s"`);
   }
   return Number(match[1]) * UNITS_MS[match[2]!]!;
 }

@@ -185,6 +185,11 @@ export const JOIN_TIMEOUT_MS = 10_000;
 export const STOP_DEADLINE_MS = 10_000;
 /** A peer that has not finished its handshake by then is dropped. */
 export const HANDSHAKE_TIMEOUT_MS = 3_000;
+/** Connections to one port that have proved nothing yet: the oldest gives way to one more. */
+export const STRANGERS_MAX = 128;
+/** A frame of which a part came is whole by then: longer than most leases, at 3 Mbit/s. */
+export const FRAME_TIMEOUT_MS = 30_000;
+
 /** How often a node renews its session, and when others may take it for dead. */
 export interface HeartbeatTimes {
   readonly everyMs: number;

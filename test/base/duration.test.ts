@@ -37,7 +37,7 @@ test.each([
   expect(() => durationMs(text as Duration, "timeout")).toThrow("Cannot use timeout");
 });
 
-test.each([[null], [undefined], [{}], [[]], [true], [10n]])(
+test.each([[null], [undefined], [{}], [{ toString: 7 }], [[]], [true], [10n]])(
   "%p is refused as no duration",
   (value) => {
     expect(() => durationMs(value as never, "timeout")).toThrow(TypeError);

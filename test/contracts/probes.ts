@@ -20,7 +20,7 @@ export interface ClusterFixture extends Closable {
   /** Options under which its nodes meet. */
   readonly meeting: Pick<
     ClusterOptions<[]>,
-    "transport" | "nodes" | "name" | "secret" | "heartbeat"
+    "transport" | "nodes" | "name" | "secret" | "tls" | "heartbeat"
   >;
   /** What its two nodes are called, where that is not free. */
   readonly nodeIds?: readonly [string, string];

@@ -1,7 +1,9 @@
 /** Certificates of one test, made by openssl: one that signs itself, so it is its own authority. */
 import { execFileSync } from "node:child_process";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { temporaryFolder } from "./folders.ts";
+import type { Certificates } from "../../src/drivers/tcp/certificates.ts";
 
 /** The files of a certificate and its key. */
 export interface Certificate {
@@ -9,13 +11,21 @@ export interface Certificate {
   readonly key: string;
 }
 
-/** A certificate for localhost, 127.0.0.1 and `more` addresses; its files go with the test. */
-export function certificateFor(...more: readonly string[]): Certificate {
-  const folder = temporaryFolder("tls");
+/** The certificate of a node for localhost and 127.0.0.1, which is its own authority. */
+export function ownCertificate(host = "IP:127.0.0.1"): Certificates {
+  const folder = mkdtempSync(join(tmpdir(), "catga-tls-"));
+  const { cert, key } = makeCertificate(folder, host);
+  const texts = { ca: readFileSync(cert, "utf8"), cert: readFileSync(cert, "utf8") };
+  const certificates = { ...texts, key: readFileSync(key, "utf8") };
+  rmSync(folder, { recursive: true });
+  return certificates;
+}
+
+/** A certificate in `folder` for localhost and `hosts`, as openssl writes them. */
+export function makeCertificate(folder: string, hosts: string): Certificate {
   const [cert, key] = [join(folder, "cert.pem"), join(folder, "key.pem")];
-  const addresses = ["127.0.0.1", ...more].map((address) => `,IP:${address}`).join("");
   const what = "-newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2".split(" ");
-  const names = ["-subj", "/CN=localhost", "-addext", `subjectAltName=DNS:localhost${addresses}`];
+  const names = ["-subj", "/CN=localhost", "-addext", `subjectAltName=DNS:localhost,${hosts}`];
   const files = ["-keyout", key, "-out", cert];
   execFileSync("openssl", ["req", "-x509", ...what, ...names, ...files], { stdio: "ignore" });
   return { cert, key };

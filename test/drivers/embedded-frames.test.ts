@@ -4,7 +4,6 @@ import { afterEach, afterAll, beforeAll, describe, test } from "bun:test";
 import { FRAME_BYTES_MAX } from "../../src/base/limits.ts";
 import { mutated } from "./chance.ts";
 import { serves, stopAll } from "./nodes.ts";
-import { frameOf } from "./raw.ts";
 import { Target } from "./target.ts";
 
 afterEach(stopAll);
@@ -93,7 +92,7 @@ describe("to the link:", () => {
   ];
   test.each([...malformed])("%s: the connection ends, and the node serves", async (what, frame) => {
     const connection = await target.introduced("link");
-    connection.write(frameOf(frame()));
+    connection.send(frame());
     await connection.closed(what);
     await serves(target.node);
   });
@@ -153,7 +152,7 @@ describe("to the link:", () => {
     "one %s: the connection stays, and the node serves",
     async (what, frame) => {
       const connection = await target.introduced("link");
-      connection.write(frameOf(frame()));
+      connection.send(frame());
       await target.answers(connection, 2, `after ${what}`);
       await serves(target.node);
     },
@@ -173,7 +172,7 @@ describe("to the link:", () => {
   ];
   test.each([...ignored])("one %s: it is ignored, and the node serves", async (what, frame) => {
     const connection = await target.introduced("link");
-    connection.write(frameOf(frame()));
+    connection.send(frame());
     await target.answers(connection, 1, `after ${what}`);
     await serves(target.node);
   });
@@ -192,7 +191,7 @@ describe("to the link:", () => {
     );
     for (let round = 0; round < 50; round++) {
       const connection = await target.introduced("link");
-      for (let n = 0; n < 20; n++) connection.write(frameOf(mutated(good, round * 20 + n)));
+      for (let n = 0; n < 20; n++) connection.send(mutated(good, round * 20 + n));
       await serves(target.node, 1);
       connection.close();
     }
@@ -212,7 +211,7 @@ describe("to the hub:", () => {
   ];
   test.each([...malformed])("%s: the connection ends, and the node serves", async (what, frame) => {
     const connection = await target.introduced("authority");
-    connection.write(frameOf(frame()));
+    connection.send(frame());
     await connection.closed(what);
     await serves(target.node);
   });

@@ -1,7 +1,6 @@
 /** Records that make no sense, from a node that knows the secret: who is told of them goes on. */
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { serves, stopAll } from "./nodes.ts";
-import { frameOf } from "./raw.ts";
 import { Target } from "./target.ts";
 
 afterEach(stopAll);
@@ -33,8 +32,8 @@ describe("told in a redirect:", () => {
   ];
   test.each([...records])("of %s: the node goes on, and others may join it", async (_, entry) => {
     const connection = await target.introduced("link");
-    connection.write(frameOf(target.items({ notes: [{ ...redirect, entry }] })));
-    connection.write(frameOf(target.items({ messages: await target.message("after") }, 2)));
+    connection.send(target.items({ notes: [{ ...redirect, entry }] }));
+    connection.send(target.items({ messages: await target.message("after") }, 2));
     await connection.saysOrEnds("[77,");
     connection.close();
     await serves(target.node);
@@ -58,8 +57,8 @@ describe("told to the hub:", () => {
   ];
   test.each([...odd])("%s: the node goes on, and others may join it", async (_, frame) => {
     const connection = await target.introduced("authority");
-    connection.write(frameOf(frame()));
-    connection.write(frameOf('{"id":2,"changes":[]}'));
+    connection.send(frame());
+    connection.send('{"id":2,"changes":[]}');
     await connection.saysOrEnds('"id":2');
     connection.close();
     await serves(target.node);

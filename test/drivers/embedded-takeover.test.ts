@@ -5,6 +5,7 @@ import { existsSync, writeFileSync } from "node:fs";
 import { createConnection, createServer, type Socket } from "node:net";
 import { join } from "node:path";
 import process from "node:process";
+import { silentLogger } from "../../src/base/logger.ts";
 import { HubAuthority } from "../../src/drivers/embedded/authority.ts";
 import { embedded } from "../../src/drivers/embedded/index.ts";
 import { Register } from "../../src/drivers/embedded/register.ts";
@@ -96,7 +97,7 @@ test("a member waits longer than a newcomer for whoever holds the port", async (
   await hub.open(DEAF);
   const clock = new FakeClock(1_000_000);
   const { name: cluster } = at.options;
-  const who = { cluster, secret: SECRET, incarnation: "member.1" };
+  const who = { cluster, secret: SECRET, log: silentLogger, incarnation: "member.1" };
   const register = new Register(registerOf(at), who.incarnation, 1_000);
   const member = new HubAuthority({ ...who, port: at.port, clock, leaseMs: 1_000, register });
   const heard: (Snapshot | Error)[] = [];

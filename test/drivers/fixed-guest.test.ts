@@ -1,5 +1,6 @@
 /** A process that is of no list, and calls its nodes. */
 import { afterEach, describe, expect, test } from "bun:test";
+import { silentLogger } from "../../src/base/logger.ts";
 import { readList } from "../../src/drivers/fixed/list.ts";
 import { openDoor } from "../../src/drivers/tcp/handshake.ts";
 import { Cluster, type ClusterOf } from "../../src/index.ts";
@@ -20,7 +21,8 @@ async function mute(): Promise<{
   const { options } = await listOf(1);
   const { node, host, port, address } = readList(options.nodes)[0]!;
   const incarnation = `${node}.1`;
-  const who = { cluster: options.name, secret: SECRET, incarnation, purpose: "node" } as const;
+  const said = { cluster: options.name, secret: SECRET, log: silentLogger };
+  const who = { ...said, incarnation, purpose: "node" } as const;
   const lists = { nodes: [address], entities: ["counter"], epochs: {}, connected: {} };
   const news = {
     epoch: 7,

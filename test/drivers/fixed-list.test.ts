@@ -36,6 +36,7 @@ describe("a list of nodes", () => {
     [["http://user@a:1"]],
     [["http://a b:1"]],
     [[7]],
+    [[{ toString: 7 }]],
     [["http://a:1", "http://A:1"]],
   ])("is refused as %j", (urls) => {
     expect(() => readList(urls as string[])).toThrow(TypeError);

@@ -1,6 +1,7 @@
 /** Who does not belong to a fixed list is told why, and the nodes that do go on. */
 import { afterEach, describe, expect, test } from "bun:test";
 import { createServer } from "node:net";
+import { silentLogger } from "../../src/base/logger.ts";
 import { systemClock } from "../../src/base/clock.ts";
 import { systemRandom } from "../../src/base/random.ts";
 import { isGreeting } from "../../src/drivers/fixed/greeting.ts";
@@ -50,7 +51,8 @@ async function caller(): Promise<{ readonly wire: Wire; readonly node: CounterNo
   const list = await listOf(1);
   const node = await start(list, { nodeId: list.ids[0]! });
   const address = list.options.nodes[0]!.replace("http://", "");
-  const who = { cluster: list.options.name, secret: SECRET, incarnation: "guest.1" };
+  const log = silentLogger;
+  const who = { cluster: list.options.name, secret: SECRET, log, incarnation: "guest.1" };
   return { node, wire: await dial(address, { ...who, purpose: "node" }) };
 }
 

@@ -3,6 +3,7 @@ import { systemClock } from "../../src/base/clock.ts";
 import { silentLogger } from "../../src/base/logger.ts";
 import { systemRandom } from "../../src/base/random.ts";
 import { embedded } from "../../src/drivers/embedded/index.ts";
+import type { Certificates } from "../../src/drivers/tcp/certificates.ts";
 import { fixed } from "../../src/drivers/fixed/index.ts";
 import { readList } from "../../src/drivers/fixed/list.ts";
 import { memory } from "../../src/drivers/memory/index.ts";
@@ -20,6 +21,7 @@ import { linkContract } from "../contracts/link.contract.ts";
 import type { ClusterFixture } from "../contracts/probes.ts";
 import type { AuthorityFixture } from "../contracts/seat.ts";
 import type { LinkFixture } from "../contracts/station.ts";
+import { ownCertificate } from "./certificates.ts";
 import { freePort, uniqueName } from "./port.ts";
 import type { RedisServer } from "./redis-server.ts";
 import { storeCases } from "./store-fixture.ts";
@@ -67,18 +69,25 @@ export function embeddedCases(): Case[] {
   return casesOfDriver("embedded", async () => embedded({ port: await freePort() }));
 }
 
-/** The contracts of link and cluster over a fixed list; its authority decides nothing. */
+/**
+ * The contracts of link and cluster over a fixed list, in plain text and over TLS; its authority
+ * decides nothing.
+ */
 export function fixedCases(): Case[] {
+  const tls = ownCertificate();
   return [
-    ...casesOf("fixed link", linkContract, fixedLinkFixture),
-    ...casesOf("fixed cluster", clusterContract, fixedClusterFixture),
-    ...casesOf("fixed mediator", mediatorContract, fixedClusterFixture),
+    ...casesOf("fixed link", linkContract, () => fixedLinkFixture()),
+    ...casesOf("fixed cluster", clusterContract, () => fixedClusterFixture()),
+    ...casesOf("fixed mediator", mediatorContract, () => fixedClusterFixture()),
+    ...casesOf("fixed TLS link", linkContract, () => fixedLinkFixture(tls)),
+    ...casesOf("fixed TLS cluster", clusterContract, () => fixedClusterFixture(tls)),
   ];
 }
 
-async function fixedClusterFixture(): Promise<ClusterFixture> {
+async function fixedClusterFixture(tls?: Certificates): Promise<ClusterFixture> {
   const { ids, options } = await listOf(2);
-  return { meeting: options, nodeIds: [ids[0]!, ids[1]!], close: async () => {} };
+  const meeting = tls === undefined ? options : { ...options, tls };
+  return { meeting, nodeIds: [ids[0]!, ids[1]!], close: async () => {} };
 }
 
 /** A list of so many nodes of this machine, none of which runs. */
@@ -95,11 +104,11 @@ export async function listOf(count: number): Promise<{
   return { ids, options: { nodes, name, secret: SECRET, heartbeat: "normal" } };
 }
 
-async function fixedLinkFixture(): Promise<LinkFixture> {
+async function fixedLinkFixture(tls?: Certificates): Promise<LinkFixture> {
   const list = readList((await listOf(STATIONS_MAX)).options.nodes);
   const free = list.map(({ node }) => node);
   return network(
-    async () => fixed(list),
+    async () => fixed(list, tls),
     () => free.shift()!,
   );
 }

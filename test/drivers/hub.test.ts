@@ -4,6 +4,7 @@ import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
+import { silentLogger } from "../../src/base/logger.ts";
 import { Hub } from "../../src/drivers/embedded/hub.ts";
 import { Register } from "../../src/drivers/embedded/register.ts";
 import type { Json, JsonWire } from "../../src/drivers/tcp/wire.ts";
@@ -55,7 +56,8 @@ beforeEach(() => {
   folder = mkdtempSync(join(tmpdir(), "catga-hub-"));
   clock = new FakeClock(1_000_000);
   const register = new Register(folder, "self", LEASE_MS);
-  const who = { cluster: "c", secret: "s", purpose: "authority", incarnation: "self" } as const;
+  const said = { cluster: "c", secret: "s", log: silentLogger } as const;
+  const who = { ...said, purpose: "authority", incarnation: "self" } as const;
   hub = new Hub({ ...who, port: 0, clock, leaseMs: LEASE_MS, register });
 });
 

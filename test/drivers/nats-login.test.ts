@@ -2,6 +2,7 @@
 import { afterEach, describe, expect, test } from "bun:test";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { inspect } from "node:util";
 import { nkeys } from "@nats-io/transport-node";
 import { nats, type NatsOptions } from "../../src/drivers/nats/index.ts";
 import { Cluster, isCatgaError } from "../../src/index.ts";
@@ -26,7 +27,7 @@ async function outcomeOf(options: NatsOptions): Promise<string> {
     adopt(await Cluster.start({ transport, name, log }));
     return "joined";
   } catch (error) {
-    expect([String(error), ...log.lines].join(" ")).not.toContain("hunter2");
+    expect([inspect(error, { depth: 20 }), ...log.lines].join(" ")).not.toContain("hunter2");
     return isCatgaError(error) ? `${error.code}: ${error.message}` : `no code: ${String(error)}`;
   }
 }

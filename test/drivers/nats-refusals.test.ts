@@ -13,7 +13,8 @@ import {
   type WitnessNode,
 } from "./broker-nodes.ts";
 import { brokersAreWanted } from "./broker-process.ts";
-import { certificateFor, natsWith } from "./certificates.ts";
+import { certificateFor } from "./certificate-files.ts";
+import { natsWith } from "./certificates.ts";
 import { serve, stopAll } from "./nats-nodes.ts";
 import { NatsServer } from "./nats-server.ts";
 import { freePort, uniqueName } from "./port.ts";

@@ -9,7 +9,7 @@ import { waitUntil } from "../contracts/wait-until.ts";
 export interface Introduction {
   readonly cluster: string;
   readonly secret: string;
-  readonly purpose: "authority" | "link";
+  readonly purpose: "authority" | "link" | "node";
   readonly incarnation: string;
 }
 
@@ -40,11 +40,34 @@ export function frameOf(payload: Uint8Array | string): Buffer {
   return Buffer.concat([prefix, bytes]);
 }
 
+/** So many bytes of a sealed frame come before its own. */
+const SEALED_PREFIX_BYTES = 20;
+
+/** What a side writes under `key`: each frame with its number, as the wire has it. */
+export function sealer(key: Buffer): (payload: Uint8Array | string) => Buffer {
+  let number = 0n;
+  return (payload) => {
+    const frame = frameOf(payload);
+    const place = Buffer.alloc(SEALED_PREFIX_BYTES - 4);
+    place.writeBigUInt64LE(number++, 0);
+    const [head, body] = [frame.subarray(0, 4), frame.subarray(4)];
+    const tag = createHmac("sha256", key)
+      .update(Buffer.concat([head, place, body]))
+      .digest();
+    return Buffer.concat([head, tag.subarray(0, place.length), body]);
+  };
+}
+
 /** A connection to a node, byte by byte. */
 export class RawConnection {
   readonly socket: Socket;
   readonly frames: string[] = [];
   isClosed = false;
+  /** Seals what is sent, once the other side knows who this is. */
+  seal: (payload: Uint8Array | string) => Buffer = frameOf;
+  /** After the next frame all others have tags. */
+  #expectTags = false;
+  #prefixBytes = 4;
   #bytes: Buffer = Buffer.alloc(0);
 
   constructor(port: number) {
@@ -60,14 +83,24 @@ export class RawConnection {
     const connection = new RawConnection(port);
     const greeting = JSON.parse(await connection.frame()) as { nonce: string };
     const { cluster, secret, purpose, incarnation } = who;
-    const said = ["client", greeting.nonce, "our nonce", cluster, purpose, incarnation];
-    const proof = createHmac("sha256", secret).update(JSON.stringify(said)).digest("hex");
     const nonce = "our nonce";
+    const derive = (what: string): Buffer => {
+      const said = [what, greeting.nonce, nonce, cluster, purpose, incarnation];
+      return createHmac("sha256", secret).update(JSON.stringify(said)).digest();
+    };
+    const proof = derive("client").toString("hex");
     connection.write(
       frameOf(JSON.stringify({ protocol: PROTOCOL, cluster, purpose, incarnation, nonce, proof })),
     );
+    connection.#expectTags = purpose === "node";
     await connection.frame();
+    if (purpose === "node") connection.seal = sealer(derive("frames of the client"));
     return connection;
+  }
+
+  /** Writes one frame, sealed where that is wanted. */
+  send(payload: Uint8Array | string): void {
+    this.write(this.seal(payload));
   }
 
   write(bytes: Uint8Array): void {
@@ -108,10 +141,11 @@ export class RawConnection {
   #take(chunk: Buffer): void {
     this.#bytes = Buffer.concat([this.#bytes, chunk]);
     while (this.#bytes.length >= 4) {
-      const end = 4 + this.#bytes.readUInt32LE(0);
+      const end = this.#prefixBytes + this.#bytes.readUInt32LE(0);
       if (this.#bytes.length < end) return;
-      this.frames.push(this.#bytes.toString("utf8", 4, end));
+      this.frames.push(this.#bytes.toString("utf8", this.#prefixBytes, end));
       this.#bytes = this.#bytes.subarray(end);
+      if (this.#expectTags) this.#prefixBytes = SEALED_PREFIX_BYTES;
     }
   }
 }

@@ -38,6 +38,8 @@ describe("options of Redis that cannot be meant are refused", () => {
     ["redis://127.0.0.1/a"],
     ["redis://127.0.0.1/0?db=1"],
     ["127.0.0.1:6379"],
+    ["redis://a:%@127.0.0.1"],
+    ["redis://%E0%A4@127.0.0.1"],
     [{ prefix: "{a}" }],
     [{ prefix: "a b" }],
     [{ prefix: "" }],
@@ -46,7 +48,8 @@ describe("options of Redis that cannot be meant are refused", () => {
     expect(() => redis(options)).toThrow(TypeError);
   });
   test("and a password is not part of the text", () => {
-    expect(() => redis("redis://:hunter2@127.0.0.1/x")).toThrow(/^(?!.*hunter2)/);
+    for (const url of ["redis://:hunter2@127.0.0.1/x", "redis://%:hunter2@127.0.0.1"])
+      expect(() => redis(url)).toThrow(/^(?!.*hunter2)/);
   });
 });
 

@@ -6,7 +6,7 @@ import { Cluster } from "../../src/index.ts";
 import type { SessionRecord } from "../../src/protocol/records.ts";
 import { connectPorts, SECRET } from "./fixtures.ts";
 import { Counter, type CounterNode, type Meeting, meeting, serves } from "./nodes.ts";
-import { frameOf, type Introduction, RawConnection } from "./raw.ts";
+import { type Introduction, RawConnection } from "./raw.ts";
 
 /** The items of a frame by their kind; what is left out is empty. */
 export type Lists = Partial<Record<"messages" | "replies" | "done" | "notes" | "asks", unknown>>;
@@ -87,7 +87,7 @@ export class Target {
 
   /** Resolves when such a message in frame `number` was answered over `connection`. */
   async answers(connection: RawConnection, number: number, id: string): Promise<void> {
-    connection.write(frameOf(this.items({ messages: await this.message(id) }, number)));
+    connection.send(this.items({ messages: await this.message(id) }, number));
     await connection.says('[77,{"count":1');
     connection.close();
   }

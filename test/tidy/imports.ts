@@ -44,6 +44,7 @@ const HOMES: Readonly<Record<string, string | readonly string[]>> = {
   denque: "runtime",
   ioredis: "drivers/redis",
   "lru-cache": ["http", "runtime"],
+  "prom-client": ["http"],
   devalue: "runtime",
 };
 

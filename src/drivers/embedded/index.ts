@@ -17,9 +17,9 @@ const ANY_PORT = { host: HOST, port: 0 };
 export function embedded(options: { readonly port?: number } = {}): Driver {
   return {
     name: "embedded",
-    async connect({ cluster, incarnation, secret: given, leaseMs, clock }) {
+    async connect({ cluster, incarnation, secret: given, leaseMs, clock, log }) {
       const port = options.port ?? PORT_MIN + (hash(cluster) % PORT_SPAN);
-      const who = { cluster, secret: given ?? loadSecret(cluster), incarnation };
+      const who = { cluster, secret: given ?? loadSecret(cluster), incarnation, log };
       const folder = join(runtimeFolder(), `${cluster}-${port}`);
       const register = new Register(folder, incarnation, leaseMs);
       const authority = new HubAuthority({ ...who, port, clock, leaseMs, register });

@@ -20,6 +20,7 @@ import {
   sessionKey,
   type SessionRecord,
 } from "../../protocol/records.ts";
+import type { Certificates } from "../tcp/certificates.ts";
 import type { Json } from "../tcp/wire.ts";
 import { type ConnectionOwner, Connections } from "./connections.ts";
 import { type Greeting, isEpochs } from "./greeting.ts";
@@ -41,6 +42,7 @@ interface Neighbour {
 
 /** See the file's header. */
 export class FixedAuthority implements Authority, ConnectionOwner {
+  readonly tls: Certificates | undefined;
   readonly link: Connections;
   readonly #context: DriverContext;
   readonly #list: readonly Member[];
@@ -58,7 +60,8 @@ export class FixedAuthority implements Authority, ConnectionOwner {
   #checkedMs = 0;
   #cancelCheck = (): void => {};
 
-  constructor(context: DriverContext, list: readonly Member[]) {
+  constructor(context: DriverContext, list: readonly Member[], tls?: Certificates) {
+    this.tls = tls;
     this.#context = context;
     this.#list = list;
     this.#placement = new Placement(list, context.shardCount);

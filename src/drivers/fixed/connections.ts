@@ -4,9 +4,10 @@
  * whoever is not of the list calls, and is not called.
  */
 import { Buffer } from "node:buffer";
-import { type CatgaError, isCatgaError } from "../../base/errors.ts";
+import { CatgaError, isCatgaError } from "../../base/errors.ts";
 import type { DriverContext } from "../../ports/driver.ts";
 import type { LinkPeer } from "../../ports/link.ts";
+import { type Certificates, isTlsError } from "../tcp/certificates.ts";
 import { converse } from "../tcp/handshake.ts";
 import { TcpLink } from "../tcp/link.ts";
 import type { Json, Wire } from "../tcp/wire.ts";
@@ -15,6 +16,8 @@ import type { Member } from "./list.ts";
 
 /** What surrounds the connections. */
 export interface ConnectionOwner {
+  /** What they show each other. */
+  readonly tls: Certificates | undefined;
   greeting(): Greeting;
   /** Throws when the node must not be let in. */
   admit(incarnation: string, greeting: Greeting): void;
@@ -35,9 +38,9 @@ export class Connections extends TcpLink {
   readonly #nodes = new Map<string, string>();
 
   constructor(context: DriverContext, list: readonly Member[], owner: ConnectionOwner) {
-    const { cluster, incarnation, secret = "", nodeId } = context;
+    const { cluster, incarnation, secret = "", nodeId, log } = context;
     const self = list.find(({ node }) => node === nodeId);
-    super({ cluster, secret, incarnation, purpose: "node" }, self);
+    super({ cluster, secret, incarnation, log, purpose: "node", tls: owner.tls }, self);
     this.#context = context;
     this.#list = list;
     this.#owner = owner;
@@ -99,6 +102,7 @@ export class Connections extends TcpLink {
       this.#context.log.warn({ err: error, incarnation }, "a node was not let in");
     // Who does not listen is away; who says no is a mistake of somebody.
     else if (isCatgaError(error)) this.#owner.refused(member.node, error);
+    else if (isTlsError(error)) this.#owner.refused(member.node, notTrusted(error));
   }
 
   protected override told(incarnation: string, news: Json): boolean {
@@ -114,4 +118,9 @@ export class Connections extends TcpLink {
   isListed(node: string): boolean {
     return this.#list.some((member) => member.node === node);
   }
+}
+
+function notTrusted({ message }: Error): CatgaError {
+  const details = { setting: "tls", ours: "on", theirs: `refused (${message})` };
+  return new CatgaError("SETTINGS_DIFFER", details);
 }

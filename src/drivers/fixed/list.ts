@@ -20,6 +20,7 @@ export interface ListOptions {
   readonly nodeId?: string;
   readonly transport?: unknown;
   readonly secret?: string;
+  readonly tls?: unknown;
   readonly weight?: number;
   readonly entities?: readonly unknown[];
   readonly handlers?: readonly unknown[];
@@ -33,7 +34,10 @@ const ENTRY = /^(?:http|tcp):\/\/(\[[0-9a-f:.]+\]|[a-z0-9_.-]+):(\d{1,5})\/?$/i;
  * @throws {TypeError} for a list that makes no sense, or options that it does not go with.
  */
 export function listOf({ nodes, ...options }: ListOptions): Member[] | undefined {
-  if (nodes === undefined) return undefined;
+  if (nodes === undefined) {
+    if (options.tls === undefined) return undefined;
+    throw new TypeError("Cannot use tls without a list of nodes: a broker's driver has its own");
+  }
   const { transport, secret, weight = 1 } = options;
   const why =
     (transport !== undefined && "leave transport out") ||
@@ -68,10 +72,12 @@ export function readList(urls: readonly string[]): Member[] {
 }
 
 function placeOf(url: unknown): { readonly host: string; readonly port: number } {
-  const [, name = "", digits] = ENTRY.exec(String(url)) ?? [];
+  // Not every object has a text.
+  const text = typeof url === "string" ? url : typeof url;
+  const [, name = "", digits] = ENTRY.exec(text) ?? [];
   const port = Number(digits);
   if (port > 0 && port < 65_536) return { host: name.replaceAll(/[[\]]/g, "").toLowerCase(), port };
-  throw new TypeError(`Cannot use node "${String(url)}": write "http://<host>:<port>"`);
+  throw new TypeError(`Cannot use node "${text}": write "http://<host>:<port>"`);
 }
 
 /**

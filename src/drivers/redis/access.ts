@@ -94,19 +94,30 @@ function settingsOf({ url, tls, host, port, username, password }: RedisOptions):
 function settingsOfUrl(text: string): ClientOptions {
   const url = URL.canParse(text) ? new URL(text) : undefined;
   const db = /^\/?(\d{0,5})$/.exec(url?.pathname ?? "/");
-  if (!/^rediss?:$/.test(url?.protocol ?? "") || db === null || url!.search + url!.hash !== "") {
+  const [username, password] = [decoded(url?.username), decoded(url?.password)];
+  const isRedis = /^rediss?:$/.test(url?.protocol ?? "") && url!.search + url!.hash === "";
+  if (!isRedis || db === null || username === undefined || password === undefined) {
     // Not the text itself: there may be a password in it.
     throw new TypeError('Cannot use this URL: write "redis://user:password@host:port/database"');
   }
-  const { hostname, port, protocol, username, password } = url!;
+  const { hostname, port, protocol } = url!;
   return {
     host: hostname.replaceAll(/^\[|\]$/g, "") || "127.0.0.1",
     port: Number(port || 6379),
     db: Number(db[1]),
-    ...(username !== "" && { username: decodeURIComponent(username) }),
-    ...(password !== "" && { password: decodeURIComponent(password) }),
+    ...(username !== "" && { username }),
+    ...(password !== "" && { password }),
     ...(protocol === "rediss:" && { tls: {} }),
   };
+}
+
+/** A part of a URL as it was meant; nothing for a percent sign that means nothing. */
+function decoded(part = ""): string | undefined {
+  try {
+    return decodeURIComponent(part);
+  } catch {
+    return undefined;
+  }
 }
 
 /** What a server's or a socket's error means for who wanted to join. */

@@ -72,7 +72,11 @@ export class Connection {
     // The promise of connect() says only that the connection is closed; the reason comes by event.
     let cause: Error | undefined;
     for (const client of clients) {
-      client.on("error", (error: Error) => (cause ??= error));
+      client.on("error", (error: Error & { command?: unknown }) => {
+        // Of a login that was refused it holds the password, for whoever shows the cause.
+        delete error.command;
+        cause ??= error;
+      });
       client.on("end", () => connection.end(cause ?? new Error("the server hung up")));
     }
     try {

@@ -1,13 +1,15 @@
 /**
- * Frames on a TCP connection: four bytes of length, little endian, then as many bytes. The highest
- * bit of the length marks news, where a connection carries both them and the frames of a link. A
- * length beyond the limit ends it before a byte of it is kept.
+ * Frames on a TCP connection: four bytes of length, little endian, then as many bytes; between them
+ * stands the tag (`seal.ts`) once both sides have proved who they are. The highest bit of the
+ * length marks news, where a connection carries both them and the frames of a link. A length beyond
+ * the limit ends it before a byte of it is kept, and so does a frame that does not become whole.
  */
 import { Buffer } from "node:buffer";
 import type { Socket } from "node:net";
 import { systemClock } from "../../base/clock.ts";
+import { FRAME_TIMEOUT_MS } from "../../base/limits.ts";
+import { PREFIX_BYTES, type Seal, TAG_BYTES } from "./seal.ts";
 
-const PREFIX_BYTES = 4;
 const NEWS_BIT: number = 2 ** 31;
 const HANG_UP_MS = 200;
 const STRANGER_BYTES_MAX = 4_096;
@@ -18,10 +20,20 @@ export type Json = Readonly<Record<string, unknown>>;
 /** A connection as the hub and its clients see it. */
 export type JsonWire = Pick<Wire, "writeJson" | "receiveJson" | "onClose" | "destroy">;
 
+/** Both directions of a connection. */
+export interface Seals {
+  readonly ours: Seal;
+  readonly theirs: Seal;
+  /** A frame came that the other side has not sent like this. */
+  readonly broken: () => void;
+}
+
 /** One connection; frames wait in it until somebody reads or receives them. */
 export class Wire {
   /** A frame may have so many bytes: few as long as nobody knows who is there. */
   frameBytesMax: number = STRANGER_BYTES_MAX;
+  /** A frame of which a part has come is whole by then. */
+  frameTimeoutMs: number = FRAME_TIMEOUT_MS;
   /** Becomes true with everything that comes in. */
   wasHeard = false;
   readonly #socket: Socket;
@@ -32,9 +44,16 @@ export class Wire {
   /** Is given the next frame, or nothing for one that is too large. */
   #each: ((frame: Uint8Array | undefined, isNews: boolean) => boolean) | undefined;
   #error = new Error("the connection closed");
+  /** Who wants to hear of the end. */
+  #listeners: ((error: Error) => void)[] = [];
+  /** From here on both sides know each other. */
+  #seals: Seals | undefined;
+  /** Counts for the frame of which a part has come. */
+  #cancelWait: (() => void) | undefined;
 
   constructor(socket: Socket) {
     this.#socket = socket;
+    socket.setNoDelay(true);
     // A failing socket closes too, and closing is what the owner of the connection acts on.
     socket.on("error", (error) => (this.#error = error));
     socket.on("data", (chunk: Buffer) => {
@@ -42,20 +61,34 @@ export class Wire {
       this.#chunks.push(chunk);
       this.#length += chunk.length;
       this.#drain();
+      if (this.#length > 0) this.#awaitRest();
     });
+    socket.once("close", () => {
+      this.#cancelWait?.();
+      for (const run of this.#listeners) run(this.#error);
+    });
+  }
+
+  /** All frames are sealed after this one, in both directions. */
+  seal(seals: Seals): void {
+    this.#seals = seals;
   }
 
   /** Calls `run` when the connection has ended; soon, if it had before. */
   onClose(run: (error: Error) => void): void {
     if (this.#socket.closed) queueMicrotask(() => run(this.#error));
-    else this.#socket.once("close", () => run(this.#error));
+    else this.#listeners.push(run);
   }
 
   /** Writes one frame; what the socket cannot take at once it keeps. */
   write(frame: Uint8Array, isNews = false): void {
-    const bytes = Buffer.allocUnsafe(PREFIX_BYTES + frame.length);
+    // After the end it would take what is still on its way with it.
+    if (this.#socket.writableEnded) return;
+    const start = this.#start;
+    const bytes = Buffer.allocUnsafe(start + frame.length);
     bytes.writeUInt32LE(frame.length + (isNews ? NEWS_BIT : 0), 0);
-    bytes.set(frame, PREFIX_BYTES);
+    bytes.set(frame, start);
+    this.#seals?.ours.put(bytes);
     this.#socket.write(bytes);
   }
 
@@ -110,6 +143,18 @@ export class Wire {
     socket.removeAllListeners("data").resume().end().once("close", cancel);
   }
 
+  /** Where the bytes of a frame begin. */
+  get #start(): number {
+    return this.#seals === undefined ? PREFIX_BYTES : PREFIX_BYTES + TAG_BYTES;
+  }
+
+  /** Who sends a part of a frame and then nothing has no room here for ever. */
+  #awaitRest(): void {
+    this.#cancelWait ??= systemClock.after(this.frameTimeoutMs, () => {
+      this.destroy(new Error("the rest of a frame did not come"));
+    });
+  }
+
   #drain(): void {
     while (this.#each !== undefined && this.#length >= this.#needed) {
       // Joined when a frame is whole, not with each chunk: a large frame comes in many.
@@ -118,14 +163,22 @@ export class Wire {
       const isNews = head >= NEWS_BIT;
       const length = isNews ? head - NEWS_BIT : head;
       const isTooLarge = length > this.frameBytesMax;
-      const end = isTooLarge ? bytes.length : PREFIX_BYTES + length;
+      const start = this.#start;
+      const end = isTooLarge ? bytes.length : start + length;
       this.#chunks = [bytes];
       this.#needed = end;
       if (bytes.length < end) return;
       this.#chunks = bytes.length === end ? [] : [bytes.subarray(end)];
       this.#length -= end;
       this.#needed = PREFIX_BYTES;
-      if (this.#each(isTooLarge ? undefined : bytes.subarray(PREFIX_BYTES, end), isNews)) continue;
+      this.#cancelWait?.();
+      this.#cancelWait = undefined;
+      if (!isTooLarge && this.#seals?.theirs.isNext(bytes.subarray(0, end)) === false) {
+        this.#each = undefined;
+        this.#seals.broken();
+        return this.destroy(new Error("a frame is not what the other side has sent"));
+      }
+      if (this.#each(isTooLarge ? undefined : bytes.subarray(start, end), isNews)) continue;
       this.#each = undefined;
       this.destroy();
     }
