@@ -41,6 +41,7 @@ const HOMES: Readonly<Record<string, string | readonly string[]>> = {
   ioredis: "drivers/redis",
   "lru-cache": ["http", "runtime"],
   devalue: "runtime",
+  ws: "http",
 };
 
 interface Import {

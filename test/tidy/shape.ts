@@ -29,6 +29,7 @@ const MAY_TOUCH_THE_WORLD = new Set([
   "drivers/embedded/secret.ts",
   "drivers/tcp/wire.ts",
   "http/listen.ts",
+  "http/servers.ts",
   // Says now and then on every event stream that it lives.
   "http/ticker.ts",
   // A command: its words, its streams, its end.
