@@ -39,11 +39,6 @@ export class Drain implements Draining {
   }
 }
 
-/** Stands before `/healthz/ready`, which is 503 from then on. */
-export function readyUnless(drain: Draining): MiddlewareHandler<Told> {
-  return async (c, next) => (drain.isDraining ? c.json({ status: "draining" }, 503) : await next());
-}
-
 /** Stands before everything that is taken no more, and holds what was taken. */
 export function heldBy(drain: Draining, node: string): MiddlewareHandler<Told> {
   return async (c, next) => {

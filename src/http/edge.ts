@@ -16,6 +16,8 @@ export type GatewayCluster = Pick<
   | "beforeStop"
   | "broadcast"
   | "entity"
+  | "figures"
+  | "health"
   | "nodeId"
   | "nodes"
   | "on"

@@ -80,9 +80,9 @@ export class EventStreams {
     // Hono answers HEAD with what GET would, without a body: nobody would ever read this one.
     if (c.req.method === "HEAD") return c.body(null);
     const { outgoing } = (c.env ?? {}) as { readonly outgoing?: Destroyable };
-    let release = (): void => {};
+    let release: (() => void) | undefined;
     const stream: EventStream = new EventStream(outgoing, () => {
-      release();
+      release?.();
       this.#closed(stream, subject);
     });
     this.#open.add(stream);

@@ -6,7 +6,8 @@
  *   GET        /watch/:name/:id             `watch.ts`
  *   GET        /events?types=…              `events.ts`
  *   GET        /cluster/…                   `cluster-routes.ts`
- *   GET        /healthz/live                `health.ts`
+ *   GET        /healthz/live, /healthz/ready  `health.ts`
+ *   GET        /metrics                     `metrics.ts`
  *   GET        /socket                      `socket.ts`
  *
  * Nothing is reachable that is not exposed. Every other path answers 404 here, so routes of the
@@ -20,14 +21,15 @@ import { atOnce, perSecond, plainUrls } from "./admission.ts";
 import { bodyOf } from "./answer.ts";
 import { authenticatedBy } from "./auth.ts";
 import { addClusterRoutes } from "./cluster-routes.ts";
-import { Drain, heldBy, readyUnless } from "./drain.ts";
+import { Drain, heldBy } from "./drain.ts";
 import type { Authenticate, Authorize, Edge, GatewayCluster, Told } from "./edge.ts";
 import { addEntityRoutes } from "./entities.ts";
 import { EventStreams } from "./event-stream.ts";
 import { addEventRoutes } from "./events.ts";
-import { addHealthRoutes } from "./health.ts";
+import { addHealthRoutes, addReadyRoute } from "./health.ts";
 import { type GatewayLimits, limitsOf } from "./limits.ts";
 import { addMessageRoutes } from "./messages.ts";
+import { addMetricsRoute } from "./metrics.ts";
 import { type CorsOptions, openTo } from "./origins.ts";
 import { answerError } from "./problem.ts";
 import { addSocketRoute, type Upgrade } from "./socket.ts";
@@ -98,10 +100,11 @@ export function gateway(cluster: GatewayCluster, options: GatewayOptions): Hono<
   app.onError((error, c) => answerError(error, c, log));
   app.use(requestId(), secureHeaders(HEADERS), neverStored);
   app.use(...openTo(options.cors), plainUrls(limits));
-  app.get("/healthz/ready", readyUnless(drain));
-  addHealthRoutes(app);
+  addHealthRoutes(app, edge, auth);
   app.use(heldBy(drain, cluster.nodeId));
   app.use(...admitting(limits, auth));
+  addReadyRoute(app, edge);
+  addMetricsRoute(app, edge);
   const body = bodyOf(limits.bodyBytesMax);
   addEntityRoutes(app, edge, ...body);
   addMessageRoutes(app, edge, ...body);

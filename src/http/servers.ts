@@ -116,12 +116,16 @@ export function limitsOf(given: Partial<ListenLimits> = {}): ListenLimits {
  *
  * @throws {CatgaError} MISSING_PACKAGE
  */
-export async function loadPackage<T>(name: string, load: () => Promise<T>): Promise<T> {
+export async function loadPackage<T>(
+  name: string,
+  load: () => Promise<T>,
+  purpose = "serve HTTP on this runtime",
+): Promise<T> {
   try {
     return await load();
   } catch (error) {
     if (codeOf(error) !== "ERR_MODULE_NOT_FOUND") throw error;
-    const details = { package: name, purpose: "serve HTTP on this runtime" };
+    const details = { package: name, purpose };
     throw new CatgaError("MISSING_PACKAGE", details, { cause: error });
   }
 }

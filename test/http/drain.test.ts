@@ -54,7 +54,10 @@ describe.each([...RUNTIMES])("on %s", (runtime) => {
       await says(told, "leaving");
 
       const ready = await fetch(`${url}/healthz/ready`);
-      expect([ready.status, await ready.json()]).toEqual([503, { status: "draining" }]);
+      expect([ready.status, await ready.json()]).toEqual([
+        503,
+        { status: "draining", ready: false, reasons: [] },
+      ]);
       expect((await fetch(`${url}/healthz/live`)).status).toBe(200);
       const refused = await fetch(`${url}/entities/lingering/2/count`, POST);
       expect([refused.status, refused.headers.get("Retry-After")]).toEqual([503, "1"]);

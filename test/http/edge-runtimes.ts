@@ -7,7 +7,7 @@
  *
  * It prints one line and exits with 0, or fails.
  */
-import { deepEqual, equal, rejects } from "node:assert/strict";
+import { deepEqual, equal, match, rejects } from "node:assert/strict";
 import { once } from "node:events";
 import { connect } from "node:net";
 import process from "node:process";
@@ -84,6 +84,12 @@ events.close();
 const unknown = await fetch(`${url}/entities/constructor/1/toString`);
 equal(unknown.headers.get("Content-Type"), "application/problem+json");
 deepEqual([unknown.status, await codeOf(unknown)], [404, "UNKNOWN_ENTITY"]);
+
+const ready = await fetch(`${url}/healthz/ready`);
+deepEqual([ready.status, ((await ready.json()) as { status: unknown }).status], [200, "ready"]);
+const scraped = await (await fetch(`${url}/metrics`)).text();
+match(scraped, /^catga_turns_total\{entity="account",message="deposit",outcome="ok"\} [1-9]\d*$/m);
+match(scraped, /^process_resident_memory_bytes \d+$/m);
 
 await rejects(listen(app, { port }), (error) => isCatgaError(error, "PORT_TAKEN"));
 

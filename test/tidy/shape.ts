@@ -28,6 +28,7 @@ const MAY_TOUCH_THE_WORLD = new Set([
   "drivers/embedded/register.ts",
   "drivers/embedded/secret.ts",
   "drivers/tcp/wire.ts",
+  "client/clock.ts",
   "http/listen.ts",
   "http/servers.ts",
   // Says now and then on every event stream that it lives.
@@ -47,8 +48,8 @@ const BUDGETS: readonly (readonly [string, number, readonly string[]])[] = [
   ["drivers/nats", 1_535, ["drivers/nats"]],
   ["drivers/redis", 889, ["drivers/redis"]],
   ["drivers/sqlite", 572, ["drivers/sqlite"]],
-  ["http", 1_700, ["http"]],
-  ["client", 350, ["client"]],
+  ["http", 2_000, ["http"]],
+  ["client", 700, ["client"]],
   ["backup", 450, ["backup"]],
   ["cli", 300, ["cli"]],
 ];
