@@ -30,6 +30,7 @@ const MAY_TOUCH_THE_WORLD = new Set([
   "drivers/tcp/wire.ts",
   "client/clock.ts",
   "http/listen.ts",
+  "http/servers.ts",
   // Says now and then on every event stream that it lives.
   "http/ticker.ts",
   // A command: its words, its streams, its end.
