@@ -8,7 +8,7 @@
  *
  * With `--brokers`, for tests and benchmarks, it also sees that nats-server and redis-server are
  * there, or the one that is named after it: by apt-get, where it may, else it says what to install.
- * It never fails over them.
+ * With `--browser` the same goes for Chromium. It never fails over them.
  */
 import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
@@ -21,6 +21,7 @@ const NODE_MINIMUM = [20, 19];
 const RUNTIMES = ["bun", "deno", "node"];
 /** Debian packages, named like their programs. */
 const BROKERS = ["nats-server", "redis-server"];
+const BROWSER = ["chromium"];
 /** Where Debian puts servers; not everybody's PATH leads there. */
 const SERVER_FOLDERS = ["/usr/sbin", "/usr/local/sbin"];
 
@@ -30,7 +31,8 @@ const onWindows = process.platform === "win32";
 
 refuseOldNode();
 if (!isReady()) install();
-if (process.argv.includes("--brokers") && process.env.CATGA_SKIP_BROKERS !== "1") addBrokers();
+if (process.argv.includes("--brokers")) add(brokers(), "CATGA_SKIP_BROKERS");
+if (process.argv.includes("--browser")) add(BROWSER, "CATGA_SKIP_BROWSER");
 
 function refuseOldNode() {
   const [major = 0, minor = 0] = process.versions.node.split(".").map(Number);
@@ -86,8 +88,10 @@ function brokenRuntimes() {
   });
 }
 
-function addBrokers() {
-  const missing = missingBrokers();
+/** Programs named like their packages; the variable leaves out the tests that need them. */
+function add(programs, variable) {
+  if (process.env[variable] === "1") return;
+  const missing = missingOf(programs);
   if (missing.length === 0) return;
   const asRoot = process.getuid?.() === 0 ? [] : ["sudo", "-n"];
   const install = [...asRoot, "apt-get", "install", "-y", "--no-install-recommends", ...missing];
@@ -96,19 +100,22 @@ function addBrokers() {
     // The list of packages may be old, or missing: then it is fetched.
     if (!runs(...install) && runs(...asRoot, "apt-get", "update")) runs(...install);
   }
-  const still = missingBrokers();
+  const still = missingOf(programs);
   if (still.length === 0) return;
   say(
     `Cannot find ${still.join(" and ")}: run "apt-get install ${still.join(" ")}" as root, ` +
-      "or set CATGA_SKIP_BROKERS=1 to leave out the tests that need a broker",
+      `or set ${variable}=1 to leave out the tests that need it`,
   );
 }
 
-function missingBrokers() {
-  const folders = [...(process.env.PATH ?? "").split(delimiter), ...SERVER_FOLDERS];
+function brokers() {
   const named = BROKERS.filter((name) => process.argv.includes(name));
-  const wanted = named.length > 0 ? named : BROKERS;
-  return wanted.filter((name) => !folders.some((folder) => existsSync(join(folder, name))));
+  return named.length > 0 ? named : BROKERS;
+}
+
+function missingOf(programs) {
+  const folders = [...(process.env.PATH ?? "").split(delimiter), ...SERVER_FOLDERS];
+  return programs.filter((name) => !folders.some((folder) => existsSync(join(folder, name))));
 }
 
 function runs(command, ...args) {

@@ -26,6 +26,7 @@ export type { Balancer, NodeLoad } from "./mediator/balance.ts";
 export type { TraceContext } from "./protocol/trace.ts";
 export type { MembershipChange, Plan } from "./ownership/plan.ts";
 export type { CircuitChange, ClusterEvents } from "./runtime/events.ts";
+export { TURN_BOUNDS_MS } from "./runtime/counts.ts";
 export type { Figures } from "./runtime/figures.ts";
 export type { Health } from "./runtime/health.ts";
 export type { HotKey } from "./runtime/hot-keys.ts";

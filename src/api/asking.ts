@@ -4,6 +4,7 @@ import { CatgaError } from "../base/errors.ts";
 import { rejected } from "../base/thenable.ts";
 import type { NamedSpec } from "../mediator/definition.ts";
 import type { Asking, Mediator } from "../mediator/mediator.ts";
+import type { Subject } from "../runtime/call.ts";
 import type { Tracer } from "../runtime/tracing.ts";
 import type { Bounds } from "../runtime/turn-context.ts";
 import type { CallOptions } from "./context.ts";
@@ -62,37 +63,46 @@ function askingOf(options: CallOptions | undefined, bounds: Bounds): Asking {
   };
 }
 
+/** What sends them on. */
+type Way = Pick<Mediator, "broadcast" | "send">;
+
+/** The way with a span around each call, where spans are wanted. */
+export function traced(way: Way, tracer: Tracer | undefined): Way {
+  if (tracer === undefined) return way;
+  return {
+    send: (spec, message, asking) =>
+      tracer.call("call", subjectOf(spec, asking), (call) => way.send(spec, message, call)),
+    broadcast: (spec, message, asking) =>
+      tracer.call("call", subjectOf(spec, asking), (call) => way.broadcast(spec, message, call)),
+  };
+}
+
+function subjectOf({ entity, type }: NamedSpec, asking: Asking): Asking & Subject {
+  return { ...asking, entity, id: "", type };
+}
+
 /** Sends messages with a name of their own for their callers, who may be turns. */
 export class Sender {
-  readonly #mediator: Mediator;
-  readonly #tracer: Tracer | undefined;
+  readonly #mediator: Way;
 
-  constructor(mediator: Mediator, tracer: Tracer | undefined) {
+  constructor(mediator: Way) {
     this.#mediator = mediator;
-    this.#tracer = tracer;
   }
 
   send(message: object, options?: CallOptions, bounds: Bounds = UNBOUND): Promise<unknown> {
     try {
-      return this.#call("send", message, askingOf(options, bounds));
+      return this.#mediator.send(sendable(message), message, askingOf(options, bounds));
     } catch (error) {
       return rejected(error);
     }
   }
 
   async tell(message: object, options?: CallOptions): Promise<unknown> {
-    return this.#call("send", message, { ...askingOf(options, UNBOUND), oneWay: true });
+    const asking = { ...askingOf(options, UNBOUND), oneWay: true };
+    return this.#mediator.send(sendable(message), message, asking);
   }
 
   async broadcast(message: object, options?: CallOptions): Promise<unknown> {
-    return this.#call("broadcast", message, askingOf(options, UNBOUND));
-  }
-
-  #call(how: "send" | "broadcast", message: object, asking: Asking): Promise<unknown> {
-    const spec = sendable(message);
-    if (this.#tracer === undefined) return this.#mediator[how](spec, message, asking);
-    const { entity, type } = spec;
-    const send = (call: Asking): Promise<unknown> => this.#mediator[how](spec, message, call);
-    return this.#tracer.call("call", { ...asking, entity, id: "", type }, send);
+    return this.#mediator.broadcast(sendable(message), message, askingOf(options, UNBOUND));
   }
 }

@@ -18,7 +18,7 @@ import { Watches } from "../runtime/watches.ts";
 import { Answers } from "../mediator/answers.ts";
 import { hosting } from "../mediator/hosting.ts";
 import { Mediator } from "../mediator/mediator.ts";
-import { Sender } from "./asking.ts";
+import { Sender, traced } from "./asking.ts";
 import { isKeptElsewhere } from "./named.ts";
 import type { ClusterOf } from "./cluster-of.ts";
 import { type AnyEntity, definitionOf, type Entity } from "./entity.ts";
@@ -81,7 +81,7 @@ export async function startNode(
   );
   const { failover, tracer } = settings;
   const mediator = new Mediator(seat, { failover, topics, answers, isKeptElsewhere });
-  const sender = new Sender(mediator, tracer);
+  const sender = new Sender(traced(mediator, tracer));
   await seat.take();
   const boundMs = Number.POSITIVE_INFINITY;
   return {

@@ -3,6 +3,7 @@ import { type Duration, durationMs } from "../base/duration.ts";
 
 declare const PAYLOAD: unique symbol;
 declare const REPLY: unique symbol;
+declare const KIND: unique symbol;
 
 /** A value or a promise of it. */
 export type MaybePromise<T> = T | Promise<T>;
@@ -53,7 +54,12 @@ type Body<P> = [P] extends [void] ? {} : P;
 /** A message with its own name: it is also the function that builds the message. */
 export interface Named<K extends Kind, P, R> extends Def<K, P, R> {
   readonly type: string;
-  (...payload: Args<P>): Message<P, R>;
+  (...payload: Args<P>): Message<P, R> & OfKind<K>;
+}
+/** What the type of a message says of its kind, if its own function has built it. */
+export interface OfKind<K extends Kind> {
+  /** For types only; there is no such property. */
+  readonly [KIND]?: K;
 }
 // `any`: `unknown` would not match the parameters of the function.
 /** Any message with its own name. */
@@ -90,10 +96,19 @@ export function query<P extends Payload, R>(options?: CommonOptions<P, R>): Def<
 }
 
 const NAMED = new WeakMap<AnyDef, MessageOptions>();
+const BY_TYPE = new Map<string, MessageOptions>();
 
 /** Makes `def`, a message with its own name, one that an entity may have among its messages. */
-export function keepOptions(def: AnyDef, options: MessageOptions): void {
+export function keepOptions(def: AnyNamed, options: MessageOptions): void {
   NAMED.set(def, options);
+  // Of two definitions the one that is no query: to take it for one might run it twice.
+  const isOther = BY_TYPE.has(def.type) && def.kind === "query";
+  if (!isOther) BY_TYPE.set(def.type, options);
+}
+
+/** What a message with its own name was declared as, if this program has done so. */
+export function optionsOfType(type: string): MessageOptions | undefined {
+  return BY_TYPE.get(type);
 }
 
 /** What `command()` or `query()` made, as the runtime reads it. */

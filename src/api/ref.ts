@@ -3,7 +3,7 @@ import { durationMs } from "../base/duration.ts";
 import { CatgaError } from "../base/errors.ts";
 import { KEY_CHARS_MAX, RETRIES_MAX } from "../base/limits.ts";
 import { isWhole } from "../base/shape.ts";
-import { type Door, sendAgain } from "../mediator/retry.ts";
+import { type Door, type Persistent, sendAgain } from "../mediator/retry.ts";
 import { readTrace } from "../protocol/trace.ts";
 import type { Sending } from "../runtime/call.ts";
 import type { CallTrace } from "../runtime/tracing.ts";
@@ -13,6 +13,8 @@ import { messageOptions, type Messages } from "./messages.ts";
 
 /** An entity type by name, or with its messages. */
 export type RefTarget = string | { readonly name: string; readonly messages: Messages };
+
+type Calling = (sending: Sending) => Promise<unknown>;
 
 /** Implements `Ref`, whose types it has lost. */
 export class EntityRef {
@@ -48,7 +50,9 @@ export class EntityRef {
     }
     const def = known?.[type];
     const declaredMs = def === undefined ? undefined : messageOptions(def).timeoutMs;
-    const { boundMs, chain } = this.#request;
+    const { router } = this.#door;
+    const { tracer } = router.context;
+    const { boundMs, chain, trace: ofTurn } = this.#request;
     const { timeout, signal, retries = 0, idempotencyKey: key, trace } = options ?? NONE;
     checkSignal(signal);
     const sending = {
@@ -63,19 +67,20 @@ export class EntityRef {
       dedup: key === undefined ? undefined : { key: checkKey(key), since: 0 },
       // Nobody waits for what a one-way message does.
       chain: oneWay ? undefined : chain,
-      trace: trace === undefined ? this.#request.trace : traceOfCall(trace),
+      trace: trace !== undefined && tracer !== undefined ? traceOfCall(trace) : ofTurn,
     };
-    const { router } = this.#door;
-    const { tracer } = router.context;
     if (retries === 0 && tracer === undefined) return router.send(sending);
-    const persistent = {
-      retries: checkRetries(retries),
-      kind: def?.kind ?? router.kindOf(sending),
-      key: key ?? (retries === 0 ? undefined : router.context.options.random.text(26)),
-    };
-    const send = (call: Sending): Promise<unknown> =>
-      retries === 0 ? router.send(call) : sendAgain(this.#door, call, persistent);
-    return tracer === undefined ? send(sending) : tracer.call("call", sending, send);
+    const kind = def?.kind ?? router.kindOf(sending);
+    const call = this.#calling({ retries: checkRetries(retries), kind, key });
+    return tracer === undefined ? call(sending) : tracer.call("call", sending, call);
+  }
+
+  /** What sends it, as often as it may be. Apart from where no call needs a function of its own. */
+  #calling({ retries, kind, key }: Persistent): Calling {
+    const { router } = this.#door;
+    if (retries === 0) return (sending) => router.send(sending);
+    const persistent = { retries, kind, key: key ?? router.context.options.random.text(26) };
+    return (sending) => sendAgain(this.#door, sending, persistent);
   }
 }
 

@@ -15,11 +15,15 @@ export function bodyOf(bytesMax: number): Body {
     const bytes = Number(c.req.header("Content-Length") ?? bytesMax + 1);
     return answerProblem(c, new CatgaError("TOO_LARGE", { what: "body", bytes, bytesMax }));
   };
-  return [keepSignal, bodyLimit({ maxSize: bytesMax, onError })];
+  return [beforeBody, bodyLimit({ maxSize: bytesMax, onError })];
 }
 
-/** A body without a length is read into another request, and on Node.js that one never aborts. */
-function keepSignal(c: Context<Told>, next: () => Promise<void>): Promise<void> {
+function beforeBody(c: Context<Told>, next: () => Promise<void>): Promise<void> {
+  if ((c.req.header("Content-Encoding") ?? "identity") !== "identity") {
+    const details = { what: "body", reason: "it is compressed" };
+    throw new Refusal(new CatgaError("MALFORMED", details), 415);
+  }
+  // A body without a length is read into another request, and on Node.js that one never aborts.
   c.set("signal", c.req.raw.signal);
   return next();
 }

@@ -31,14 +31,25 @@ export function callOptionsOf(c: Context<Told>, kind: Kind, signal: AbortSignal)
   const key = c.req.header("Idempotency-Key");
   return {
     signal,
-    trace: {
-      traceparent: c.req.header("traceparent"),
-      tracestate: c.req.header("tracestate"),
-      attributes: { "catga.request_id": c.get("requestId") },
-    },
+    trace: traceOf(c),
     ...(timeout !== undefined && { timeout: timeoutOf(timeout) }),
     ...(kind === "command" && key !== undefined && { idempotencyKey: keyOf(c, key) }),
     ...((kind === "query" || key !== undefined) && { retries: RETRIES }),
+  };
+}
+
+/** Asked for what it is only where spans are wanted. */
+function traceOf(c: Context<Told>): NonNullable<CallOptions["trace"]> {
+  return {
+    get traceparent() {
+      return c.req.header("traceparent");
+    },
+    get tracestate() {
+      return c.req.header("tracestate");
+    },
+    get attributes() {
+      return { "catga.request_id": c.get("requestId") };
+    },
   };
 }
 

@@ -7,13 +7,18 @@ import {
   type Logger,
   type MaybePromise,
 } from "../index.ts";
+import type { GatewayLimits } from "./limits.ts";
 import type { Exposed } from "./target.ts";
 
 /** What the edge needs of a cluster. */
 export type GatewayCluster = Pick<
   ClusterOf<AnyEntity>,
+  | "beforeStop"
   | "broadcast"
   | "entity"
+  | "figures"
+  | "health"
+  | "nodeId"
   | "nodes"
   | "on"
   | "owner"
@@ -22,6 +27,7 @@ export type GatewayCluster = Pick<
   | "stop"
   | "subscribe"
   | "tell"
+  | "watch"
 >;
 
 /** Who asks. A gateway's `auth` may return more than that, for its `authorize`. */
@@ -57,6 +63,14 @@ export interface Told {
   };
 }
 
+/** Whether the node is about to leave, and what has to end before. */
+export interface Draining {
+  /** True from the moment that the node is told to stop. */
+  readonly isDraining: boolean;
+  /** Waits for something to end: the result says that it has. `end` is how it is told to. */
+  hold(end?: () => void): () => void;
+}
+
 /** See the file's header. */
 export interface Edge {
   readonly cluster: GatewayCluster;
@@ -64,6 +78,8 @@ export interface Edge {
   readonly log: Logger | undefined;
   readonly management: "off" | "read" | "full";
   readonly authorize: Authorize | undefined;
+  readonly drain: Draining;
+  readonly limits: GatewayLimits;
 }
 
 /**
@@ -73,13 +89,12 @@ export interface Edge {
  */
 export async function guard(c: Context<Told>, edge: Edge, access: Access): Promise<void> {
   const identity = c.get("identity");
-  if (edge.authorize === undefined || identity === undefined) return;
-  let mayPass: unknown;
+  if (edge.authorize === undefined) return;
+  let mayPass: unknown = false;
   try {
-    mayPass = await edge.authorize(identity, access);
+    if (identity !== undefined) mayPass = await edge.authorize(identity, access);
   } catch (error) {
     edge.log?.warn({ requestId: c.get("requestId"), access, err: error }, "authorize failed");
-    mayPass = false;
   }
   // Not just something true: a forgotten `await` inside would be.
   if (mayPass !== true) throw new CatgaError("FORBIDDEN", { action: access.action });

@@ -3,8 +3,11 @@
  *
  *   POST, GET  /entities/:name/:id/:type    `entities.ts`
  *   POST, GET  /messages/:type              `messages.ts`
+ *   GET        /watch/:name/:id             `watch.ts`
+ *   GET        /events?types=…              `events.ts`
  *   GET        /cluster/…                   `cluster-routes.ts`
- *   GET        /healthz/live                `health.ts`
+ *   GET        /healthz/live, /healthz/ready  `health.ts`
+ *   GET        /metrics                     `metrics.ts`
  *
  * Nothing is reachable that is not exposed. Every other path answers 404 here, so routes of the
  * surrounding app come before it. A request of which the caller hangs up gives up waiting.
@@ -13,15 +16,23 @@ import { type Context, Hono } from "hono";
 import { requestId } from "hono/request-id";
 import { secureHeaders } from "hono/secure-headers";
 import { CatgaError, type Logger } from "../index.ts";
+import { atOnce, perSecond, plainUrls } from "./admission.ts";
 import { bodyOf } from "./answer.ts";
 import { authenticatedBy } from "./auth.ts";
 import { addClusterRoutes } from "./cluster-routes.ts";
+import { Drain, heldBy } from "./drain.ts";
 import type { Authenticate, Authorize, Edge, GatewayCluster, Told } from "./edge.ts";
 import { addEntityRoutes } from "./entities.ts";
-import { addHealthRoutes } from "./health.ts";
+import { EventStreams } from "./event-stream.ts";
+import { addEventRoutes } from "./events.ts";
+import { addHealthRoutes, addReadyRoute } from "./health.ts";
+import { type GatewayLimits, limitsOf } from "./limits.ts";
 import { addMessageRoutes } from "./messages.ts";
+import { addMetricsRoute } from "./metrics.ts";
+import { type CorsOptions, openTo } from "./origins.ts";
 import { answerError } from "./problem.ts";
 import { type Exposable, exposedBy } from "./target.ts";
+import { addWatchRoutes } from "./watch.ts";
 
 /** Options of {@link gateway}. */
 export interface GatewayOptions {
@@ -39,17 +50,25 @@ export interface GatewayOptions {
    * /cluster/drain`. @default "read"
    */
   readonly management?: "off" | "read" | "full";
+  /** Which pages of other sites may use it. @default none */
+  readonly cors?: CorsOptions;
+  /** How much it takes; what is not given has its default. */
+  readonly limits?: Partial<GatewayLimits>;
   /** Hears of failures that callers are not told, with the request id they are told. */
   readonly log?: Logger;
 }
-
-/** A body may have so many bytes: far above what a message needs, far below what hurts. */
-const BODY_BYTES_MAX = 262_144;
 
 const HEADERS = {
   contentSecurityPolicy: { defaultSrc: ["'none'"], frameAncestors: ["'none'"] },
   // It binds whole domains: whoever ends TLS decides on it.
   strictTransportSecurity: false,
+  xFrameOptions: "DENY",
+  // For browsers and plug-ins that are gone, or for pages.
+  originAgentCluster: false,
+  xDnsPrefetchControl: false,
+  xDownloadOptions: false,
+  xPermittedCrossDomainPolicies: false,
+  xXssProtection: false,
 };
 
 /**
@@ -66,20 +85,42 @@ export function gateway(cluster: GatewayCluster, options: GatewayOptions): Hono<
   if (authorize !== undefined && auth === undefined) {
     throw new TypeError("Cannot authorize without knowing who asks: add auth");
   }
-  const edge: Edge = { cluster, exposed: exposedBy(options.expose), log, management, authorize };
+  const limits = limitsOf(options.limits);
+  const exposed = exposedBy(options.expose);
+  const drain = new Drain(cluster);
+  const edge: Edge = { cluster, exposed, log, management, authorize, drain, limits };
   const app = new Hono<Told>();
   app.onError((error, c) => answerError(error, c, log));
   app.use(requestId(), secureHeaders(HEADERS), neverStored);
-  addHealthRoutes(app);
-  app.use(authenticatedBy(auth));
-  const body = bodyOf(BODY_BYTES_MAX);
+  app.use(...openTo(options.cors), plainUrls(limits));
+  addHealthRoutes(app, edge, auth);
+  app.use(heldBy(drain, cluster.nodeId));
+  app.use(...admitting(limits, auth));
+  addReadyRoute(app, edge);
+  addMetricsRoute(app, edge);
+  const body = bodyOf(limits.bodyBytesMax);
   addEntityRoutes(app, edge, ...body);
   addMessageRoutes(app, edge, ...body);
+  const streams = new EventStreams(drain, limits);
+  addWatchRoutes(app, edge, streams);
+  addEventRoutes(app, edge, streams);
   addClusterRoutes(app, edge);
   app.all("*", (c) => {
     throw new CatgaError("NOT_FOUND", { path: new URL(c.req.url).pathname });
   });
   return app;
+}
+
+/** Who asks: what it costs to find out is bounded too, so there is a limit before it. */
+function admitting(limits: GatewayLimits, auth: Authenticate | undefined) {
+  const { requestsMax, requestsPerIdentityMax, requestsPerSecondMax } = limits;
+  const ofSomebody = atOnce(requestsPerIdentityMax, (c) => c.get("identity")?.subject);
+  return [
+    atOnce(requestsMax, () => "all"),
+    authenticatedBy(auth),
+    ...(auth === undefined ? [] : [ofSomebody]),
+    ...(requestsPerSecondMax === Infinity ? [] : [perSecond(requestsPerSecondMax)]),
+  ] as const;
 }
 
 /** Answers are moments of a state that changes: no cache between may keep one. */

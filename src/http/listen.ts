@@ -8,12 +8,9 @@
  */
 import { once } from "node:events";
 import type { Server } from "node:http";
+import type { Socket } from "node:net";
 import { CatgaError } from "../index.ts";
-
-/** What can be served: a Hono app, or anything that answers requests. */
-export interface Servable {
-  fetch(request: Request, env?: object): Response | Promise<Response>;
-}
+import { type Apps, asksWhoItIs, type Servable, servableOf } from "./apps.ts";
 
 /** Options of {@link listen}. */
 export interface ListenOptions {
@@ -21,9 +18,44 @@ export interface ListenOptions {
   readonly port: number;
   /** @default "127.0.0.1" */
   readonly hostname?: string;
-  /** Allows a `hostname` that other machines reach, though nobody has to log in. @default false */
+  /**
+   * Allows a `hostname` that other machines reach, though nobody has to log in.
+   *
+   * @default true when there is a gateway with `auth` in each app, and none without
+   */
   readonly allowRemote?: boolean;
+  readonly limits?: Partial<ListenLimits>;
 }
+
+/** What a port takes at most; what is beyond is refused, or its connection closed. */
+export interface ListenLimits {
+  /** Connections at once. Not on Bun: there it is the open files of a process. @default 10_000 */
+  readonly connectionsMax: number;
+  /** Requests on one connection, which is closed then. Not on Bun. @default 10_000 */
+  readonly requestsPerConnectionMax: number;
+  /** Bytes of a URL; 414, and 431 when it is beyond what headers may have. @default 8_192 */
+  readonly urlBytesMax: number;
+  /** Bytes of all headers and the URL; 431. On Bun and Deno always the default. @default 16_384 */
+  readonly headersBytesMax: number;
+  /** Bytes of a body; 413. Without a length on Bun alone: apps limit it too. @default 16 MB */
+  readonly bodyBytesMax: number;
+  /** Time in which a client reads nothing of what waits for it. On Bun 20 s. @default 20_000 */
+  readonly unreadMsMax: number;
+}
+
+const LIMITS: ListenLimits = {
+  // Some kilobytes each, and below what a process usually may open.
+  connectionsMax: 10_000,
+  // A connection for ever would stay with a node for ever, however many others come.
+  requestsPerConnectionMax: 10_000,
+  // What proxies and servers take at least.
+  urlBytesMax: 8_192,
+  headersBytesMax: 16_384,
+  // Apps beside a gateway may take files; a gateway takes far less.
+  bodyBytesMax: 16_777_216,
+  // What Bun does by itself.
+  unreadMsMax: 20_000,
+};
 
 /** A bound port. */
 export interface Listening extends AsyncDisposable {
@@ -45,7 +77,9 @@ const NODE_TIMEOUTS = {
   connectionsCheckingInterval: 1_000,
 };
 
-interface Address {
+interface Serving {
+  readonly app: Servable;
+  readonly limits: ListenLimits;
   readonly port: number;
   readonly hostname: string;
 }
@@ -67,6 +101,7 @@ interface BunGlobal {
     readonly idleTimeout: number;
     readonly development: false;
     readonly reusePort: false;
+    readonly maxRequestBodySize: number;
     fetch(request: Request, server: BunServer): Response | Promise<Response>;
   }): BunServer;
 }
@@ -78,27 +113,31 @@ interface BunServer {
 }
 
 /**
- * Serves `app`.
+ * Serves an app, or several below paths of their own.
  *
+ * @example
+ * await listen({ "/": shop, "/api": gateway(cluster, { expose: [Account] }) }, { port: 3000 });
  * @throws {CatgaError} PORT_TAKEN, or MISSING_PACKAGE when `@hono/node-server` is not installed.
  * @throws {TypeError} when `hostname` is not of this machine alone and `allowRemote` is not set.
- * @throws {RangeError} when there is no such port.
+ * @throws {RangeError} when there is no such port, and for a limit that is not above 0.
  */
-export async function listen(app: Servable, options: ListenOptions): Promise<Listening> {
-  const { port, hostname = "127.0.0.1", allowRemote = false } = options;
+export async function listen(apps: Servable | Apps, options: ListenOptions): Promise<Listening> {
+  const app = servableOf(apps);
+  const limits = limitsOf(options.limits);
+  const { port, hostname = "127.0.0.1", allowRemote = asksWhoItIs(apps) } = options;
   if (!Number.isInteger(port) || port < 0 || port > 65_535) {
     throw new RangeError(`Cannot listen on port ${port}: it is not an integer from 0 to 65535`);
   }
   if (!allowRemote && !isLoopback(hostname)) {
     throw new TypeError(
       `Cannot listen on "${hostname}": other machines may reach it, and nobody has to log in; ` +
-        `use "127.0.0.1", or set allowRemote: true`,
+        `use "127.0.0.1", give each app's gateway an auth, or set allowRemote: true`,
     );
   }
   const { Bun: bun } = globalThis as { readonly Bun?: BunGlobal };
-  const address = { port, hostname };
+  const serving = { app: within(limits, app), limits, port, hostname };
   try {
-    return listening(await (bun ? bindBun(bun, app, address) : bindNode(app, address)), hostname);
+    return listening(await (bun ? bindBun(bun, serving) : bindNode(serving)), hostname);
   } catch (error) {
     if (codeOf(error) !== "EADDRINUSE") throw error;
     const details = { address: `${hostname}:${port}`, reason: "another program listens there" };
@@ -111,19 +150,25 @@ export async function listen(app: Servable, options: ListenOptions): Promise<Lis
  *
  * @throws {CatgaError} MISSING_PACKAGE
  */
-export async function loadPackage<T>(name: string, load: () => Promise<T>): Promise<T> {
+export async function loadPackage<T>(
+  name: string,
+  load: () => Promise<T>,
+  purpose = "serve HTTP on this runtime",
+): Promise<T> {
   try {
     return await load();
   } catch (error) {
     if (codeOf(error) !== "ERR_MODULE_NOT_FOUND") throw error;
-    const details = { package: name, purpose: "serve HTTP on this runtime" };
+    const details = { package: name, purpose };
     throw new CatgaError("MISSING_PACKAGE", details, { cause: error });
   }
 }
 
-async function bindBun(bun: BunGlobal, app: Servable, address: Address): Promise<Bound> {
+async function bindBun(bun: BunGlobal, { app, limits, port, hostname }: Serving): Promise<Bound> {
   const server = bun.serve({
-    ...address,
+    port,
+    hostname,
+    maxRequestBodySize: limits.bodyBytesMax,
     idleTimeout: BUN_IDLE_SECONDS,
     // Its error pages show source. Without them Bun would share the port with whoever wants it.
     development: false,
@@ -140,13 +185,16 @@ async function bindBun(bun: BunGlobal, app: Servable, address: Address): Promise
   return { port: server.port, drain: () => server.stop(false), cut: () => server.stop(true) };
 }
 
-async function bindNode(app: Servable, { port, hostname }: Address): Promise<Bound> {
+async function bindNode({ app, limits, port, hostname }: Serving): Promise<Bound> {
   const adapter = await loadPackage("@hono/node-server", () => import("@hono/node-server"));
   const server = adapter.createAdaptorServer({
     fetch: (request, env) => app.fetch(request, env),
     hostname,
-    serverOptions: NODE_TIMEOUTS,
+    serverOptions: { ...NODE_TIMEOUTS, maxHeaderSize: limits.headersBytesMax },
   }) as Server;
+  server.maxConnections = limits.connectionsMax;
+  server.maxRequestsPerSocket = limits.requestsPerConnectionMax;
+  cutUnread(server, limits);
   server.listen(port, hostname);
   await once(server, "listening");
   const bound = server.address();
@@ -160,6 +208,23 @@ async function bindNode(app: Servable, { port, hostname }: Address): Promise<Bou
     },
     cut: () => server.closeAllConnections(),
   };
+}
+
+/** Cuts off who does not read: what waits for him would stay in memory as long as he likes. */
+function cutUnread(server: Server, { unreadMsMax }: ListenLimits): void {
+  const sent = new Map<Socket, number>();
+  server.on("connection", (socket) => {
+    sent.set(socket, 0);
+    socket.once("close", () => sent.delete(socket));
+  });
+  const timer = setInterval(() => {
+    for (const [socket, before] of sent) {
+      const now = socket.bytesWritten - socket.writableLength;
+      if (socket.writableLength > 0 && now === before) socket.destroy();
+      else sent.set(socket, now);
+    }
+  }, unreadMsMax);
+  server.once("close", () => clearInterval(timer));
 }
 
 function listening({ port, drain, cut }: Bound, hostname: string): Listening {
@@ -176,6 +241,27 @@ async function closeWithin(graceMs: number, { drain, cut }: Omit<Bound, "port">)
   await Promise.race([drained, late]);
   clearTimeout(timer);
   await cut();
+}
+
+function limitsOf(given: Partial<ListenLimits> = {}): ListenLimits {
+  const limits = { ...LIMITS, ...given };
+  for (const [name, value] of Object.entries(limits)) {
+    if (!(value >= 1)) throw new RangeError(`Cannot limit ${name} to ${value}: write 1 or more`);
+  }
+  return limits;
+}
+
+/** What the servers do not refuse by themselves. */
+function within({ urlBytesMax, bodyBytesMax }: ListenLimits, app: Servable): Servable {
+  return {
+    fetch(request, env) {
+      const { url, method } = request;
+      if (url.length > urlBytesMax) return new Response("URL too long", { status: 414 });
+      if (method === "GET" || method === "HEAD") return app.fetch(request, env);
+      const isLarge = Number(request.headers.get("Content-Length")) > bodyBytesMax;
+      return isLarge ? new Response("Body too large", { status: 413 }) : app.fetch(request, env);
+    },
+  };
 }
 
 function isLoopback(hostname: string): boolean {

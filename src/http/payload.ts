@@ -21,7 +21,7 @@ const JSON_TYPE = /^application\/json\s*(?:;|$)/i;
 export async function payloadOfBody(request: HonoRequest): Promise<object | undefined> {
   const bytes = await request.arrayBuffer();
   const isEmpty = bytes.byteLength === 0;
-  if ((!isEmpty || isFromAnotherSite(request)) && !isJson(request)) {
+  if (!isEmpty && !isJson(request)) {
     throw new Refusal(malformed("body", 'its content type is not "application/json"'), 415);
   }
   return isEmpty ? undefined : parsePayload(decoded(bytes), "body");
@@ -44,15 +44,6 @@ export function payloadOfQuery(fields: URLSearchParams): object | undefined {
     throw malformed("query", "a field is there twice; write the payload as JSON");
   }
   return fields.size === 0 ? undefined : checked(payload, "query");
-}
-
-/**
- * A page of another site can make a browser send an empty request, but not one that says JSON: for
- * that the browser asks first (CORS, fetch.spec.whatwg.org). Programs send no such header.
- */
-function isFromAnotherSite(request: HonoRequest): boolean {
-  const site = request.header("Sec-Fetch-Site") ?? "none";
-  return site !== "same-origin" && site !== "none";
 }
 
 function isJson(request: HonoRequest): boolean {

@@ -11,6 +11,8 @@ export interface MembershipChange {
 
 /** What it would do. */
 export interface Plan {
+  /** How many shards there are. */
+  readonly shardCount: number;
   /** Shards that would have another owner; `from` is nothing for one that nobody owns. */
   readonly moves: readonly {
     readonly shard: number;
@@ -28,7 +30,9 @@ export function planChange(
   space: { readonly group: string; readonly shardCount: number; readonly hash: Hash },
 ): Plan {
   const { group, shardCount, hash } = space;
-  const members = new Map(view.targets(group).map(({ name, weight }) => [name, weight]));
+  // Nodes that only call share a group without shards.
+  const targets = group === "" ? [] : view.targets(group);
+  const members = new Map(targets.map(({ name, weight }) => [name, weight]));
   for (const node of leave) {
     if (!members.delete(node)) throw new RangeError(`Cannot plan: "${node}" owns no shards`);
   }
@@ -47,5 +51,5 @@ export function planChange(
     const from = view.isGone(owner) ? undefined : view.sessions.get(owner)?.record.node;
     if (from !== to) moves.push({ shard, from, to });
   }
-  return { moves, share };
+  return { shardCount, moves, share };
 }

@@ -8,6 +8,7 @@
  */
 import { CatgaError } from "../base/errors.ts";
 import { isThenable } from "../base/thenable.ts";
+import { countEnd, countTime } from "./counts.ts";
 import type { PassivationReason } from "./definition.ts";
 import { Keeper } from "./keeper.ts";
 import type { Loaded } from "./loader.ts";
@@ -241,7 +242,10 @@ export class Activation extends Turns implements TurnEntity {
     if ((!work.oneWay || work.pushes !== undefined) && !slices.mayRelease()) {
       return slices.later({ resume: () => this.#end(turn, error, value) });
     }
-    const tookMs = this.ended(work, error);
+    this.count(work.spec, -1);
+    const tookMs = slices.nowMs - this.usedMs;
+    countEnd(work.spec.counts, error);
+    countTime(work.spec.counts, tookMs);
     this.keeper?.took(work.spec, tookMs);
     this.usedMs = slices.nowMs;
     if (this.keeper !== undefined) this.keeper.ended(work, error, value);

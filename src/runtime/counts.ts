@@ -6,6 +6,8 @@ import type { CatgaError } from "../base/errors.ts";
 
 /** Upper bounds of how long turns took; the last count is of longer ones. */
 export const TURN_BOUNDS_MS: readonly number[] = [1, 5, 25, 100, 500, 2_500, 10_000];
+/** The first of them: most turns are done with that. */
+const QUICK_MS = 1;
 
 /** Of one message of an entity type, or one with a name of its own. */
 export class MessageCounts {
@@ -23,26 +25,33 @@ export class MessageCounts {
   limited = 0;
   /** Nobody waited for the answer any more when its turn came. */
   expired = 0;
-  /** Of the turns that were timed: all but those that return no promise and need no answer. */
+  /** How long they ran; what is one-way and returns no promise is not timed, and takes nothing. */
   totalMs = 0;
-  /** How many took no longer than each of {@link TURN_BOUNDS_MS}, longer than the one before. */
-  readonly took: number[] = [...TURN_BOUNDS_MS, 0].fill(0);
+  /** How many took longer than each of {@link TURN_BOUNDS_MS}, and no longer than the next. */
+  readonly slow: number[] = TURN_BOUNDS_MS.map(() => 0);
 }
 
-/** A handler has ended; HANDLER_FAILED is what it is when it threw. */
+/** A handler has ended. */
 export function countEnd(counts: MessageCounts, error: CatgaError | undefined): void {
   if (error === undefined) counts.ok++;
-  else if (error.code === "HANDLER_FAILED") counts.failed++;
-  else if (error.code === "OVERLOADED") counts.overloaded++;
+  else countFailure(counts, error);
+}
+
+/** It has taken so long. */
+export function countTime(counts: MessageCounts, tookMs: number): void {
+  counts.totalMs += tookMs;
+  if (tookMs > QUICK_MS) countSlow(counts, tookMs);
+}
+
+/** HANDLER_FAILED is what an error is when the handler threw it. */
+function countFailure(counts: MessageCounts, { code }: CatgaError): void {
+  if (code === "HANDLER_FAILED") counts.failed++;
+  else if (code === "OVERLOADED") counts.overloaded++;
   else counts.refused++;
 }
 
-/** A turn was timed. */
-export function countTime(counts: MessageCounts, tookMs: number): void {
-  counts.totalMs += tookMs;
-  let i = 0;
-  while (i < TURN_BOUNDS_MS.length && tookMs > TURN_BOUNDS_MS[i]!) i++;
-  counts.took[i]!++;
+function countSlow({ slow }: MessageCounts, tookMs: number): void {
+  slow[TURN_BOUNDS_MS.findLastIndex((ms) => tookMs > ms)]!++;
 }
 
 /** Of the stream to another node and back. */

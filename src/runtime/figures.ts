@@ -11,9 +11,11 @@ import type { NodeContext } from "./node-context.ts";
 import type { CacheFigures } from "./query-cache.ts";
 
 /** Of one message: as an entity type has it, or with a name of its own and no entity, `""`. */
-export interface MessageFigures extends Readonly<MessageCounts> {
+export interface MessageFigures extends Readonly<Omit<MessageCounts, "slow">> {
   readonly entity: string;
   readonly message: string;
+  /** How many took no longer than each of `TURN_BOUNDS_MS`, but longer than the one before. */
+  readonly took: readonly number[];
 }
 
 /** Of one entity type on this node. */
@@ -89,7 +91,10 @@ export function figuresOf({ context, router }: Node, { openCircuits, cache }: Me
 }
 
 function messageFigures(entity: string, { type: message, counts }: MessageSpec): MessageFigures {
-  return Object.assign({ entity, message }, counts, { took: [...counts.took] });
+  const { slow, ...rest } = Object.assign({}, counts);
+  const ended = rest.ok + rest.failed + rest.refused + rest.overloaded;
+  const quick = slow.reduce((left, some) => left - some, ended);
+  return { entity, message, ...rest, took: [quick, ...slow] };
 }
 
 function entityFigures(host: EntityHost): EntityFigures {

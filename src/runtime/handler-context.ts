@@ -4,11 +4,14 @@ import { type TimerWheel, WheelEntry } from "../base/timer-wheel.ts";
 import { type TraceContext, traceFields } from "../protocol/trace.ts";
 import type { NodeContext } from "./node-context.ts";
 import type { Bounds, Exits } from "./turn-context.ts";
+import type { Turn } from "./turns.ts";
 
 /** Who has called. */
 export interface Origin extends Bounds {
   /** Of a caller of this node. */
   readonly signal?: AbortSignal | undefined;
+  /** What it runs for. */
+  readonly turn?: Turn;
 }
 
 /**
@@ -54,7 +57,7 @@ export class HandlerContext {
   }
 
   get #span(): TraceContext | undefined {
-    return this.#context.tracer?.spanOf(this);
+    return this.#bounds.turn?.span;
   }
 
   /** Tells the handler to give up. */

@@ -140,7 +140,8 @@ export class Handlers {
       this.#context.inFlight.end();
       return;
     }
-    const origin = { boundMs: work.deadlineMs, chain: work.chain, signal: caller.signal };
+    const { deadlineMs: boundMs, chain } = work;
+    const origin = { boundMs, chain, signal: caller.signal, turn: work };
     const context = new HandlerContext(this.#context, this.#exits, origin);
     let result: unknown;
     let promise: PromiseLike<unknown> | undefined;

@@ -32,10 +32,11 @@ export interface Health {
 export function healthOf(context: NodeContext): Health {
   const { progress, hasJoined, refusal, isFixed, options } = context;
   const joined = hasJoined && refusal === undefined;
-  const leaseLeftMs = isFixed ? undefined : Math.max(0, context.leaseLeftMs);
+  const leaseLeftMs = isFixed ? undefined : Math.round(Math.max(0, context.leaseLeftMs));
   const oldestMessageMs = progress.oldestMs("message");
   const oldestHandoffMs = progress.oldestMs("handoff");
-  const { lagMs: eventLoopLagMs, overdue } = progress;
+  const { overdue } = progress;
+  const eventLoopLagMs = Math.round(progress.lagMs);
   const leaseMs = leaseLeftMs ?? Number.POSITIVE_INFINITY;
   const isBad = {
     joined: !joined,

@@ -1,6 +1,7 @@
 /** How turns of an entity end: answers that are copied, errors that are told. */
 import { type CatgaError, failed } from "../base/errors.ts";
 import { copyPlain } from "../base/plain.ts";
+import { traceFields } from "../protocol/trace.ts";
 import { replyError } from "./call.ts";
 import { Refused } from "./definition.ts";
 import type { Resident } from "./owned-shard.ts";
@@ -25,7 +26,8 @@ export function answer(entity: Resident, work: Work, value: unknown): void {
 export function failureOf({ host, id }: Resident, work: Work, error: unknown): CatgaError {
   if (error instanceof Refused) return error.error;
   const failure = failed({ entity: host.keyOf(id), message: work.spec.type }, error);
-  const { code, details } = failure;
+  const { code } = failure;
+  const details = { ...failure.details, ...traceFields(work.trace) };
   if (code !== "REJECTED") host.context.log.error({ ...details, err: error }, "a handler failed");
   return failure;
 }

@@ -80,6 +80,7 @@ interface Work extends Pick<Traced, "oneWay"> {
   readonly spec: MessageSpec;
   readonly message: unknown;
   readonly trace?: TraceContext | undefined;
+  span?: TracingSpan | undefined;
 }
 
 interface Held {
@@ -94,12 +95,14 @@ type Place = Pick<Subject, "entity" | "id">;
 export class Tracer {
   readonly #tracing: Tracing;
   readonly #node: string;
-  /** Of messages that wait, of turns by their messages, and by what their handlers are given. */
-  readonly #spans = new WeakMap<object, TracingSpan>();
-  /** Of events. */
+  /** Of events that are told. */
   readonly #traces = new WeakMap<object, TraceContext>();
 
+  /** @throws {TypeError} */
   constructor(tracing: Tracing, node: string) {
+    if (typeof tracing.begin !== "function" || typeof tracing.active !== "function") {
+      throw new TypeError('Cannot use tracing: write openTelemetry() of "catga/otel"');
+    }
     this.#tracing = tracing;
     this.#node = node;
   }
@@ -128,38 +131,33 @@ export class Tracer {
   /** A message waits in a mailbox. */
   waits(kind: "queue" | "load", work: Work, place: Place): void {
     // What nobody has sent has no trace before its turn.
-    if (work.trace !== undefined) this.#spans.set(work, this.begin(kind, subjectOf(work, place)));
+    if (work.trace !== undefined) work.span = this.begin(kind, subjectOf(work, place));
   }
 
   /** It waits no more. */
   waited(work: Work): void {
-    this.#spans.get(work)?.end();
-    this.#spans.delete(work);
+    work.span?.end();
+    work.span = undefined;
   }
 
   /** Runs the handler of `work`, which is given `context`. */
   turn(work: Work, context: object, place: Place): unknown {
-    const subject = subjectOf(work, place);
-    const span = this.begin("turn", subject);
-    this.#spans.set(work, span).set(context, span);
-    return runWithin(span, subject, () => work.spec.run(context, work.message));
+    const what = subjectOf(work, place);
+    const span = (work.span = this.begin("turn", what));
+    return runWithin(span, what, () => work.spec.run(context, work.message));
+  }
+
+  /** Runs a hook, which belongs to no message: a trace of its own. */
+  hook(turn: Pick<Work, "span">, { entity, id }: Place, hook: () => unknown): unknown {
+    const what = { entity, id, type: "hook", oneWay: true };
+    const span = (turn.span = this.begin("hook", what));
+    return runWithin(span, what, hook);
   }
 
   /** What `work` did waits to be stored, until one of the two that come to `held` is called. */
   write(work: Work, place: Place, held: Held[]): void {
-    const span = this.begin("write", subjectOf(work, place), this.#spans.get(work));
+    const span = this.begin("write", subjectOf(work, place), work.span);
     held.push({ release: () => span.end(), fail: (error) => span.end(error) });
-  }
-
-  /** The span of a turn, by its message or by what its handler is given. */
-  spanOf(turn: object): TracingSpan | undefined {
-    return this.#spans.get(turn);
-  }
-
-  /** Runs a hook, which belongs to no message: a trace of its own. */
-  hook({ entity, id }: Place, hook: () => unknown): unknown {
-    const what = { entity, id, type: "hook", oneWay: true };
-    return runWithin(this.begin("hook", what), what, hook);
   }
 
   /** An event is about to be told, which was published in that span. */

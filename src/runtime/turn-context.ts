@@ -9,7 +9,7 @@ import { type Logger, withFields } from "../base/logger.ts";
 import { charsMaxOfLastCopy } from "../base/plain.ts";
 import { isThenable } from "../base/thenable.ts";
 import { type TraceContext, traceFields } from "../protocol/trace.ts";
-import { copyPayload, unknownMessage } from "./call.ts";
+import { copyPayload, type Subject, unknownMessage } from "./call.ts";
 import type { Channel } from "./channel.ts";
 import type { Keeper, KeptEntity } from "./keeper.ts";
 import type { Luggage } from "./luggage.ts";
@@ -27,6 +27,7 @@ export interface TurnEntity extends KeptEntity {
   readonly luggage: Luggage;
   chainOf(turn: Turn): readonly string[];
   unlink(chain: readonly string[]): void;
+  readonly place: Pick<Subject, "entity" | "id">;
   /** What stores it, if anything does. */
   readonly keeper: Keeper | undefined;
 }
@@ -125,7 +126,7 @@ export class TurnContext<T extends Turn = Turn> {
   get log(): Logger {
     const { host, id } = this.#entity;
     const fields = { node: this.node, entity: host.definition.name, id };
-    return withFields(host.context.log, { ...fields, ...traceFields(this.#span) });
+    return withFields(host.context.log, { ...fields, ...traceFields(this.#turn.span) });
   }
 
   /** A reference whose calls end with this turn's deadline. */
@@ -140,7 +141,7 @@ export class TurnContext<T extends Turn = Turn> {
 
   /** Tells everybody who listens; what leaves this node leaves under a valid lease. */
   publish(message: unknown): Promise<void> {
-    return this.#entity.host.context.options.topics.publish(message, this.#span);
+    return this.#entity.host.context.options.topics.publish(message, this.#turn.span);
   }
 
   /** Tells those who watch this entity, when the answer may leave. */
@@ -220,11 +221,8 @@ export class TurnContext<T extends Turn = Turn> {
   #bounds(): Bounds {
     this.#chain ??= this.#entity.chainOf(this.#turn);
     const chain = this.#chain === "over" ? undefined : this.#chain;
-    return { boundMs: this.#turn.deadlineMs, chain, trace: this.#span };
-  }
-
-  get #span(): TraceContext | undefined {
-    return this.#entity.host.context.tracer?.spanOf(this);
+    const { deadlineMs: boundMs, span: trace } = this.#turn;
+    return { boundMs, chain, trace };
   }
 
   #keeper(what: string): Keeper {
@@ -249,7 +247,8 @@ export function runHook(
   hook: (context: TurnContext) => unknown,
   ended: (thrown?: { readonly error: unknown }) => void,
 ): void {
-  const context = new TurnContext(entity, { deadlineMs: Number.POSITIVE_INFINITY });
+  const turn: Turn = { deadlineMs: Number.POSITIVE_INFINITY };
+  const context = new TurnContext(entity, turn);
   const over = (thrown?: { readonly error: unknown }): void => {
     TurnContext.end(context);
     ended(thrown);
@@ -257,7 +256,9 @@ export function runHook(
   const failed = (error: unknown): void => over({ error });
   let promise: Promise<unknown> | undefined;
   try {
-    const result = hooked(entity, () => hook(context));
+    const { tracer } = entity.host.context;
+    const run = (): unknown => hook(context);
+    const result = tracer === undefined ? run() : tracer.hook(turn, entity.place, run);
     // What behaves like a promise may throw where it is asked, or answer twice.
     if (isThenable(result)) promise = Promise.resolve(result);
   } catch (error) {
@@ -265,12 +266,6 @@ export function runHook(
   }
   if (promise === undefined) over();
   else promise.then(() => over(), failed);
-}
-
-/** A hook runs for no message: it is a trace of its own. */
-function hooked({ host, id }: TurnEntity, hook: () => unknown): unknown {
-  const { tracer } = host.context;
-  return tracer === undefined ? hook() : tracer.hook({ entity: host.definition.name, id }, hook);
 }
 
 /** When a reminder comes: once, or again and again. */

@@ -15,7 +15,6 @@ import { CatgaError } from "../base/errors.ts";
 import { WheelEntry } from "../base/timer-wheel.ts";
 import type { Wait } from "../base/waits.ts";
 import type { Subject } from "./call.ts";
-import { countEnd, countTime } from "./counts.ts";
 import type { MessageSpec } from "./definition.ts";
 import { KeyedWork } from "./dedup-window.ts";
 import type { EntityHome, Waiter } from "./entity-home.ts";
@@ -23,7 +22,7 @@ import type { OwnedShard } from "./owned-shard.ts";
 import type { Work } from "./work.ts";
 
 /** What a turn runs for: a message, or a hook. */
-export type Turn = Pick<Work, "deadlineMs" | "chain" | "pushes">;
+export type Turn = Pick<Work, "deadlineMs" | "chain" | "pushes" | "span">;
 
 /** Stands behind the entity's key, in which there is no control character. */
 const MARK = "\t";
@@ -44,7 +43,7 @@ export abstract class Turns extends WheelEntry {
   #linked: Map<string, Turn> | undefined;
 
   /** What it is, to those who do not know entities. */
-  protected get place(): Pick<Subject, "entity" | "id"> {
+  get place(): Pick<Subject, "entity" | "id"> {
     return { entity: this.host.definition.name, id: this.id };
   }
 
@@ -100,20 +99,11 @@ export abstract class Turns extends WheelEntry {
     if (wait.work.oneWay) this.host.context.slices.read();
   }
 
-  /** A turn is over; for so long it has run. */
-  protected ended({ spec, oneWay }: Work, error: CatgaError | undefined): number {
-    this.count(spec, -1);
-    const tookMs = this.host.context.slices.nowMs - this.usedMs;
-    countEnd(spec.counts, error);
-    if (!oneWay || tookMs > 0) countTime(spec.counts, tookMs);
-    return tookMs;
-  }
-
   /** Lets a message wait behind the others; `true`: ahead of them, for a turn here waits for it. */
   protected enqueue(work: Work): boolean {
     this.#waiting ??= new Denque();
     const { waiting, context } = this.host;
-    const wait = waiting.begin(this, work, context.slices.nowMs);
+    const wait = waiting.begin(this, work, context.slices.read());
     const isAwaited = this.awaits(work.chain);
     if (isAwaited) {
       let place = 0;

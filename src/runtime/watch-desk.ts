@@ -64,7 +64,7 @@ export class WatchDesk implements WatchPost, WatchedHome {
   /** Takes in what another node tells, or this one. */
   noted(from: string, note: EntityNote): void {
     const { entity, id } = note;
-    if (note.kind === "watched") return this.#watches.answered(from, note);
+    if (note.kind === "watched") return this.#watches.answered(note);
     if (note.kind === "pushed") {
       if (!this.#watches.pushed(note)) this.tell(from, { kind: "unwatch", entity, id });
       return;

@@ -124,8 +124,7 @@ export class Watches {
   look(): void {
     if (this.#isLooking || this.#all.size === 0) return;
     this.#isLooking = true;
-    const post = this.#post!;
-    post.after(0, () => {
+    this.#later(0, (post) => {
       this.#isLooking = false;
       for (const watching of this.#all.values()) {
         const owner = post.ownerOf(watching.subject);
@@ -140,13 +139,17 @@ export class Watches {
   }
 
   /** An owner has answered; without an era it knows nothing of us, and somebody is to be asked. */
-  answered(from: string, note: WatchedNote): void {
+  answered(note: WatchedNote): void {
     const watching = this.#all.get(tableKey(note.entity, note.id));
-    if (watching === undefined || watching.told !== from) return;
+    if (watching === undefined) return;
     if (note.era === "") {
       watching.told = undefined;
-      if (!this.#isRetrying) this.#post!.after(SEAL_RETRY_MS, () => this.#retry());
+      if (this.#isRetrying) return;
       this.#isRetrying = true;
+      this.#later(SEAL_RETRY_MS, () => {
+        this.#isRetrying = false;
+        this.look();
+      });
     } else if (note.call === watching.call) {
       for (const watch of watching.watches) watch.begin(note);
     }
@@ -168,9 +171,12 @@ export class Watches {
     this.look();
   }
 
-  #retry(): void {
-    this.#isRetrying = false;
-    this.look();
+  /** Calls `run` in a moment, or later, unless another node sits here by then. */
+  #later(delayMs: number, run: (post: WatchPost) => void): void {
+    const post = this.#post!;
+    post.after(delayMs, () => {
+      if (post === this.#post) run(post);
+    });
   }
 
   #tick(post: WatchPost): void {
@@ -180,7 +186,7 @@ export class Watches {
       if (told !== undefined && post.hasRoom(told))
         post.tell(told, { kind: "watching", ...subject });
     }
-    post.after(WATCH_RENEW_MS, () => this.#tick(post));
+    this.#later(WATCH_RENEW_MS, () => this.#tick(post));
   }
 
   #runReady(listener: Listener, ready: { resume(): void }): void {

@@ -16,6 +16,7 @@ import { Call, copyPayload, detailsOf, type Sending } from "./call.ts";
 import type { MessageSpec } from "./definition.ts";
 import type { Peer } from "./peer.ts";
 import { type Calls, RemoteCall } from "./remote-call.ts";
+import type { TracingSpan } from "./tracing.ts";
 
 /** What the texts of an error may add to a batch at most, in escaped JSON. */
 const FAILURE_CHARS_MAX = 6 * 2 * ERROR_TEXT_CHARS_MAX;
@@ -52,6 +53,8 @@ export interface Work {
   pushes?: Push[];
   /** The span that it belongs to. */
   readonly trace?: TraceContext | undefined;
+  /** Of its waiting, then of its turn; where spans are wanted. */
+  span?: TracingSpan | undefined;
   /** The handler is about to run; `false` when nobody wants the answer any more. */
   begin(nowMs: number): boolean;
   /** `value` is a copy that belongs to the caller. */

@@ -23,6 +23,7 @@ export interface TestNodeOptions<E extends readonly AnyEntity[]> extends Pick<
   | "heartbeat"
   | "log"
   | "middleware"
+  | "tracing"
   | "weight"
   | "shardCount"
 > {

@@ -43,7 +43,7 @@ beforeAll(() => {
   const tsc = join(root, "node_modules/.bin/tsc");
   const build = ["--project", join(root, "tsconfig.build.json"), "--outDir", join(library, "dist")];
   expect(spawnSync(tsc, build, { encoding: "utf8" }).stdout).toBe("");
-  const needed = ["denque", "devalue", "js-xxhash", "lru-cache"];
+  const needed = ["denque", "devalue", "eventsource-parser", "js-xxhash", "lru-cache"];
   const names = ["@hono", "@nats-io", "hono", "ioredis", ...needed];
   for (const name of names) symlinkSync(join(root, "node_modules", name), join(packages, name));
 }, RUN_MS_MAX);

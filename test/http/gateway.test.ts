@@ -5,6 +5,9 @@ import { gateway, type GatewayCluster, listen } from "../../src/http/index.ts";
 import { CatgaError } from "../../src/index.ts";
 import { Account, problemOf, refusalOf, serve, type Served } from "./served.ts";
 
+/** Does nothing, as whatever is not asked for here. */
+const beforeStop = (): undefined => undefined;
+
 let edge: Served;
 beforeAll(async () => {
   edge = await serve();
@@ -100,13 +103,13 @@ describe("the cluster's routes", () => {
   test("/cluster/owner adds the endpoint that the owner announces", async () => {
     const owner = { node: "b", shard: 7, epoch: 3 };
     const nodes = [{ node: "a" }, { node: "b", endpoint: "http://b:1" }] as never;
-    const cluster = { nodes, owner: () => owner } as unknown as GatewayCluster;
+    const cluster = { beforeStop, nodes, owner: () => owner } as unknown as GatewayCluster;
     const app = gateway(cluster, { expose: [Account] });
     const answer = await (await app.request("/cluster/owner/account/1")).json();
     expect(answer).toEqual({ name: "account", id: "1", ...owner, endpoint: "http://b:1" });
   });
   test("/cluster/owner answers 503 while nobody owns the entity", async () => {
-    const cluster = { nodes: [], owner: () => undefined } as unknown as GatewayCluster;
+    const cluster = { beforeStop, nodes: [], owner: beforeStop } as unknown as GatewayCluster;
     const app = gateway(cluster, { expose: [Account] });
     const response = await app.request("/cluster/owner/account/1");
     expect(response.headers.get("Retry-After")).toBe("1");
@@ -158,7 +161,7 @@ describe("a caller that hangs up", () => {
       arrived.resolve(signal);
       return new Promise<never>(() => {});
     };
-    const cluster = { entity: () => ({ send }), nodes: [], owner: never } as never;
+    const cluster = { beforeStop, entity: () => ({ send }), nodes: [], owner: never } as never;
     await using server = await listen(gateway(cluster, { expose: [Account] }), { port: 0 });
     const hangUp = new AbortController();
     const headers = { "Content-Type": "application/json" };

@@ -2,11 +2,15 @@ import { describe, expect, test } from "bun:test";
 import { spawnSync } from "node:child_process";
 import { createServer } from "node:net";
 import { join } from "node:path";
+import { Hono } from "hono";
+import { gateway } from "../../src/http/index.ts";
 import { listen, loadPackage } from "../../src/http/listen.ts";
-import { isCatgaError } from "../../src/index.ts";
+import { Cluster, isCatgaError } from "../../src/index.ts";
 
 const MISSING: string = "@catga/not-installed";
 const hello = { fetch: () => new Response("hello") };
+const named = (name: string) => ({ fetch: () => new Response(name) });
+const auth = (): undefined => undefined;
 
 describe("listen()", () => {
   test("picks a free port for 0 and says which", async () => {
@@ -30,6 +34,51 @@ describe("listen()", () => {
     const options = { port: 0, hostname: "0.0.0.0", allowRemote: true };
     await using server = await listen(hello, options);
     expect(await (await fetch(`http://127.0.0.1:${server.port}`)).text()).toBe("hello");
+  });
+  test("serves other machines when they have to log in", async () => {
+    await using cluster = await Cluster.start("memory");
+    const closed = (): Hono => new Hono().route("/api", gateway(cluster, { expose: [], auth }));
+    const open = new Hono().route("/api", gateway(cluster, { expose: [] }));
+    const options = { port: 0, hostname: "0.0.0.0" };
+    await using server = await listen({ "/": closed(), "/b": closed() }, options);
+    expect((await fetch(`http://127.0.0.1:${server.port}/b/api/x`)).status).toBe(401);
+    for (const apps of [open, { "/": closed(), "/b": open }, { "/": closed(), "/b": hello }]) {
+      expect(await listen(apps, options).catch(itself)).toBeInstanceOf(TypeError);
+    }
+    const both = closed().route("/open", open);
+    expect(await listen(both, options).catch(itself)).toBeInstanceOf(TypeError);
+  });
+  test.each([
+    ["", hello],
+    ["admin", hello],
+    ["/admin/", hello],
+    ["/a//b", hello],
+    ["/:a", hello],
+    ["/*", hello],
+    ["/a/../b", hello],
+    ["/%61", hello],
+    ["/a?b", hello],
+    ["/a", undefined],
+    ["/a", () => new Response()],
+  ])("refuses to serve below %j what is %p", async (path, app) => {
+    const error: unknown = await listen({ [path]: app as never }, { port: 0 }).catch(itself);
+    expect(error).toBeInstanceOf(TypeError);
+    expect(String(error)).toContain(`"${path}"`);
+  });
+  test.each([undefined, null, {}, () => {}])("refuses to serve %p", async (app) => {
+    expect(await listen(app as never, { port: 0 }).catch(itself)).toBeInstanceOf(TypeError);
+  });
+  test("the longest path counts", async () => {
+    const apps = { "/a": named("a"), "/a/b": named("a/b"), "/a/b/c": named("a/b/c") };
+    await using server = await listen(apps, { port: 0 });
+    const ask = async (path: string): Promise<string> => (await fetch(server.url + path)).text();
+    const paths = ["/a", "/a/x", "/a/b", "/a/b/x", "/a/b/c/d", "/ab", "/", "/b"];
+    const served = ["a", "a", "a/b", "a/b", "a/b/c", "Not found", "Not found", "Not found"];
+    expect(await Promise.all(paths.map(ask))).toEqual(served);
+  });
+  test.each([0, -1, Number.NaN])("refuses the limit %p", async (connectionsMax) => {
+    const limits = { connectionsMax };
+    expect(await listen(hello, { port: 0, limits }).catch(itself)).toBeInstanceOf(RangeError);
   });
   test.each([-1, 65_536, 1.5, Number.NaN])("refuses the port %d", async (port) => {
     expect(await listen(hello, { port }).catch(itself)).toBeInstanceOf(RangeError);
@@ -107,16 +156,20 @@ describe.each([
   ["Deno", "deno", ["run", "--allow-all"]],
   ["Bun", "bun", []],
 ])("on %s", (name, binary, flags) => {
-  test("the edge serves", () => {
-    const root = join(import.meta.dir, "../..");
-    const program = join(root, "node_modules/.bin", binary);
-    const command = [...flags, join(import.meta.dir, "edge-runtimes.ts")];
-    const { stdout, stderr } = spawnSync(program, command, { cwd: root, encoding: "utf8" });
-    expect([stdout, stderr]).toEqual([
-      expect.stringContaining(`serves on ${name}`),
-      expect.any(String),
-    ]);
-  }, 30_000);
+  test.each([
+    ["the edge serves", "edge-runtimes.ts", `serves on ${name}`],
+    ["limits and paths hold", "listen-limits.ts", "The limits hold"],
+  ])(
+    "%s",
+    (_, file, said) => {
+      const root = join(import.meta.dir, "../..");
+      const program = join(root, "node_modules/.bin", binary);
+      const command = [...flags, join(import.meta.dir, file)];
+      const { stdout, stderr } = spawnSync(program, command, { cwd: root, encoding: "utf8" });
+      expect([stdout, stderr]).toEqual([expect.stringContaining(said), expect.any(String)]);
+    },
+    30_000,
+  );
 });
 
 /** Makes a rejection a value. */

@@ -192,6 +192,6 @@ function wait(): Promise<Response> {
 
 async function failingWith(error: Error): Promise<Response> {
   const entity = () => ({ send: () => Promise.reject(error) });
-  const cluster = { entity, nodes: [], owner: () => undefined } as never;
+  const cluster = { beforeStop() {}, entity, nodes: [], owner: () => undefined } as never;
   return gateway(cluster, { expose: [Account], log }).request("/entities/account/1/balance");
 }

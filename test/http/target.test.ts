@@ -83,7 +83,7 @@ describe("an id", () => {
       expect(answer).toContain("INVALID_ID");
     },
   );
-  test.each([257, 10_000])("of %d bytes is refused with 414", async (bytes) => {
+  test.each([257, 5_000])("of %d bytes is refused with 414", async (bytes) => {
     const response = await edge.ask(`/entities/account/${"x".repeat(bytes)}/balance`);
     expect(response.status).toBe(414);
     expect(await problemOf(response)).toMatchObject({
@@ -122,6 +122,32 @@ describe("a path that is none of the routes", () => {
       expect(answer).toContain("NOT_FOUND");
     },
   );
+});
+
+describe("a path that encodes what needs no encoding", () => {
+  test.each(["/%63luster/nodes", "/entities/%61ccount/1/balance", "/entities/account/%31/balance"])(
+    "%s is refused: there is one way to write it",
+    async (path) => {
+      const answer = await raw(`GET ${path} HTTP/1.1`);
+      expect(answer).toStartWith("HTTP/1.1 400 ");
+      expect(answer).toContain("MALFORMED");
+    },
+  );
+  test("is told from what must be encoded, or may be", async () => {
+    const unreserved = Array.from({ length: 128 }, (_, code) => String.fromCharCode(code)).filter(
+      (character) => /[\w.-]/.test(character),
+    );
+    for (let code = 32; code < 127; code++) {
+      const id = `%${code.toString(16)}`;
+      const { status } = await edge.ask(`/entities/account/a${id}/balance`);
+      const refused = unreserved.includes(String.fromCharCode(code));
+      expect([id, status]).toEqual([id, refused ? 400 : 200]);
+    }
+  });
+  test("is no matter of the query", async () => {
+    const reply = await (await edge.ask("/entities/account/1/echo?%61=%62")).json();
+    expect(reply).toMatchObject({ a: "b" });
+  });
 });
 
 /** Sends one request as it is and reads until the server closes. */

@@ -39,6 +39,24 @@ const text = fc.string({ unit: "binary" });
 const plain = fc
   .jsonValue({ maxDepth: 4 })
   .map((value): unknown => JSON.parse(JSON.stringify(value)));
+const hex = (length: number) =>
+  fc
+    .string({
+      unit: fc.constantFrom("0", "1", "9", "a", "f"),
+      minLength: length,
+      maxLength: length,
+    })
+    .filter((digits) => /[^0]/.test(digits));
+const traces = fc.option(
+  fc.record(
+    {
+      traceparent: fc.tuple(hex(32), hex(16)).map(([trace, span]) => `00-${trace}-${span}-01`),
+      tracestate: fc.constantFrom("a=1", 'b="\\",c@d=~ !', "x".repeat(512)),
+    },
+    { requiredKeys: ["traceparent"] },
+  ),
+  { nil: undefined },
+);
 const messages = fc.record<MessageItem>({
   shard: whole,
   epoch: whole,
@@ -51,6 +69,7 @@ const messages = fc.record<MessageItem>({
   message: plain,
   dedup: fc.option(fc.record({ key: text, since: whole }), { nil: undefined }),
   chain: fc.option(fc.array(text, { minLength: 1, maxLength: 64 }), { nil: undefined }),
+  trace: traces,
 });
 const replies = fc.tuple(whole, fc.oneof(plain, fc.constant(undefined)));
 const failures = fc.record<FailureNote>({

@@ -10,6 +10,8 @@ const messages = {
   fail: command<{ n: number }>(),
   pushes: command<{ count: number }>(),
   leave: command(),
+  /** Blocks its node for so long, and pushes. */
+  slow: command<{ ms: number }>(),
 };
 
 /** Pushes what it is told. */
@@ -30,9 +32,15 @@ export const Room = defineEntity("room", {
     pushes(ctx, { count }) {
       for (let n = 1; n <= count; n++) ctx.push(Spoken({ n }));
     },
+    slow(ctx, { ms }) {
+      current.block(ctx.node, ms);
+      ctx.push(Spoken({ n: -1 }));
+    },
     leave: (ctx) => ctx.passivate(),
   },
 });
+
+let current: Rooms;
 
 /** A cluster of rooms. */
 export type Rooms = TestCluster<readonly [typeof Room]>;
@@ -43,7 +51,7 @@ export async function start(
 ): Promise<Rooms> {
   const cluster = await TestCluster.start({ entities: [Room], shardCount: 16, ...options });
   await cluster.advance("2s");
-  return cluster;
+  return (current = cluster);
 }
 
 /** One who watches a room. */
@@ -57,10 +65,11 @@ export class Watcher {
   constructor(
     cluster: Rooms,
     name: string,
-    { id = "a", after }: { id?: string; after?: string } = {},
+    { id = "a", after, begun }: { id?: string; after?: string; begun?: () => void } = {},
   ) {
     const run = (event: WatchEvent): void => {
       this.events.push(event);
+      if (event.message === undefined) begun?.();
       this.ids.push(event.id);
       if (event.message !== undefined) this.heard.push(event.message["n"] as number);
       else this.heard.push(event.missed ? "missed" : "begun");

@@ -28,7 +28,10 @@ const MAY_TOUCH_THE_WORLD = new Set([
   "drivers/embedded/register.ts",
   "drivers/embedded/secret.ts",
   "drivers/tcp/wire.ts",
+  "client/clock.ts",
   "http/listen.ts",
+  // Says now and then on every event stream that it lives.
+  "http/ticker.ts",
   // A command: its words, its streams, its end.
   "cli/main.ts",
   // Lets the promises of one step settle before the next.
@@ -44,8 +47,8 @@ const BUDGETS: readonly (readonly [string, number, readonly string[]])[] = [
   ["drivers/nats", 1_535, ["drivers/nats"]],
   ["drivers/redis", 889, ["drivers/redis"]],
   ["drivers/sqlite", 572, ["drivers/sqlite"]],
-  ["http", 1_700, ["http"]],
-  ["client", 350, ["client"]],
+  ["http", 2_000, ["http"]],
+  ["client", 700, ["client"]],
   ["backup", 450, ["backup"]],
   ["cli", 300, ["cli"]],
 ];

@@ -1,0 +1,58 @@
+/**
+ * How an edge ends with its node. From the moment that the node is told to stop it is not ready,
+ * takes no new requests, and tells streams to go elsewhere; the node begins to leave when all that
+ * was under way has ended, or half of the deadline of its stop has passed.
+ */
+import type { MiddlewareHandler } from "hono";
+import { CatgaError } from "../index.ts";
+import type { Draining, GatewayCluster, Told } from "./edge.ts";
+
+/** What is under way at one edge. */
+export class Drain implements Draining {
+  readonly #held = new Set<() => void>();
+  #drained: (() => void) | undefined;
+
+  constructor(cluster: GatewayCluster) {
+    cluster.beforeStop(() => this.#begin());
+  }
+
+  get isDraining(): boolean {
+    return this.#drained !== undefined;
+  }
+
+  hold(end: () => void = () => {}): () => void {
+    const held = (): void => end();
+    this.#held.add(held);
+    if (this.isDraining) held();
+    return () => {
+      this.#held.delete(held);
+      if (this.#held.size === 0) this.#drained?.();
+    };
+  }
+
+  #begin(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#drained = resolve;
+      for (const end of Array.from(this.#held)) end();
+      if (this.#held.size === 0) resolve();
+    });
+  }
+}
+
+/** Stands before everything that is taken no more, and holds what was taken. */
+export function heldBy(drain: Draining, node: string): MiddlewareHandler<Told> {
+  return async (c, next) => {
+    if (drain.isDraining) {
+      c.header("Connection", "close");
+      throw new CatgaError("CLUSTER_STOPPED", { node });
+    }
+    const release = drain.hold();
+    try {
+      await next();
+    } finally {
+      release();
+      // Whoever keeps the connection would ask a node that leaves.
+      if (drain.isDraining) c.header("Connection", "close");
+    }
+  };
+}
