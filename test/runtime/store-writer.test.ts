@@ -70,7 +70,7 @@ test("a store that hangs is told of, with what it was asked, until it answers", 
   const written = Promise.withResolvers<never>();
   const store: Partial<Store> = { load: () => loaded.promise, write: () => written.promise };
   const writer = new StoreWriter(store as Store, progress);
-  const loading = writer.load({ entity: "cart", id: "7" });
+  const loading = writer.load({ entity: "cart", id: "7", shard: 0 });
   const failure = failureOf(writer.write(write(1)));
   await clock.advance(0);
   for (let second = 0; second < 30; second++) {
