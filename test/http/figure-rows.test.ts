@@ -98,7 +98,6 @@ catga_event_loop_lag_seconds 0.003
 catga_lease_left_seconds 0.7
 catga_oldest_message_seconds 16
 catga_oldest_handoff_seconds 2
-eceived  + 
 `
   .trim()
   .split("\n");
