@@ -11,7 +11,15 @@ const FIGURES: Figures = {
   node: "a",
   messages: [
     { entity: "cart", message: "add", ...ended, totalMs: 1_500, took: [1, 0, 2, 0, 0, 0, 0, 7] },
-    { entity: "", message: "ship", ...ended, ok: 0, totalMs: 0, took: [0, 0, 0, 0, 0, 0, 0, 0] },
+    {
+      entity: "",
+      message: "ship",
+      ...ended,
+      ok: 0,
+      failed: 0,
+      totalMs: 0,
+      took: [0, 0, 0, 0, 0, 0, 0, 0],
+    },
   ],
   entities: [{ entity: "cart", active: 1, activated: 2, passivated: 3, waiting: 4, running: 5 }],
   handling: 1,
@@ -43,7 +51,6 @@ catga_turns_total{entity="cart",message="add",outcome="full"} 5
 catga_turns_total{entity="cart",message="add",outcome="limited"} 6
 catga_turns_total{entity="cart",message="add",outcome="expired"} 7
 catga_turns_total{entity="",message="ship",outcome="ok"} 0
-catga_turns_total{entity="",message="ship",outcome="failed"} 2
 catga_turns_total{entity="",message="ship",outcome="refused"} 3
 catga_turns_total{entity="",message="ship",outcome="overloaded"} 4
 catga_turns_total{entity="",message="ship",outcome="full"} 5
@@ -133,6 +140,17 @@ test("what a node does not have is left out", async () => {
   const health = { ...FIGURES.health, leaseLeftMs: undefined };
   const lines = await linesOf({ ...FIGURES, store: undefined, health });
   expect(lines.filter((line) => /^catga_(?:store|lease)/.test(line))).toEqual([]);
+});
+
+test("a scrape reads the figures once, and each one anew", async () => {
+  let reads = 0;
+  const figures = (): Figures => (reads++, FIGURES);
+  const node = { nodeId: "a", figures, beforeStop: () => () => {} };
+  const app = gateway(node as never as GatewayCluster, { expose: [] });
+  for (const scrapes of [1, 2, 3]) {
+    await (await app.request("/metrics")).text();
+    expect(reads).toBe(scrapes);
+  }
 });
 
 test("a node that lacks the package says how to install it", () => {

@@ -91,3 +91,12 @@ test("a store that hangs is told of, with what it was asked, until it answers", 
   expect(await failure).toEqual(new Error("it stumbles"));
   expect(progress.overdue).toEqual([]);
 });
+
+test("writes that are refused are counted as conflicts, and fail nothing", async () => {
+  const store: Partial<Store> = {
+    write: async (writes) => writes.map(({ id }) => ({ ok: id !== "1", version: 1 }) as never),
+  };
+  const writer = new StoreWriter(store as Store, progress);
+  await Promise.all([0, 1, 2].map((n) => writer.write(write(n))));
+  expect(writer.counts).toMatchObject({ reads: 0, writes: 3, conflicts: 1, failed: 0 });
+});

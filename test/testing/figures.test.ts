@@ -50,11 +50,15 @@ const Account = defineEntity("account", {
 
 const Price = defineQuery<{ readonly of: string }, string>("price", { cache: { ttl: "1m" } });
 const Pack = defineCommand("pack", { timeout: "1h", concurrency: 1 });
+const Post = defineCommand<{ readonly to: string }>("post", {
+  route: { strategy: "consistentHash", key: "to" },
+});
 const Weigh = defineCommand<{ readonly n: number }>("weigh", { input: never });
 const handlers = [
   handler(Price, ({ of }) => of),
   handler(Pack, () => new Promise<void>((resolve) => void gates.push(resolve))),
   handler(Weigh, () => {}),
+  handler(Post, () => {}),
 ];
 
 async function start(nodes: number) {
@@ -111,6 +115,10 @@ test("messages with a name of their own are counted, those that had no room too"
   const second = failureOf(node.send(Pack(), { retries: 0 }));
   expect(isCatgaError(await cluster.run(second), "OVERLOADED")).toBe(true);
   await failureOf(cluster.run(node.send(Weigh({ n: 1 }))));
+  // One with a key runs as an entity, of which nobody needs to know.
+  await cluster.run(node.send(Post({ to: "ada" })));
+  expect(of("post")).toMatchObject({ entity: "", ok: 1 });
+  expect(node.figures().entities.map(({ entity }) => entity)).toEqual(["account"]);
   expect(node.figures().handling).toBe(1);
   gates.shift()!();
   await cluster.run(first);
