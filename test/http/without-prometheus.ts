@@ -1,5 +1,5 @@
 /**
- * Scrapes a node where `prom-client` is not installed; for Node.js, whose resolution can be told so.
+ * Scrapes a node where `prom-client` is not installed; on Node.js, where that can be arranged.
  *
  *   node test/http/without-prometheus.ts
  *

@@ -172,7 +172,7 @@ test("calls to another node are counted on both sides, with what went over the l
   expect(node.figures().links).toMatchObject([{ isUp: true }]);
 });
 
-test("frames that were lost are counted as sent again, and up to then as those of a link", async () => {
+test("frames that were lost are counted as sent again", async () => {
   const { cluster, node } = await start(2);
   await using _ = cluster;
   const id = Array.from({ length: 40 }, (__, n) => `${n}`).find(
