@@ -28,3 +28,5 @@ export type { Middleware, MiddlewareCall } from "./runtime/middleware.ts";
 export type { PassivationReason } from "./runtime/definition.ts";
 export type { Stored, StoredReminder } from "./runtime/stored.ts";
 export type { NodeInfo, Ownership } from "./runtime/survey.ts";
+export type { WatchOptions } from "./api/watch.ts";
+export type { PushedMessage, WatchEvent } from "./runtime/watches.ts";

@@ -3,7 +3,7 @@ import { systemClock } from "../base/clock.ts";
 import { type Duration, durationMs } from "../base/duration.ts";
 import { STOP_DEADLINE_MS } from "../base/limits.ts";
 import { systemRandom } from "../base/random.ts";
-import { checkRuntime } from "../base/runtime.ts";
+import { checkRuntime, endOnSignals } from "../base/runtime.ts";
 import type { MembershipChange, Plan } from "../ownership/plan.ts";
 import { type ClusterEvents, Events } from "../runtime/events.ts";
 import type { HotKey } from "../runtime/hot-keys.ts";
@@ -14,6 +14,7 @@ import { type NodeInfo, nodesOf, type Ownership, ownerOf } from "../runtime/surv
 import { type Stored, storedAt } from "../runtime/stored.ts";
 import { Topics } from "../runtime/topics.ts";
 import type { RefRequest } from "../runtime/turn-context.ts";
+import { Watches } from "../runtime/watches.ts";
 import { Answers } from "../mediator/answers.ts";
 import { hosting } from "../mediator/hosting.ts";
 import { Mediator, type NodeOutcome } from "../mediator/mediator.ts";
@@ -27,6 +28,7 @@ import { type ClusterOptions, type Given, settingsOf, withEnvironment } from "./
 import type { TransportUrl } from "./options.ts";
 import { listen, readEvent, subscribe } from "./topic.ts";
 import { EntityRef, type RefTarget } from "./ref.ts";
+import { watch, type WatchArgs } from "./watch.ts";
 
 /** This process's place in the cluster. `E` are the entity types it was started with. */
 export interface ClusterOf<E extends AnyEntity> extends AsyncDisposable {
@@ -84,6 +86,23 @@ export interface ClusterOf<E extends AnyEntity> extends AsyncDisposable {
    * @throws {TypeError} for anything but an event
    */
   subscribe<P>(def: Named<"event", P, void>, run: (message: P) => MaybePromise<void>): () => void;
+  /**
+   * Calls `run` with what an entity pushes to its watchers, wherever it lives and whether or not it
+   * is in memory, one after the other: with the next one when a promise that it returned has
+   * settled. The first that it is given is a mark, which says that the watch has begun. What is
+   * pushed from then on comes in order, and at most once; moves of the entity lose nothing.
+   *
+   * Where something may have been missed, a mark says so (`missed`): its node has died, or more
+   * than 1,024 were waiting for `run`, of which the oldest were dropped. With `after`, the id of
+   * what another watch was given, on any node, that comes first what was pushed since, as far as
+   * it is known: the last 256 pushes of an entity that is watched, or was within 20 seconds.
+   *
+   * What fails is logged. The result ends the watch.
+   *
+   * @throws {CatgaError} INVALID_ID; OVERLOADED when this node has 16,384 watches
+   * @throws {TypeError} for no function
+   */
+  watch(...given: WatchArgs<E["name"] | AnyEntity>): () => void;
   /** The nodes that live, sorted by id. */
   readonly nodes: readonly NodeInfo[];
   /**
@@ -124,8 +143,23 @@ export interface ClusterOf<E extends AnyEntity> extends AsyncDisposable {
    * @throws {RangeError} when a node joins that is there, or one leaves that is not.
    */
   plan(change: MembershipChange): Plan;
+  /**
+   * Calls `run` when the node is told to stop, while it still is a member like any other, and waits
+   * for what it returns; for all of these at once, and for half of the deadline at most. One that
+   * fails is logged. The result ends that.
+   *
+   * @throws {TypeError} when `run` is no function
+   */
+  beforeStop(run: () => MaybePromise<void>): () => void;
   /** Leaves: hands everything over, then closes. Always ends within the deadline. @default "10s" */
   stop(options?: { readonly deadline?: Duration }): Promise<void>;
+  /**
+   * Stops when the process is told to end (SIGTERM, SIGINT). When all nodes of the process that ask
+   * for it have stopped, it ends: with 0, whatever else would keep it alive. A second signal ends
+   * it at once, with 128 and its number. Calling it twice is once. Where there are no such signals
+   * (SIGTERM on Windows), it does nothing.
+   */
+  stopOnSignals(options?: { readonly deadline?: Duration }): void;
 }
 
 /** Starts nodes. */
@@ -171,8 +205,9 @@ export async function startNode(
   const answers = new Answers(topics, world.clock);
   const node = hosting(settings, { topics, answers });
   listen(topics, settings.handlings);
+  const heard = { events, singletons, topics, watches: new Watches(settings.log) };
   const seat: Seat = new Seat(
-    { ...node, ...world, former: new Set(), events, singletons, topics },
+    { ...node, ...world, former: new Set(), ...heard },
     {
       refTo: (router, request) => new EntityRef({ router }, request as RefRequest<RefTarget>),
       send: (message, given, bounds) => sender.send(message, given, bounds),
@@ -183,8 +218,6 @@ export async function startNode(
   );
   await seat.take();
   const boundMs = Number.POSITIVE_INFINITY;
-  const stop: NodeCluster["stop"] = (how) =>
-    seat.stop(durationMs(how?.deadline ?? STOP_DEADLINE_MS, "deadline"));
   return {
     nodeId: settings.nodeId,
     entity: (target, id) => new EntityRef(seat, { target, id, boundMs }) as never,
@@ -197,19 +230,45 @@ export async function startNode(
     },
     hotKeys: () => seat.node.context.hot.all,
     owner: (name, id) => ownerOf(seat.node.context, name, id),
-    publish: (message) => topics.publish(message),
-    subscribe: (def, run) => subscribe(topics, def, run),
-    on: (type, run) => events.on(type, run),
-    singleton: (name, task) => singletons.add(name, task),
+    ...earsOf(heard),
     plan: (change) => seat.node.shards.plan(change),
-    topics,
     get leaseLeftMs() {
       return seat.node.context.leaseLeftMs;
     },
-    stop,
-    [Symbol.asyncDispose]: () => stop(),
+    ...endOf(seat),
   };
 }
+
+/** How the node of `seat` stops. */
+function endOf(
+  seat: Seat,
+): Pick<NodeCluster, "beforeStop" | "stop" | "stopOnSignals" | typeof Symbol.asyncDispose> {
+  const stopping = (deadline: Duration = STOP_DEADLINE_MS): (() => Promise<void>) => {
+    const deadlineMs = durationMs(deadline, "deadline");
+    return () => seat.stop(deadlineMs);
+  };
+  return {
+    beforeStop: (run) => seat.beforeStop(run),
+    stop: (how) => stopping(how?.deadline)(),
+    stopOnSignals: (how) => endOnSignals(seat, stopping(how?.deadline)),
+    [Symbol.asyncDispose]: stopping(),
+  };
+}
+
+/** What this process hears, whichever node sits here. */
+function earsOf({ events, singletons, topics, watches }: Heard): Pick<NodeCluster, Ears> {
+  return {
+    publish: (message) => topics.publish(message),
+    subscribe: (def, run) => subscribe(topics, def, run),
+    watch: (...given) => watch(watches, given),
+    on: (type, run) => events.on(type, run),
+    singleton: (name, task) => singletons.add(name, task),
+    topics,
+  };
+}
+
+type Heard = Pick<NodeOptions, "events" | "singletons" | "topics" | "watches">;
+type Ears = "publish" | "subscribe" | "watch" | "on" | "singleton" | "topics";
 
 async function storedOf(seat: Seat, target: RefTarget, id: string): Promise<Stored | undefined> {
   const [entity, given] =

@@ -92,6 +92,16 @@ export interface CommandContext<M extends Messages, S> extends BaseContext {
    * ownership of the entity. Pass it to outside systems, which refuse a smaller one.
    */
   readonly fence: string;
+  /**
+   * Tells those who watch this entity (`cluster.watch`) an event, which is checked and copied now.
+   * It leaves when the turn has ended and its answer may leave: of an entity that is stored, when
+   * what the turn did is. A turn that fails pushes nothing, and a hook cannot. 1,024 in one turn at
+   * most.
+   *
+   * @throws {CatgaError} INVALID_PAYLOAD, PAYLOAD_NOT_ENCODABLE, TOO_LARGE, OVERLOADED
+   * @throws {TypeError} when it is no event, or no turn runs.
+   */
+  push<P>(message: Message<P, void>): void;
   /** Another entity of the same kind. */
   peer(id: string): Ref<M>;
   /**

@@ -67,6 +67,20 @@ export const HOLD_MS = 20;
 export const SLICE_MS = 10;
 /** Events that wait for a slow listener: as many as all shards when they move at once. */
 export const LISTENER_CAPACITY = 1_024;
+/** Watches of entities that one node has at a time: more than it can have connections. */
+export const WATCHES_MAX = 16_384;
+/** Watched entities of one shard, of which the last pushes travel with it. */
+export const WATCHED_MAX = 1_024;
+/** A node says so often that it still watches. */
+export const WATCH_RENEW_MS = 5_000;
+/** Who has not said so for this does not; longer than a browser takes to come back. */
+export const WATCH_FORGET_MS = 20_000;
+/** Of a watched entity so many pushes are kept for who comes back, or has no room. */
+export const PUSHES_KEPT = 256;
+/** The same for their size as JSON, estimated from above; the last one is kept in any case. */
+export const PUSHES_KEPT_CHARS = 262_144;
+/** Pushes of one turn: as many as wait for a slow listener. */
+export const PUSHES_OF_TURN_MAX = 1_024;
 /** Turns that may run inside each other on one stack; deeper ones wait in the mailbox. */
 export const NESTED_TURNS_MAX = 32;
 

@@ -62,6 +62,13 @@ export function charsMaxOfLastCopy(): number {
   return charsMax;
 }
 
+/** Makes plain data unchangeable, so that many may be given one copy. */
+export function freezePlain<T>(value: T): T {
+  if (typeof value !== "object" || value === null || Object.isFrozen(value)) return value;
+  Object.values(value).forEach(freezePlain);
+  return Object.freeze(value);
+}
+
 function copyAt(value: unknown, depth: number): unknown {
   switch (typeof value) {
     case "string":

@@ -1,5 +1,5 @@
 /** The runtime and the process: what node metadata says of them, and the environment. */
-import { hostname } from "node:os";
+import { constants, hostname } from "node:os";
 import process from "node:process";
 import { CatgaError } from "./errors.ts";
 
@@ -58,5 +58,36 @@ export function environmentVariable(name: string): string | undefined {
   } catch {
     // Deno reads only what it is allowed to.
     return undefined;
+  }
+}
+
+/** What ends before the process does, by whose it is. */
+const endings = new Map<object, () => Promise<void>>();
+/** Terminals and `npm` may both tell a process of one Ctrl-C; nobody means two within this time. */
+const ECHO_MS = 250;
+let toldAtMs: number | undefined;
+
+/**
+ * Calls `end` when the process is told to end, by SIGTERM or SIGINT, once for each `owner`; when
+ * all have ended, so does the process, with 0. A second signal ends it at once.
+ */
+export function endOnSignals(owner: object, end: () => Promise<void>): void {
+  if (endings.size === 0) {
+    for (const signal of ["SIGTERM", "SIGINT"] as const) process.on(signal, () => told(signal));
+  }
+  endings.set(owner, end);
+}
+
+function told(signal: "SIGTERM" | "SIGINT"): void {
+  const nowMs = performance.now();
+  if (toldAtMs === undefined) {
+    toldAtMs = nowMs;
+    const ended = Promise.all(Array.from(endings.values(), (end) => end()));
+    ended.then(
+      () => process.exit(0),
+      () => process.exit(1),
+    );
+  } else if (nowMs - toldAtMs > ECHO_MS) {
+    process.exit(128 + constants.signals[signal]);
   }
 }

@@ -20,6 +20,11 @@ export function checkEntityId(id: unknown): asserts id is string {
   if (reason !== undefined) throw new CatgaError("INVALID_ID", { reason });
 }
 
+/** True for what {@link checkEntityId} lets pass. */
+export function isEntityId(id: unknown): id is string {
+  return whyIllegal(id) === undefined;
+}
+
 function whyIllegal(id: unknown): string | undefined {
   if (typeof id !== "string") return `is a ${typeof id}, not a string`;
   if (id === "") return "is empty";

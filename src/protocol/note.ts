@@ -1,9 +1,11 @@
 /**
  * What nodes tell each other beside messages and replies: errors and ends of calls, redirects of
- * messages that were not accepted, the handoff of shards, and what is published.
+ * messages that were not accepted, the handoff of shards, what is published, and what entities push
+ * to those who watch them.
  */
 import type { ErrorCode } from "../base/errors.ts";
 import { hasShape, isWhole, type Shape } from "../base/shape.ts";
+import { isEntityId } from "./ids.ts";
 
 /** An error on its way to the caller. */
 export interface FailureNote {
@@ -77,12 +79,59 @@ export interface HappenedNote {
   readonly message?: object;
 }
 
+/** Which entity is watched. */
+export interface Watched {
+  readonly entity: string;
+  readonly id: string;
+}
+
+/** Asks its owner for what an entity pushes after a number; of no era: from now on. */
+export interface WatchNote extends Watched {
+  readonly kind: "watch";
+  readonly call: number;
+  readonly era: string;
+  readonly after: number;
+}
+
+/** Its sender watches as before, or not any more. */
+export interface WatchingNote extends Watched {
+  readonly kind: "watching" | "unwatch";
+}
+
+/**
+ * The answer to a {@link WatchNote}: what comes after `after` will be told, and `last` was the last
+ * one so far. Of no era: the sender does not serve the entity, or knows nothing of the watch.
+ */
+export interface WatchedNote extends Watched {
+  readonly kind: "watched";
+  readonly call: number;
+  readonly era: string;
+  readonly after: number;
+  readonly last: number;
+}
+
+/** An entity has pushed a message, the one of that number in an era. */
+export interface PushedNote extends Watched {
+  readonly kind: "pushed";
+  readonly era: string;
+  readonly number: number;
+  readonly message: object;
+}
+
+/** What belongs to watches of entities: no other note names an entity. */
+export type EntityNote = WatchNote | WatchingNote | WatchedNote | PushedNote;
 /** What belongs to topics. */
 export type TopicNote = InterestNote | HeardNote | HappenedNote;
 /** Each is idempotent. */
 export type HandoffNote = TransferNote | AnswerNote;
 /** See the file's header. */
-export type Note = FailureNote | CancelledNote | RedirectNote | HandoffNote | TopicNote;
+export type Note =
+  | FailureNote
+  | CancelledNote
+  | RedirectNote
+  | HandoffNote
+  | TopicNote
+  | EntityNote;
 
 /** How far a channel has come: sender, channel, last number. */
 export type CounterRow = readonly [sender: string, channel: number, last: number];
@@ -92,6 +141,8 @@ export type Row = readonly [kind: string, ...values: unknown[]];
 
 const PLACE: Shape = { group: "string", shard: "whole" };
 const ANSWER: Shape = { ...PLACE, handoff: "string" };
+const WATCHED: Shape = { entity: "string", id: "string" };
+const WATCH: Shape = { ...WATCHED, call: "whole", era: "string", after: "whole" };
 const SHAPES: Readonly<Record<string, Shape>> = {
   failure: { call: "whole", code: "string", details: "object" },
   cancelled: { call: "whole" },
@@ -103,6 +154,11 @@ const SHAPES: Readonly<Record<string, Shape>> = {
   interest: { version: "whole", sentMs: "number" },
   heard: { version: "whole", sentMs: "number" },
   happened: { type: "string" },
+  watch: WATCH,
+  watching: WATCHED,
+  unwatch: WATCHED,
+  watched: { ...WATCH, last: "whole" },
+  pushed: { ...WATCHED, era: "string", number: "whole", message: "object" },
 };
 
 /** True for a note that makes sense. */
@@ -113,7 +169,7 @@ export function isNote(value: unknown): value is Note {
   if (shape === undefined || !hasShape(value, shape)) return false;
   if (kind === "interest") return Array.isArray(names) && names.every(isInterestRow);
   if (kind === "happened") return typeof message === "object" && message !== null;
-  if (kind !== "transfer") return true;
+  if (kind !== "transfer") return fields["id"] === undefined || isEntityId(fields["id"]);
   return (counters as unknown[]).every(isCounterRow) && (rows as unknown[]).every(isRow);
 }
 

@@ -233,8 +233,8 @@ export class Activation extends Turns implements TurnEntity {
   #end(turn: TurnContext<Work>, error: CatgaError | undefined, value?: unknown): void {
     const work = TurnContext.end(turn);
     const { slices } = this.host.context;
-    // The output gate: an answer leaves under a valid lease, or it waits until there is one.
-    if (!work.oneWay && !slices.mayRelease()) {
+    // The output gate: an answer or a push leaves under a valid lease, or waits until there is one.
+    if ((!work.oneWay || work.pushes !== undefined) && !slices.mayRelease()) {
       return slices.later({ resume: () => this.#end(turn, error, value) });
     }
     this.count(work.spec, -1);

@@ -17,6 +17,8 @@ export interface Around {
   readonly what: string;
   readonly type: string;
   readonly log: Logger;
+  /** What stands in the place of what it misses; `last` is the last of that. @default nothing */
+  readonly missed?: (last: object) => object;
   /** There may be something to do: calls {@link Listener.next} when it may run. */
   readonly ready: (listener: Listener) => void;
 }
@@ -92,9 +94,13 @@ export class Listener {
   }
 
   #drop(): void {
-    this.#waiting.shift();
+    let last = this.#waiting.shift()!;
+    const { log, type, what, missed } = this.#around;
+    if (missed !== undefined) {
+      last = this.#waiting.shift() ?? last;
+      this.#waiting.unshift(missed(last));
+    }
     if (this.#dropped++ > 0) return;
-    const { log, type, what } = this.#around;
     log.warn({ type }, `a listener to ${what} is slow, it misses the oldest`);
   }
 

@@ -20,6 +20,7 @@ import { outcomeUnknown } from "./call.ts";
 import type { RemoteCall } from "./remote-call.ts";
 import type { Router } from "./router.ts";
 import type { Shards } from "./shards.ts";
+import type { WatchDesk } from "./watch-desk.ts";
 
 /** What lies behind the streams. */
 export interface MeshParts {
@@ -27,6 +28,7 @@ export interface MeshParts {
   readonly shards: Shards;
   readonly router: Router;
   readonly interest: Interest;
+  readonly desk: WatchDesk;
   /** Takes in a record that another node knows. */
   readonly learn: (entry: Entry) => void;
 }
@@ -186,6 +188,7 @@ export class Mesh implements LinkListener, PeerOwner, ChannelOwner {
     if (note.kind === "interest" || note.kind === "heard" || note.kind === "happened") {
       return this.parts.interest.noted(peer.incarnation, note);
     }
+    if ("entity" in note) return this.parts.desk.noted(peer.incarnation, note);
     if (note.kind === "cancelled") return peer.awaited.get(note.call)?.abort();
     if (note.kind !== "redirect") return this.parts.shards.noted(peer.incarnation, note);
     if (isEntry(note.entry)) this.parts.learn(note.entry);

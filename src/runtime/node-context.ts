@@ -21,6 +21,7 @@ import type { Singletons } from "./singleton.ts";
 import { Slices } from "./slices.ts";
 import { StoreWriter } from "./store-writer.ts";
 import type { Topics } from "./topics.ts";
+import type { Watches } from "./watches.ts";
 
 /** How a node is to run; all defaults are filled in. */
 export interface NodeSettings {
@@ -53,6 +54,8 @@ export interface NodeOptions extends NodeSettings {
   readonly singletons: Singletons;
   /** Who listens to what is published. */
   readonly topics: Topics;
+  /** Who of this process watches which entity. */
+  readonly watches: Watches;
 }
 
 /** Where the ids of an entity type lie, as far as they were checked and hashed lately. */

@@ -23,6 +23,7 @@ import { Call, outcomeUnknown } from "./call.ts";
 import { Router, type Ways } from "./router.ts";
 import { openStore } from "./open-store.ts";
 import { Shards } from "./shards.ts";
+import { WatchDesk } from "./watch-desk.ts";
 
 /** Why a node's session is over: it was declared dead, or the authority is another one. */
 export type FenceReason = "dead" | "generation";
@@ -45,6 +46,7 @@ export class Node implements AuthorityListener {
   readonly #interest: Interest;
   readonly #mesh: Mesh;
   readonly #alarm: Alarm;
+  readonly #desk: WatchDesk;
   #isSettling = false;
   #fenced: ((reason: FenceReason) => void) | undefined;
   #end: () => void = () => {};
@@ -65,6 +67,7 @@ export class Node implements AuthorityListener {
       serving: (shard) => this.shards.serving(shard),
       peerOf: (incarnation) => this.#mesh.peer(incarnation),
       opened: (shard) => this.#alarm.opened(shard),
+      watched: (shard, packet) => this.#desk.arrive(shard, packet),
       sleeps: (entity, dueMs) => this.#alarm.sleeps(entity, dueMs),
     });
     this.shards = new Shards(context, {
@@ -74,7 +77,8 @@ export class Node implements AuthorityListener {
     });
     const { shards, router } = this;
     const interest = (this.#interest = new Interest(context, router));
-    this.#mesh = new Mesh(context, { link: ports.link, shards, router, interest, learn });
+    const desk = (this.#desk = new WatchDesk(context, router));
+    this.#mesh = new Mesh(context, { link: ports.link, shards, router, interest, desk, learn });
     this.#alarm = new Alarm(router);
   }
 
@@ -245,6 +249,7 @@ export class Node implements AuthorityListener {
   }
 
   #act(change: ViewChange): void {
+    this.context.options.watches.look();
     // What a node learns while it joins is no news.
     if (this.context.hasJoined) tell(this.context.events, this.context.view, change);
     if (change.kind === "session") {

@@ -7,7 +7,9 @@ import type { Resident } from "./owned-shard.ts";
 import type { Outcome, Work } from "./work.ts";
 
 /** Answers `work` with a copy of `value`, or says why there is none. */
-export function answer({ host, id }: Resident, work: Work, value: unknown): void {
+export function answer(entity: Resident, work: Work, value: unknown): void {
+  const { host, id, shard } = entity;
+  if (work.pushes !== undefined) shard.push(entity, work.pushes);
   if (work.oneWay) return work.succeed(undefined);
   let copy: unknown;
   try {

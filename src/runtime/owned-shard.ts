@@ -11,14 +11,15 @@ import { CatgaError } from "../base/errors.ts";
 import { SEAL_BUDGET_MS, STAGE_TIMEOUT_MS, UNMOVABLE_RETRY_MS } from "../base/limits.ts";
 import type { ChannelCounter } from "../ownership/channel.ts";
 import { NO_SHARD, type ShardEvent, type ShardState } from "../ownership/shard.ts";
-import { entityKey } from "../protocol/ids.ts";
+import { entityKey, tableKey } from "../protocol/ids.ts";
 import type { CounterRow, HandoffNote, Row } from "../protocol/note.ts";
 import type { ShardRecord } from "../protocol/records.ts";
 import type { Channel } from "./channel.ts";
 import type { EntityDefinition, PassivationReason } from "./definition.ts";
 import type { NodeContext } from "./node-context.ts";
 import { chunksOf, type Packet, rowsOf } from "./packet.ts";
-import type { Work } from "./work.ts";
+import type { WatchedEntity } from "./watched.ts";
+import type { Push, Work } from "./work.ts";
 
 /** What surrounds an entity. */
 export interface EntityHome {
@@ -86,6 +87,10 @@ export class OwnedShard {
   /** This node's own channel to the shard, if it ever sent to it while it lived elsewhere. */
   outbound: Channel | undefined;
   readonly activations: Set<Resident> = new Set();
+  /** Entities that somebody watches, in memory or not. */
+  readonly watched: Map<string, WatchedEntity> = new Map();
+  /** What all its entities have pushed, heard or not. */
+  pushed = 0;
   /** Entities that have ended here to travel, and have not arrived yet. */
   packets: Packet[] = [];
   /** Not handed over before this time of the clock. */
@@ -138,6 +143,12 @@ export class OwnedShard {
     this.#home.checkReleased();
   }
 
+  /** An entity has pushed: who watches is told. */
+  push({ host, id }: Resident, pushes: readonly Push[]): void {
+    this.pushed += pushes.length;
+    this.watched.get(tableKey(host.definition.name, id))?.push(pushes);
+  }
+
   /** Makes the shard ready to travel; answers with `drained` or `busy`. */
   seal(): void {
     if (this.isPacking) return;
@@ -176,6 +187,7 @@ export class OwnedShard {
   close(): void {
     this.accepting = false;
     this.packets = [];
+    for (const each of this.watched.values()) each.stop();
     for (const activation of this.activations) activation.passivate("moved");
     this.#thaw();
   }
@@ -244,6 +256,7 @@ export class OwnedShard {
       if (typeof found !== "string") rows.push(...found);
       else if (!this.#mayLose(packet, found)) return undefined;
     }
+    for (const each of this.watched.values()) rows.push(...each.rows());
     return rows;
   }
 

@@ -10,6 +10,7 @@
  * ["timer", milliseconds left, message]
  * ["answer", command and key, milliseconds left, { value } or { code, details }]
  * ["reminder", { name, dueMs, everyMs, message }]
+ * ["watched", era, last number, nodes that watch, what it has pushed last]
  * ```
  *
  * State may hold what devalue knows beside plain data: Map, Set, Date, bytes, bigint, cycles.
@@ -38,6 +39,16 @@ export interface Packet {
   /** Of commands with a key. */
   readonly answers: KeptAnswer[];
   readonly reminders: Reminder[];
+  /** Of one that is watched, in memory or not. */
+  watched?: WatchedRow;
+}
+
+/** An entity that is watched: see `watched.ts`. */
+export interface WatchedRow {
+  readonly era: string;
+  readonly last: number;
+  readonly watchers: readonly unknown[];
+  readonly kept: readonly unknown[];
 }
 
 /** A timer of an entity: when it is due, by this node's clock, and what it sends. */
@@ -169,6 +180,10 @@ export function packetsOf(
       const answer = answerOf(row, nowMs);
       if (answer === undefined) return undefined;
       last.answers.push(answer);
+    } else if (kind === "watched" && last !== undefined && typeof first === "string") {
+      const [kept] = versions;
+      if (!isWhole(second) || !Array.isArray(third) || !Array.isArray(kept)) return undefined;
+      last.watched = { era: first, last: second, watchers: third, kept };
     } else if (kind === "reminder" && last !== undefined && isReminder(first)) {
       last.reminders.push(first);
     } else {

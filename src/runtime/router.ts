@@ -210,7 +210,8 @@ export class Router {
     const { packets } = shard;
     shard.packets = [];
     for (const packet of packets) {
-      const { entity, id, state, stored, timers, answers } = packet;
+      const { entity, id, state, stored, timers, answers, watched } = packet;
+      if (watched !== undefined) this.exits.watched(shard, packet);
       if (state === undefined && stored === undefined) continue;
       const host = this.hosts.get(entity)!;
       // What other code has written is read from the store, which knows how.

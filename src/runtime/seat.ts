@@ -15,6 +15,7 @@ export class Seat {
   readonly #options: NodeOptions;
   readonly #ways: Ways;
   #node: Node | undefined;
+  readonly #before = new Set<() => Promise<void>>();
   #stopped: Promise<void> | undefined;
 
   constructor(options: NodeOptions, ways: Ways) {
@@ -47,8 +48,33 @@ export class Seat {
 
   /** Leaves for good; ends within `deadlineMs` from now. Twice is once. */
   stop(deadlineMs: number): Promise<void> {
-    this.#stopped ??= this.node.stop(deadlineMs);
+    const isReady = this.#before.size === 0;
+    this.#stopped ??= isReady ? this.node.stop(deadlineMs) : this.#prepare(deadlineMs);
     return this.#stopped;
+  }
+
+  /** Calls `run` before the node begins to leave; the result ends that. */
+  beforeStop(run: () => unknown): () => void {
+    if (typeof run !== "function") {
+      throw new TypeError("Cannot call it before the node stops: it must be a function");
+    }
+    const call = async (): Promise<void> => void (await run());
+    this.#before.add(call);
+    return () => void this.#before.delete(call);
+  }
+
+  async #prepare(deadlineMs: number): Promise<void> {
+    const { clock, log } = this.#options;
+    const endMs = clock.nowMs() + deadlineMs;
+    const failed = (error: unknown): void =>
+      log.error({ err: error }, "what was to be done before stopping failed");
+    const prepared = Promise.all(Array.from(this.#before, (call) => call().catch(failed)));
+    // The rest is for handing over, or one request that hangs would cost everything in memory.
+    await new Promise<void>((resolve) => {
+      const cancel = clock.after(deadlineMs / 2, resolve);
+      prepared.finally(cancel).then(() => resolve(), resolve);
+    });
+    await this.node.stop(Math.max(0, endMs - clock.nowMs()));
   }
 
   async #takeAgain(reason: FenceReason): Promise<void> {

@@ -95,7 +95,8 @@ export class Shards implements ShardHome {
     const ring = createRing(targets, options.shardCount, hash);
     this.#targetOf = (number) => ring.nodes[ring.targets[number]!]?.incarnation;
     this.#heirs = targets.length;
-    if (targets.length > 1 && !hasStateCodec()) this.#loadCodec();
+    const isShared = targets.some(({ incarnation }) => incarnation !== this.context.self);
+    if (isShared && !hasStateCodec()) this.#loadCodec();
     this.lookAll();
     if (!this.isLeaving || this.#heirs > 0) return;
     for (const shard of this.#shards) if (shard?.accepting === true) this.#drain(shard);

@@ -166,6 +166,13 @@ export class Topics {
     return here || this.#audience?.wantsMessage(type) === true;
   }
 
+  /** What an entity pushes, checked. @throws {TypeError} for what is checked later */
+  checked(message: unknown): object {
+    const event = this.#read(message);
+    if (!isThenable(event)) return event.message;
+    throw new TypeError("Cannot push what a schema checks later: its answer must be no promise");
+  }
+
   /**
    * Gives an event to everybody who listens at this moment. Resolves when it was handed to the
    * streams; whoever waits for that lets other work go first.

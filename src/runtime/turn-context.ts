@@ -3,14 +3,17 @@
  * a turn; everything behind it is looked up when it is asked for.
  */
 import { type Duration, durationMs } from "../base/duration.ts";
-import { KEY_CHARS_MAX } from "../base/limits.ts";
+import { CatgaError } from "../base/errors.ts";
+import { KEY_CHARS_MAX, PUSHES_OF_TURN_MAX } from "../base/limits.ts";
 import { type Logger, withFields } from "../base/logger.ts";
+import { charsMaxOfLastCopy } from "../base/plain.ts";
 import { isThenable } from "../base/thenable.ts";
 import { copyPayload, unknownMessage } from "./call.ts";
 import type { Channel } from "./channel.ts";
 import type { Keeper, KeptEntity } from "./keeper.ts";
 import type { Luggage } from "./luggage.ts";
 import type { EntityHome, OwnedShard, Resident } from "./owned-shard.ts";
+import type { Packet } from "./packet.ts";
 import type { Peer } from "./peer.ts";
 import type { Turn } from "./turns.ts";
 
@@ -43,6 +46,8 @@ export interface Exits {
   serving(shard: number): OwnedShard | undefined;
   /** A shard is served from now on. */
   opened(shard: OwnedShard): void;
+  /** An entity of a shard that has come is watched. */
+  watched(shard: OwnedShard, packet: Packet): void;
   /** An entity with a reminder leaves memory. */
   sleeps(entity: Resident, dueMs: number): void;
   /** The way back to the sender of a message. */
@@ -131,6 +136,25 @@ export class TurnContext<T extends Turn = Turn> {
   /** Tells everybody who listens; what leaves this node leaves under a valid lease. */
   publish(message: unknown): Promise<void> {
     return this.#entity.host.context.options.topics.publish(message);
+  }
+
+  /** Tells those who watch this entity, when the answer may leave. */
+  push(message: { readonly type: string }): void {
+    const { host, id } = this.#entity;
+    const { definition, context } = host;
+    const turn: Turn = this.#turn;
+    if (!("spec" in turn) || this.#chain === "over") {
+      throw new TypeError(`Cannot push: no turn of "${host.keyOf(id)}" runs`);
+    }
+    const valid = context.options.topics.checked(message);
+    const pushes = (turn.pushes ??= []);
+    if (pushes.length === PUSHES_OF_TURN_MAX) {
+      const what = `pushes of one turn of "${host.keyOf(id)}"`;
+      throw new CatgaError("OVERLOADED", { what, limit: PUSHES_OF_TURN_MAX });
+    }
+    const subject = { entity: definition.name, id, type: message.type };
+    const copy = copyPayload(subject, valid) as object;
+    pushes.push({ message: copy, charsMax: charsMaxOfLastCopy() });
   }
 
   peer(id: string): unknown {

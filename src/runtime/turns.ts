@@ -19,7 +19,7 @@ import type { EntityHome, OwnedShard } from "./owned-shard.ts";
 import type { Work } from "./work.ts";
 
 /** What a turn runs for: a message, or a hook. */
-export type Turn = Pick<Work, "deadlineMs" | "chain">;
+export type Turn = Pick<Work, "deadlineMs" | "chain" | "pushes">;
 
 /** Stands behind the entity's key, in which there is no control character. */
 const MARK = "\t";

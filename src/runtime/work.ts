@@ -22,6 +22,12 @@ const FAILURE_CHARS_MAX = 6 * 2 * ERROR_TEXT_CHARS_MAX;
 /** A message for a mailbox of this node: a copy that belongs to the handler. */
 type Local = Pick<Work, "spec" | "message">;
 
+/** What a turn pushes to those who watch its entity: a copy, and an upper bound of it as JSON. */
+export interface Push {
+  readonly message: object;
+  readonly charsMax: number;
+}
+
 /** How a turn ended. */
 export type Outcome = { readonly value: unknown } | { readonly error: CatgaError };
 
@@ -41,6 +47,8 @@ export interface Work {
   readonly dedup: Dedup | undefined;
   /** Turns that wait for the answer, the oldest first. */
   readonly chain?: readonly string[] | undefined;
+  /** What its turn has pushed. */
+  pushes?: Push[];
   /** The handler is about to run; `false` when nobody wants the answer any more. */
   begin(nowMs: number): boolean;
   /** `value` is a copy that belongs to the caller. */

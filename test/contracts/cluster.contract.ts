@@ -13,6 +13,7 @@ import { refusalChecks } from "./refusals.ts";
 import { retryChecks } from "./retries.ts";
 import { topicChecks } from "./topics.ts";
 import { waitUntil } from "./wait-until.ts";
+import { watchChecks } from "./watches.ts";
 
 /** The contract. */
 export const clusterContract: readonly Check<ClusterFixture>[] = [
@@ -21,6 +22,7 @@ export const clusterContract: readonly Check<ClusterFixture>[] = [
   ...refusalChecks,
   ...retryChecks,
   ...topicChecks,
+  ...watchChecks,
   {
     name: "a value comes out of a message and an answer as JSON would have it, here as elsewhere",
     run: (fixture) =>

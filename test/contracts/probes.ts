@@ -57,6 +57,7 @@ const messages = {
   id: query<{}, string>(),
   /** Answers with the oddity `what`, by its name in `oddities.ts`. */
   answer: command<{ what: string }, unknown>(),
+  push: command<{ n: number; text?: string }, number>(),
   fail: command<{ what: string; later?: boolean }, unknown>(),
   wait: command<{ gate: string }>(),
   strict: command<{ amount: number }, { amount: number }>({
@@ -64,6 +65,11 @@ const messages = {
     reply: amountSchema<{ amount: number }>("an answer has an amount below 100", (n) => n < 100),
   }),
 };
+
+/** Published by nodes and by turns, and pushed. */
+export const Written = defineEvent<{ by: string; n: number; text?: string }>("probe.written", {
+  key: "by",
+});
 
 /** An entity that does as it is told. */
 export const Probe = defineEntity("probe", {
@@ -92,6 +98,10 @@ export const Probe = defineEntity("probe", {
       // Whatever a handler throws, an error or not, must come out as an error.
       if (later === true) return Promise.resolve().then(() => Promise.reject(thrown as Error));
       throw thrown as Error;
+    },
+    push: (ctx, { n, text }) => {
+      ctx.push(Written({ by: ctx.id, n, ...(text !== undefined && { text }) }));
+      return n;
     },
     wait: (_, { gate: name }) => gate(name).passed,
     strict: (_, { amount }) => ({ amount: amount * 2 }),
@@ -124,11 +134,6 @@ export const Faint = defineEntity("faint", {
     await Promise.resolve();
     throw new RangeError("no start today");
   },
-});
-
-/** Published by nodes and by turns. */
-export const Written = defineEvent<{ by: string; n: number; text?: string }>("probe.written", {
-  key: "by",
 });
 
 /** Listens, as an entity. */

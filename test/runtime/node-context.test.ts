@@ -5,6 +5,7 @@ import { silentLogger } from "../../src/base/logger.ts";
 import { systemRandom as random } from "../../src/base/random.ts";
 import { readEvent } from "../../src/api/topic.ts";
 import { Topics } from "../../src/runtime/topics.ts";
+import { Watches } from "../../src/runtime/watches.ts";
 import { Events } from "../../src/runtime/events.ts";
 import { NodeContext } from "../../src/runtime/node-context.ts";
 import { Answers } from "../../src/mediator/answers.ts";
@@ -17,7 +18,9 @@ test("a node that has closed arms no timer, whatever still comes to an end on it
   const events = new Events({ log: silentLogger, clock });
   const singletons = new Singletons({ clock, random, events, log: silentLogger });
   const topics = new Topics(silentLogger, readEvent);
-  const shared = { clock, random, events, singletons, topics, former: new Set<string>() };
+  const watches = new Watches(silentLogger);
+  const former = new Set<string>();
+  const shared = { clock, random, events, singletons, topics, watches, former };
   const answers = new Answers(topics, clock);
   const settings = hosting(settingsOf({ transport: "memory" }, random), { topics, answers });
   const context = new NodeContext({ ...settings, ...shared }, "n.1");
