@@ -9,15 +9,14 @@
  * Nothing is reachable that is not exposed. Every other path answers 404 here, so routes of the
  * surrounding app come before it. A request of which the caller hangs up gives up waiting.
  */
-import { type Context, Hono } from "hono";
-import { requestId } from "hono/request-id";
-import { secureHeaders } from "hono/secure-headers";
+import { Hono } from "hono";
 import { CatgaError, type Logger } from "../index.ts";
 import { bodyOf } from "./answer.ts";
 import { authenticatedBy } from "./auth.ts";
 import { addClusterRoutes } from "./cluster-routes.ts";
 import type { Authenticate, Authorize, Edge, GatewayCluster, Told } from "./edge.ts";
 import { addEntityRoutes } from "./entities.ts";
+import { withHeaders } from "./headers.ts";
 import { addHealthRoutes } from "./health.ts";
 import { addMessageRoutes } from "./messages.ts";
 import { answerError } from "./problem.ts";
@@ -46,12 +45,6 @@ export interface GatewayOptions {
 /** A body may have so many bytes: far above what a message needs, far below what hurts. */
 const BODY_BYTES_MAX = 262_144;
 
-const HEADERS = {
-  contentSecurityPolicy: { defaultSrc: ["'none'"], frameAncestors: ["'none'"] },
-  // It binds whole domains: whoever ends TLS decides on it.
-  strictTransportSecurity: false,
-};
-
 /**
  * Makes the app that serves `cluster`.
  *
@@ -69,7 +62,7 @@ export function gateway(cluster: GatewayCluster, options: GatewayOptions): Hono<
   const edge: Edge = { cluster, exposed: exposedBy(options.expose), log, management, authorize };
   const app = new Hono<Told>();
   app.onError((error, c) => answerError(error, c, log));
-  app.use(requestId(), secureHeaders(HEADERS), neverStored);
+  app.use(withHeaders());
   addHealthRoutes(app);
   app.use(authenticatedBy(auth));
   const body = bodyOf(BODY_BYTES_MAX);
@@ -80,10 +73,4 @@ export function gateway(cluster: GatewayCluster, options: GatewayOptions): Hono<
     throw new CatgaError("NOT_FOUND", { path: new URL(c.req.url).pathname });
   });
   return app;
-}
-
-/** Answers are moments of a state that changes: no cache between may keep one. */
-function neverStored(c: Context, next: () => Promise<void>): Promise<void> {
-  c.header("Cache-Control", "no-store");
-  return next();
 }
