@@ -1,5 +1,6 @@
 /** catga: virtual entities on a cluster. The door; what is not named here is not public. */
-export { Cluster, type ClusterOf } from "./api/cluster.ts";
+export { Cluster } from "./api/cluster.ts";
+export type { ClusterOf } from "./api/cluster-of.ts";
 export type { NodeOutcome } from "./mediator/mediator.ts";
 export type { BaseContext, CallOptions, CommandContext, ContextOf } from "./api/context.ts";
 export type { DeepReadonly, HandlerContext, Handlers, QueryContext } from "./api/context.ts";
@@ -21,11 +22,15 @@ export { CatgaError, type ErrorCode, type ErrorDetails } from "./base/errors.ts"
 export { type Executed, isCatgaError, Rejection } from "./base/errors.ts";
 export type { Logger } from "./base/logger.ts";
 export type { Balancer, NodeLoad } from "./mediator/balance.ts";
+export type { TraceContext } from "./protocol/trace.ts";
 export type { MembershipChange, Plan } from "./ownership/plan.ts";
 export type { CircuitChange, ClusterEvents } from "./runtime/events.ts";
+export type { Figures } from "./runtime/figures.ts";
+export type { Health } from "./runtime/health.ts";
 export type { HotKey } from "./runtime/hot-keys.ts";
 export type { Middleware, MiddlewareCall } from "./runtime/middleware.ts";
 export type { PassivationReason } from "./runtime/definition.ts";
+export type { SpanKind, SpanStart, Tracing, TracingSpan } from "./runtime/tracing.ts";
 export type { Stored, StoredReminder } from "./runtime/stored.ts";
 export type { NodeInfo, Ownership } from "./runtime/survey.ts";
 export type { WatchOptions } from "./api/watch.ts";

@@ -4,10 +4,11 @@ import { CatgaError } from "../base/errors.ts";
 import { rejected } from "../base/thenable.ts";
 import type { NamedSpec } from "../mediator/definition.ts";
 import type { Asking, Mediator } from "../mediator/mediator.ts";
+import type { Tracer } from "../runtime/tracing.ts";
 import type { Bounds } from "../runtime/turn-context.ts";
 import type { CallOptions } from "./context.ts";
 import { specOfMessage } from "./named.ts";
-import { checkKey, checkRetries, checkSignal } from "./ref.ts";
+import { checkKey, checkRetries, checkSignal, traceOfCall } from "./ref.ts";
 
 /** The bounds of a call that no turn makes. */
 const UNBOUND: Bounds = { boundMs: Number.POSITIVE_INFINITY };
@@ -47,7 +48,7 @@ function sendable(message: object): NamedSpec {
 function askingOf(options: CallOptions | undefined, bounds: Bounds): Asking {
   if (options === undefined && bounds === UNBOUND) return USUAL;
   const { boundMs, chain } = bounds;
-  const { timeout, signal, retries, idempotencyKey: key } = options ?? {};
+  const { timeout, signal, retries, idempotencyKey: key, trace } = options ?? {};
   checkSignal(signal);
   return {
     oneWay: false,
@@ -55,6 +56,7 @@ function askingOf(options: CallOptions | undefined, bounds: Bounds): Asking {
     boundMs,
     signal,
     chain,
+    trace: trace === undefined ? bounds.trace : traceOfCall(trace),
     retries: retries === undefined ? undefined : checkRetries(retries),
     key: key === undefined ? undefined : checkKey(key),
   };
@@ -63,25 +65,34 @@ function askingOf(options: CallOptions | undefined, bounds: Bounds): Asking {
 /** Sends messages with a name of their own for their callers, who may be turns. */
 export class Sender {
   readonly #mediator: Mediator;
+  readonly #tracer: Tracer | undefined;
 
-  constructor(mediator: Mediator) {
+  constructor(mediator: Mediator, tracer: Tracer | undefined) {
     this.#mediator = mediator;
+    this.#tracer = tracer;
   }
 
   send(message: object, options?: CallOptions, bounds: Bounds = UNBOUND): Promise<unknown> {
     try {
-      return this.#mediator.send(sendable(message), message, askingOf(options, bounds));
+      return this.#call("send", message, askingOf(options, bounds));
     } catch (error) {
       return rejected(error);
     }
   }
 
   async tell(message: object, options?: CallOptions): Promise<unknown> {
-    const asking = { ...askingOf(options, UNBOUND), oneWay: true };
-    return this.#mediator.send(sendable(message), message, asking);
+    return this.#call("send", message, { ...askingOf(options, UNBOUND), oneWay: true });
   }
 
   async broadcast(message: object, options?: CallOptions): Promise<unknown> {
-    return this.#mediator.broadcast(sendable(message), message, askingOf(options, UNBOUND));
+    return this.#call("broadcast", message, askingOf(options, UNBOUND));
+  }
+
+  #call(how: "send" | "broadcast", message: object, asking: Asking): Promise<unknown> {
+    const spec = sendable(message);
+    if (this.#tracer === undefined) return this.#mediator[how](spec, message, asking);
+    const { entity, type } = spec;
+    const send = (call: Asking): Promise<unknown> => this.#mediator[how](spec, message, call);
+    return this.#tracer.call("call", { ...asking, entity, id: "", type }, send);
   }
 }

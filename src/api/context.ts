@@ -36,6 +36,15 @@ export interface CallOptions {
    * @default none; of references with `retries` a random one
    */
   readonly idempotencyKey?: string;
+  /**
+   * Whose child the call is in a trace, where no span is active: W3C `traceparent` and `tracestate`
+   * as they came with a request, ignored where they are malformed; and attributes for its span.
+   */
+  readonly trace?: {
+    readonly traceparent?: string | undefined;
+    readonly tracestate?: string | undefined;
+    readonly attributes?: Readonly<Record<string, string>>;
+  };
 }
 
 /** A reference to one entity, wherever it lives. */

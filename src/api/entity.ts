@@ -9,6 +9,7 @@ import type {
   PassivationReason,
   Persistence,
 } from "../runtime/definition.ts";
+import { MessageCounts } from "../runtime/counts.ts";
 import { checkMiddleware, type Middleware, wrapped } from "../runtime/middleware.ts";
 import type { Rate } from "../runtime/rate-limit.ts";
 import { checkedRun } from "./checked.ts";
@@ -155,7 +156,8 @@ function createDefinition(name: string, options: AnyOptions): EntityDefinition {
     const checked = checkedRun({ input, reply }, handlers[type] as Run, subject);
     const run = wrapped(checked, { target: name, type }, middleware);
     const told = typeof def === "function" && kind !== "query" ? kind : undefined;
-    messages.set(type, { type, kind: kind === "query" ? kind : "command", told, timeoutMs, run });
+    const changes = { kind: kind === "query" ? kind : "command", told } as const;
+    messages.set(type, { type, ...changes, timeoutMs, run, counts: new MessageCounts() });
   }
   const { state, activated, deactivated, migrate } = options as unknown as EntityDefinition;
   const { persistence = "none", version = 1, reentrant = false } = options;

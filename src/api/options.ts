@@ -23,6 +23,7 @@ import { checkName } from "../protocol/ids.ts";
 import type { EntityDefinition } from "../runtime/definition.ts";
 import { checkMiddleware, type Middleware, within } from "../runtime/middleware.ts";
 import type { NodeSettings } from "../runtime/node-context.ts";
+import { Tracer, type Tracing } from "../runtime/tracing.ts";
 import { type AnyEntity, definitionOf } from "./entity.ts";
 import { type FailoverOptions, failoverOf, handlingsOf } from "./mediator-options.ts";
 import type { MediatorSettings } from "./mediator-options.ts";
@@ -89,6 +90,8 @@ export interface ClusterOptions<E extends readonly AnyEntity[]> {
   readonly middleware?: readonly Middleware[];
   /** Shaped like pino: what was thrown is in the field `err`. @default silence */
   readonly log?: Logger;
+  /** Hears of spans, as `openTelemetry()` of `catga/otel` does. @default nobody does */
+  readonly tracing?: Tracing;
   /** How calls of messages with a name of their own are tried again elsewhere. */
   readonly failover?: FailoverOptions;
   /** Entity types this node hosts; without any it only calls. */
@@ -102,7 +105,7 @@ export type Given = ClusterOptions<readonly AnyEntity[]>;
 
 const OPTIONS = [
   ..."transport nodes store name nodeId endpoint weight shardCount".split(" "),
-  ..."secret heartbeat middleware log failover entities handlers".split(" "),
+  ..."secret heartbeat middleware log tracing failover entities handlers".split(" "),
 ];
 
 /** The options, checked; handlers are not in their place yet. */
@@ -171,6 +174,7 @@ export function settingsOf(options: Given, random: Random): Settings {
     secret: secretOf(options.secret),
     times: timesOf(options.heartbeat ?? "fast"),
     log: options.log ?? silentLogger,
+    tracer: options.tracing && new Tracer(options.tracing, nodeId),
     entities: definitionsOf(entities).map((each) => within(each, options.middleware)),
     handlings: handlingsOf(options),
     routed: routedTopics(entities),

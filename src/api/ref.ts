@@ -4,6 +4,9 @@ import { CatgaError } from "../base/errors.ts";
 import { KEY_CHARS_MAX, RETRIES_MAX } from "../base/limits.ts";
 import { isWhole } from "../base/shape.ts";
 import { type Door, sendAgain } from "../mediator/retry.ts";
+import { readTrace } from "../protocol/trace.ts";
+import type { Sending } from "../runtime/call.ts";
+import type { CallTrace } from "../runtime/tracing.ts";
 import type { RefRequest } from "../runtime/turn-context.ts";
 import type { CallOptions } from "./context.ts";
 import { messageOptions, type Messages } from "./messages.ts";
@@ -46,8 +49,12 @@ export class EntityRef {
     const def = known?.[type];
     const declaredMs = def === undefined ? undefined : messageOptions(def).timeoutMs;
     const { boundMs, chain } = this.#request;
-    const { timeout, signal, retries = 0, idempotencyKey: key } = options ?? NONE;
+    const { timeout, signal, retries = 0, idempotencyKey: key, trace } = options ?? NONE;
     checkSignal(signal);
+    const { router } = this.#door;
+    const { tracer } = router.context;
+    // Attributes alone are for a span that nobody makes.
+    const isTraced = tracer !== undefined || trace?.traceparent !== undefined;
     const sending = {
       entity: this.#name,
       id: this.id,
@@ -60,18 +67,28 @@ export class EntityRef {
       dedup: key === undefined ? undefined : { key: checkKey(key), since: 0 },
       // Nobody waits for what a one-way message does.
       chain: oneWay ? undefined : chain,
+      trace: trace !== undefined && isTraced ? traceOfCall(trace) : this.#request.trace,
     };
-    if (retries === 0) return this.#door.router.send(sending);
-    const kind = def?.kind ?? this.#door.router.kindOf(sending);
-    return sendAgain(this.#door, sending, {
+    if (retries === 0 && tracer === undefined) return router.send(sending);
+    const persistent = {
       retries: checkRetries(retries),
-      kind,
-      key: key ?? this.#door.router.context.options.random.text(26),
-    });
+      kind: def?.kind ?? router.kindOf(sending),
+      key: key ?? (retries === 0 ? undefined : router.context.options.random.text(26)),
+    };
+    const send = (call: Sending): Promise<unknown> =>
+      retries === 0 ? router.send(call) : sendAgain(this.#door, call, persistent);
+    return tracer === undefined ? send(sending) : tracer.call("call", sending, send);
   }
 }
 
 const NONE: CallOptions = {};
+
+/** What a caller says of its trace; what makes no sense of that is ignored. */
+export function traceOfCall(given: CallOptions["trace"]): CallTrace | undefined {
+  if (given === undefined) return undefined;
+  const { traceparent, tracestate, attributes } = given;
+  return { traceparent: "", ...readTrace(traceparent, tracestate), attributes };
+}
 
 /** @throws {TypeError} */
 export function checkKey(key: unknown): string {

@@ -102,6 +102,11 @@ export const FAILOVER_RETRIES = 3;
 /** Turns that wait for a call, each for the next: more is a recursion without an end. */
 export const CHAIN_LINKS_MAX = 64;
 
+/** What a trace carries beside its ids: W3C Trace Context asks for at least so much. */
+export const TRACESTATE_CHARS_MAX = 512;
+/** All of it, in escaped JSON. */
+export const TRACE_CHARS_MAX: number = 2 * TRACESTATE_CHARS_MAX + 64;
+
 /** The answer to a command with a key is kept for this: longer than callers go on trying. */
 export const DEDUP_MS = 600_000;
 /** Answers that one entity keeps at most; one more command with a key is refused. */
@@ -120,6 +125,21 @@ export const WRITE_BEHIND_MS = 1_000;
 
 /** A singleton that runs on for so long after its signal has aborted is told of as stuck. */
 export const TASK_STUCK_MS = 10_000;
+
+/** What has waited or run for so long is told of as stuck: three times the deadline of a call. */
+export const STUCK_MS = 30_000;
+/** Of what is stuck at a time so much is told: the oldest, which the rest may wait for. */
+export const STUCK_MAX = 100;
+/** How often a node looks at what is oldest, so that what is stuck shows within a second. */
+export const PROGRESS_MS = 1_000;
+/** A node is not ready with less of its lease: two renewals in a row have got no answer. */
+export const UNREADY_LEASE_PART = 0.5;
+/** Nor when a message waits for longer than calls do: those who sent it have given up. */
+export const UNREADY_MESSAGE_MS = 15_000;
+/** Nor when a shard does not get away: a move takes less than a second, and is tried again. */
+export const UNREADY_HANDOFF_MS = 30_000;
+/** Nor when its event loop was late by this: its lease may be as short. */
+export const UNREADY_LAG_MS = 500;
 
 /** How often a node looks into the store whose reminders are due soon. */
 export const REMINDER_SCAN_MS = 30_000;
@@ -210,6 +230,8 @@ export const HOT_SHARE_MIN = 0.05;
 export const HOT_RATE_MIN = 100;
 /** Hot keys that a node tells the others of. */
 export const HOT_KEYS_MAX = 5;
+/** Of its own hot keys a node shows so many in its figures: what is a label must be few. */
+export const HOT_SHOWN_MAX = 10;
 /** Answers that the cache of one entity type keeps; they are old within a moment. */
 export const HOT_CACHE_ENTRIES_MAX = 1_024;
 /** The same for their size as JSON, estimated from above. */

@@ -4,6 +4,7 @@
  *
  *   Request-Timeout-Ms: 500       the answer comes within so many milliseconds, or 504
  *   Idempotency-Key: "k-1"        the same command with the same key runs once
+ *   traceparent, tracestate       whose child the call is, where spans are wanted
  *   Prefer: respond-async         202 as soon as the message is taken (RFC 7240, section 4.1)
  *
  * A key belongs to who sent it: nobody is answered what somebody else has done under the same one.
@@ -17,10 +18,11 @@ import type { Told } from "./edge.ts";
 const TIMEOUT_MS_MAX = 30_000;
 /** Tries of what may be tried again: an owner that dies is followed by another within a second. */
 const RETRIES = 3;
-type Writable<T> = { -readonly [K in keyof T]: T[K] };
 
 /** The draft of the header (draft-ietf-httpapi-idempotency-key-header) has a quoted string. */
 const KEY = /^(?:"([\x20\x21\x23-\x5b\x5d-\x7e]{1,128})"|([\x21\x23-\x7e]{1,128}))$/;
+
+type Writable<T> = { -readonly [K in keyof T]: T[K] };
 
 /**
  * The options of the call that a request becomes.
@@ -30,11 +32,24 @@ const KEY = /^(?:"([\x20\x21\x23-\x5b\x5d-\x7e]{1,128})"|([\x21\x23-\x7e]{1,128}
 export function callOptionsOf(c: Context<Told>, kind: Kind, signal: AbortSignal): CallOptions {
   const timeout = c.req.header("Request-Timeout-Ms");
   const key = c.req.header("Idempotency-Key");
-  const options: Writable<CallOptions> = { signal };
+  const options: Writable<CallOptions> = { signal, trace: traceOf(c) };
   if (timeout !== undefined) options.timeout = timeoutOf(timeout);
   if (kind === "command" && key !== undefined) options.idempotencyKey = keyOf(c, key);
   if (kind === "query" || key !== undefined) options.retries = RETRIES;
   return options;
+}
+
+/** Most is read by nobody: without tracing it takes a `traceparent`. */
+function traceOf(c: Context<Told>): NonNullable<CallOptions["trace"]> {
+  return {
+    traceparent: c.req.header("traceparent"),
+    get tracestate() {
+      return c.req.header("tracestate");
+    },
+    get attributes() {
+      return { "catga.request_id": c.get("requestId") };
+    },
+  };
 }
 
 /** RFC 7240, section 4.1; the header may name several preferences. */

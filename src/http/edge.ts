@@ -22,6 +22,7 @@ export type GatewayCluster = Pick<
   | "stop"
   | "subscribe"
   | "tell"
+  | "watch"
 >;
 
 /** Who asks. A gateway's `auth` may return more than that, for its `authorize`. */
@@ -67,6 +68,8 @@ export interface Edge {
   readonly log: Logger | undefined;
   readonly management: "off" | "read" | "full";
   readonly authorize: Authorize | undefined;
+  /** Aborts when the gateway is to take nothing new, and streams are to go elsewhere. */
+  readonly drained?: AbortSignal;
 }
 
 /**

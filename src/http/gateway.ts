@@ -3,6 +3,8 @@
  *
  *   POST, GET  /entities/:name/:id/:type    `entities.ts`
  *   POST, GET  /messages/:type              `messages.ts`
+ *   GET        /watch/:name/:id             `watch.ts`
+ *   GET        /events?types=…              `events.ts`
  *   GET        /cluster/…                   `cluster-routes.ts`
  *   GET        /healthz/live                `health.ts`
  *
@@ -16,11 +18,14 @@ import { authenticatedBy } from "./auth.ts";
 import { addClusterRoutes } from "./cluster-routes.ts";
 import type { Authenticate, Authorize, Edge, GatewayCluster, Told } from "./edge.ts";
 import { addEntityRoutes } from "./entities.ts";
+import { EventStreams, type StreamLimits } from "./event-stream.ts";
+import { addEventRoutes } from "./events.ts";
 import { withHeaders } from "./headers.ts";
 import { addHealthRoutes } from "./health.ts";
 import { addMessageRoutes } from "./messages.ts";
 import { answerError } from "./problem.ts";
 import { type Exposable, exposedBy } from "./target.ts";
+import { addWatchRoutes } from "./watch.ts";
 
 /** Options of {@link gateway}. */
 export interface GatewayOptions {
@@ -38,6 +43,8 @@ export interface GatewayOptions {
    * /cluster/drain`. @default "read"
    */
   readonly management?: "off" | "read" | "full";
+  /** How many event streams may be open. @default 10,000, and 100 of one identity */
+  readonly streams?: StreamLimits;
   /** Hears of failures that callers are not told, with the request id they are told. */
   readonly log?: Logger;
 }
@@ -68,6 +75,9 @@ export function gateway(cluster: GatewayCluster, options: GatewayOptions): Hono<
   const body = bodyOf(BODY_BYTES_MAX);
   addEntityRoutes(app, edge, ...body);
   addMessageRoutes(app, edge, ...body);
+  const streams = new EventStreams(options.streams, edge.drained);
+  addWatchRoutes(app, edge, streams);
+  addEventRoutes(app, edge, streams);
   addClusterRoutes(app, edge);
   app.all("*", (c) => {
     throw new CatgaError("NOT_FOUND", { path: new URL(c.req.url).pathname });

@@ -8,7 +8,8 @@ import { CopyError } from "../base/plain.ts";
 import { handlerEntity } from "../protocol/ids.ts";
 import { copyPayload } from "../runtime/call.ts";
 import type { Topics } from "../runtime/topics.ts";
-import { type Asker, cacheKeyOf, type CacheRule, QueryCache } from "../runtime/query-cache.ts";
+import type { Asker, CacheFigures, CacheRule } from "../runtime/query-cache.ts";
+import { cacheKeyOf, QueryCache } from "../runtime/query-cache.ts";
 import type { CacheSpec, InvalidationSpec, KeyFunction, NamedSpec } from "./definition.ts";
 
 /** A query whose answers are kept. */
@@ -53,6 +54,11 @@ export class Answers {
     const isHeard = cache.invalidatedBy.every((by) => this.#topics.isHeard(by.type));
     if (!isHeard) return isOfTurn ? question.fill() : answers.pass(rule, key, question);
     return isOfTurn ? answers.alone(rule, key, question) : answers.answer(rule, key, question);
+  }
+
+  /** Nothing before the first question. */
+  get figures(): CacheFigures | undefined {
+    return this.#cache?.figures;
   }
 
   #open(spec: CachedSpec): CacheRule {

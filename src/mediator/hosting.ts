@@ -14,6 +14,7 @@ import {
   withRuns,
 } from "../runtime/definition.ts";
 import { replyError } from "../runtime/call.ts";
+import { MessageCounts } from "../runtime/counts.ts";
 import type { NodeSettings } from "../runtime/node-context.ts";
 import type { Topics } from "../runtime/topics.ts";
 import { TurnContext } from "../runtime/turn-context.ts";
@@ -59,7 +60,7 @@ export function hosting<W extends Wanted>(wanted: W, around: Around): W & Hostin
       kind === "command"
         ? bounded(spec, announced(run, type, { topics: around.topics, isEvent: false }))
         : shared(spec, bounded(spec, run), around);
-    const message = { type, kind, timeoutMs, run: whole };
+    const message = { type, kind, timeoutMs, run: whole, counts: new MessageCounts() };
     if (route.to === "owner") entities.push(keyedEntity(spec, message));
     else handlers.push(message);
   }

@@ -12,7 +12,7 @@ import { type CircuitEvent, type CircuitLimits, CLOSED, stepCircuit } from "./br
 import type { NamedSpec, RouteSpec } from "./definition.ts";
 import { excluded, type FailedCall, failover, type FailoverLimits, verdictOn } from "./failover.ts";
 import { Outlet, type Place } from "./outlet.ts";
-import { type Door, pause } from "./retry.ts";
+import { again, type Door, pause } from "./retry.ts";
 
 /** How calls are tried again, and when nodes are left out. */
 export interface FailoverSettings extends FailoverLimits {
@@ -113,9 +113,11 @@ export class Lane {
         const { signal } = sending;
         await this.#wait({ error, tried, leftMs: untilMs - nowMs, signal }, retries);
       }
-      const again = { ...sending, boundMs: untilMs };
-      const next = this.#pick(this.#door.router, tried);
-      trial = { place: next, answer: this.at(next, again) };
+      const { router } = this.#door;
+      const next = this.#pick(router, tried);
+      const send = (each: Sending): Promise<unknown> => this.at(next, each);
+      const late = { ...sending, boundMs: untilMs };
+      trial = { place: next, answer: again(router, late, { tries: tried.length, send }) };
     }
   }
 

@@ -18,7 +18,7 @@ import { type Door, sendAgain } from "./retry.ts";
 /** How a message is sent: what its sender has said, and what surrounds him. */
 export interface Asking extends Pick<
   Sending,
-  "oneWay" | "timeoutMs" | "boundMs" | "signal" | "chain"
+  "oneWay" | "timeoutMs" | "boundMs" | "signal" | "chain" | "trace"
 > {
   /** Tries after the first one; what the cluster was given if the sender says nothing. */
   readonly retries: number | undefined;
@@ -57,7 +57,7 @@ export interface MediatorParts {
 export class Mediator {
   readonly #door: Door;
   readonly #settings: FailoverSettings;
-  readonly #lanes = new Map<NamedSpec, Lane>();
+  readonly lanes: Map<NamedSpec, Lane> = new Map();
   /** Which messages with a key somebody handles, as of these changes of this view. */
   readonly #hosted = new Set<string>();
   readonly #topics: Topics;
@@ -245,10 +245,10 @@ export class Mediator {
   }
 
   #lane(spec: NamedSpec): Lane {
-    let lane = this.#lanes.get(spec);
+    let lane = this.lanes.get(spec);
     if (lane === undefined) {
       lane = new Lane(spec, this.#door, this.#settings);
-      this.#lanes.set(spec, lane);
+      this.lanes.set(spec, lane);
     }
     return lane;
   }
@@ -267,7 +267,7 @@ function checkKeyless({ kind, type }: NamedSpec, { key }: Asking): void {
 
 function sendingOf(spec: NamedSpec, message: object, asking: Asking): Sending {
   const { entity, type, timeoutMs } = spec;
-  const { oneWay, boundMs, signal, chain } = asking;
+  const { oneWay, boundMs, signal, chain, trace } = asking;
   return {
     entity,
     id: "",
@@ -279,6 +279,7 @@ function sendingOf(spec: NamedSpec, message: object, asking: Asking): Sending {
     signal,
     dedup: undefined,
     chain,
+    trace,
   };
 }
 

@@ -5,6 +5,7 @@
 import { CIRCUITS_KEPT } from "../base/limits.ts";
 import type { View } from "../ownership/view.ts";
 import type { LoadFigures, SessionRecord } from "../protocol/records.ts";
+import type { CircuitChange } from "../runtime/events.ts";
 import type { Router } from "../runtime/router.ts";
 import { type Candidate, smoothedAnswerMs, smoothedFigures } from "./balance.ts";
 import { admits, type Circuit, CLOSED } from "./breaker.ts";
@@ -70,6 +71,12 @@ export class Outlet {
 
   constructor(spec: NamedSpec) {
     this.spec = spec;
+  }
+
+  /** Nodes that live and are left out, or tried. */
+  get openCircuits(): CircuitChange[] {
+    const open = this.#all.filter(({ health }) => health.circuit.kind !== "closed");
+    return open.map(({ node }) => ({ node, message: this.spec.type }));
   }
 
   /** All nodes that live and have a handler. */

@@ -42,7 +42,8 @@ export async function sendAgain(
     const epoch = key === undefined ? 0 : epochOf(router, sending);
     try {
       check?.();
-      return await router.send(key === undefined ? sending : { ...sending, dedup: { key, since } });
+      const call = key === undefined ? sending : { ...sending, dedup: { key, since } };
+      return await again(router, call, { tries, send: (each) => router.send(each) });
     } catch (error) {
       const isPassing = error instanceof CatgaError && mayPass(error, { kind, key });
       const isOver = sending.signal?.aborted === true;
@@ -55,6 +56,22 @@ export async function sendAgain(
       await pause(clock, waitMs, sending.signal);
     }
   }
+}
+
+interface Try {
+  /** Before this one. */
+  readonly tries: number;
+  readonly send: (sending: Sending) => Promise<unknown>;
+}
+
+/** Sends; a try after the first one has a span of its own in that of the call. */
+export function again(
+  { context }: Router,
+  sending: Sending,
+  { tries, send }: Try,
+): Promise<unknown> {
+  const { tracer } = context;
+  return tries === 0 || tracer === undefined ? send(sending) : tracer.call("retry", sending, send);
 }
 
 function epochOf({ context }: Router, { entity, id }: Sending): number {

@@ -14,9 +14,11 @@
  * that is done without a value one, an ask four. Every value in it is plain data, so encoding
  * cannot fail.
  */
-import { BATCH_CHARS_MAX, BATCH_ITEMS_MAX, CHAIN_LINKS_MAX } from "../base/limits.ts";
+import { BATCH_CHARS_MAX, BATCH_ITEMS_MAX } from "../base/limits.ts";
+import { CHAIN_LINKS_MAX, TRACESTATE_CHARS_MAX } from "../base/limits.ts";
 import { isWhole } from "../base/shape.ts";
 import { isNote, type Note } from "./note.ts";
+import { readTrace, type TraceContext } from "./trace.ts";
 
 /** A message to an entity, as it travels. */
 export interface MessageItem {
@@ -36,10 +38,15 @@ export interface MessageItem {
   readonly dedup: Dedup | undefined;
   /** Turns that wait for the call, the oldest first. */
   readonly chain?: readonly string[] | undefined;
+  /** The span that sent it. */
+  readonly trace?: TraceContext | undefined;
 }
 
-/** What few messages have: in a frame 0, or `[key, since, …chain]` with key 0 for no dedup. */
-export type Extras = Pick<MessageItem, "dedup" | "chain">;
+/**
+ * What few messages have: in a frame 0, or `[key, since, trace, …chain]`, with key 0 for no dedup,
+ * and a trace that is 0 or `[traceparent, tracestate]`.
+ */
+export type Extras = Pick<MessageItem, "dedup" | "chain" | "trace">;
 
 /** What a command is known by when it is sent again. */
 export interface Dedup {
@@ -49,7 +56,7 @@ export interface Dedup {
 }
 
 /** A message for a handler of the node it is sent to, as it travels. */
-export type AskItem = Pick<MessageItem, "call" | "leftMs" | "message" | "chain">;
+export type AskItem = Pick<MessageItem, "call" | "leftMs" | "message" | "chain" | "trace">;
 
 /** A frame taken apart; its items are for {@link readItems}. */
 export interface Frame {
@@ -109,8 +116,8 @@ export class Batch {
   }
 
   /** Adds a message for a handler. */
-  addAsk({ call, leftMs, message, chain }: AskItem): void {
-    this.asks.push(call, leftMs, message, extrasValue({ dedup: undefined, chain }));
+  addAsk({ call, leftMs, message, chain, trace }: AskItem): void {
+    this.asks.push(call, leftMs, message, extrasValue({ dedup: undefined, chain, trace }));
   }
 
   /** Adds an answer. A list cannot hold `undefined`: JSON would make it null. */
@@ -169,13 +176,22 @@ export function readItems({ items }: Frame, reader: ItemReader): boolean {
   return readAsks(asks!, reader);
 }
 
+/** How many items a frame has. */
+export function itemsOf({ items }: Frame): number {
+  const [messages, replies, done, notes, asks] = items as readonly { readonly length: number }[];
+  if (asks === undefined) return 0;
+  const counted = messages!.length / MESSAGE_VALUES + replies!.length / 2;
+  return counted + done!.length + notes!.length + asks.length / ASK_VALUES;
+}
+
 function readAsks(values: unknown[], reader: ItemReader): boolean {
   for (let i = 0; i < values.length; i += ASK_VALUES) {
     const call = values[i];
     const leftMs = values[i + 1];
     const extras = readExtras(values[i + 3]);
     if (!isWhole(call) || typeof leftMs !== "number" || extras === "malformed") return false;
-    reader.ask({ call, leftMs, message: values[i + 2], chain: extras.chain });
+    const { chain, trace } = extras;
+    reader.ask({ call, leftMs, message: values[i + 2], chain, trace });
   }
   return true;
 }
@@ -202,27 +218,41 @@ function readMessages(values: unknown[], reader: ItemReader): boolean {
       message: values[i + 8],
       dedup: extras.dedup,
       chain: extras.chain,
+      trace: extras.trace,
     });
   }
   return true;
 }
 
 /** {@link Extras} as they travel. */
-export function extrasValue({ dedup, chain }: Extras): unknown {
-  if (dedup === undefined) return chain === undefined ? 0 : [0, 0, ...chain];
-  return [dedup.key, dedup.since, ...(chain ?? [])];
+export function extrasValue({ dedup, chain, trace }: Extras): unknown {
+  if (dedup === undefined && chain === undefined && trace === undefined) return 0;
+  return [dedup?.key ?? 0, dedup?.since ?? 0, traceValue(trace), ...(chain ?? [])];
 }
 
-const NO_EXTRAS: Extras = { dedup: undefined, chain: undefined };
+/** A context as it travels, for {@link traceOf}. */
+export function traceValue(trace: TraceContext | undefined): unknown {
+  const { traceparent = "", tracestate = "" } = trace ?? {};
+  if (traceparent === "") return 0;
+  return tracestate.length > TRACESTATE_CHARS_MAX ? [traceparent] : [traceparent, tracestate];
+}
+
+/** Whatever came in the place of a context: a trace is no reason to refuse a message. */
+export function traceOf(value: unknown): TraceContext | undefined {
+  return Array.isArray(value) ? readTrace(value[0], value[1]) : undefined;
+}
+
+const NO_EXTRAS: Extras = { dedup: undefined, chain: undefined, trace: undefined };
 
 /** Reads what {@link extrasValue} wrote. */
 export function readExtras(value: unknown): Extras | "malformed" {
   if (value === 0) return NO_EXTRAS;
-  const [key, since, ...links] = Array.isArray(value) ? (value as unknown[]) : [];
+  const [key, since, trace, ...links] = Array.isArray(value) ? (value as unknown[]) : [];
   if (links.length > CHAIN_LINKS_MAX || !links.every(isText) || !isWhole(since)) return "malformed";
   const chain = links.length === 0 ? undefined : links;
-  if (key === 0 && chain !== undefined) return { dedup: undefined, chain };
-  return isText(key) ? { dedup: { key, since }, chain } : "malformed";
+  const rest = { chain, trace: traceOf(trace) };
+  if (key === 0) return { dedup: undefined, ...rest };
+  return isText(key) ? { dedup: { key, since }, ...rest } : "malformed";
 }
 
 function isText(value: unknown): value is string {

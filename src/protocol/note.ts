@@ -77,6 +77,8 @@ export interface HappenedNote {
   readonly kind: "happened";
   readonly type: string;
   readonly message?: object;
+  /** The context that it was published in, as it travels. */
+  readonly trace?: unknown;
 }
 
 /** Which entity is watched. */

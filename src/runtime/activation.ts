@@ -41,7 +41,6 @@ export class Activation extends Turns implements TurnEntity {
   readonly keeper: Keeper | undefined;
   carried: Luggage | undefined; // Its luggage, if it has any.
   #phase: Phase = "live";
-  #usedMs: number;
   #closing: PassivationReason | undefined;
   #isFrozen = false; // No turn starts: the shard may go to another node.
   #openError: CatgaError | undefined;
@@ -52,14 +51,14 @@ export class Activation extends Turns implements TurnEntity {
     this.id = id;
     this.host = host;
     this.shard = shard;
-    this.#usedMs = host.context.slices.nowMs;
+    this.usedMs = host.context.slices.nowMs;
     const { definition, context } = host;
     const isKept = context.store !== undefined && definition.persistence !== "none";
     if (isKept) this.keeper = new Keeper(this, context.store, stored?.[0]);
     if (state !== undefined) this.state = state.value;
     else if (isKept) this.#phase = "loading";
     else this.state = definition.state(id);
-    host.context.idleWheel.add(this, this.#usedMs + host.definition.idleMs);
+    host.context.idleWheel.add(this, this.usedMs + host.definition.idleMs);
   }
 
   protected get isLive(): boolean {
@@ -122,6 +121,7 @@ export class Activation extends Turns implements TurnEntity {
     const { definition, context } = this.host;
     const { mailboxCapacity: capacity } = definition;
     if (this.waitingCount >= capacity && !this.awaits(work.chain)) {
+      work.spec.counts.full++;
       return new CatgaError("MAILBOX_FULL", { entity: this.host.keyOf(this.id), capacity });
     }
     if (this.#phase !== "loading" && work.dedup !== undefined && work.spec.kind === "command") {
@@ -133,6 +133,8 @@ export class Activation extends Turns implements TurnEntity {
       this.start(work);
       return undefined;
     }
+    const { tracer } = context;
+    tracer?.waits(this.#phase === "loading" ? "load" : "queue", work, this.place);
     if (this.enqueue(work)) context.slices.later({ resume: () => this.hasten() });
     if (this.running === 0) context.slices.later(this);
     return undefined;
@@ -192,7 +194,7 @@ export class Activation extends Turns implements TurnEntity {
     const { definition, context } = this.host;
     const { nowMs } = context.idleWheel;
     const isIdle = this.running === 0 && this.waitingCount === 0 && this.#phase === "live";
-    const untilMs = (isIdle ? this.#usedMs : context.slices.nowMs) + definition.idleMs;
+    const untilMs = (isIdle ? this.usedMs : context.slices.nowMs) + definition.idleMs;
     const isFree = this.carried?.isEmpty(nowMs) !== false;
     if (isIdle && isFree && untilMs <= nowMs) this.passivate("idle");
     else context.idleWheel.add(this, Math.max(untilMs, nowMs + 1));
@@ -207,15 +209,16 @@ export class Activation extends Turns implements TurnEntity {
 
   /** The caller has entered the slice. */
   protected start(work: Work): void {
-    const { slices } = this.host.context;
-    this.#usedMs = slices.nowMs;
-    if (!work.begin(slices.nowMs)) return slices.leave();
+    const { slices, tracer } = this.host.context;
+    this.usedMs = slices.nowMs;
+    if (!work.begin(slices.nowMs)) return this.skip(work.spec);
     this.count(work.spec, 1);
     const turn = new TurnContext(this, work);
     let result: unknown;
     let promise: PromiseLike<unknown> | undefined;
     try {
-      result = work.spec.run(turn, work.message);
+      if (tracer !== undefined) result = tracer.turn(work, turn, this.place);
+      else result = work.spec.run(turn, work.message);
       if (isThenable(result)) promise = result;
     } catch (error) {
       slices.leave();
@@ -223,10 +226,11 @@ export class Activation extends Turns implements TurnEntity {
     }
     slices.leave();
     if (promise === undefined) return this.#end(turn, undefined, result);
+    const wait = this.host.running.begin(this, work, this.usedMs);
     // Resolved, so that a `then` of user code that throws is a rejection like any other.
     Promise.resolve(promise).then(
-      (value) => this.#end(turn, undefined, value),
-      (error: unknown) => this.#end(turn, failureOf(this, work, error)),
+      (value) => (this.settled(wait), this.#end(turn, undefined, value)),
+      (error: unknown) => (this.settled(wait), this.#end(turn, failureOf(this, work, error))),
     );
   }
 
@@ -237,9 +241,9 @@ export class Activation extends Turns implements TurnEntity {
     if ((!work.oneWay || work.pushes !== undefined) && !slices.mayRelease()) {
       return slices.later({ resume: () => this.#end(turn, error, value) });
     }
-    this.count(work.spec, -1);
-    this.keeper?.took(work.spec, slices.nowMs - this.#usedMs);
-    this.#usedMs = slices.nowMs;
+    const tookMs = this.ended(work, error);
+    this.keeper?.took(work.spec, tookMs);
+    this.usedMs = slices.nowMs;
     if (this.keeper !== undefined) this.keeper.ended(work, error, value);
     else if (error === undefined) answer(this, work, value);
     else work.fail(error);

@@ -6,7 +6,8 @@
 import { REMINDER_SCAN_MS } from "../base/limits.ts";
 import { WheelEntry } from "../base/timer-wheel.ts";
 import type { EntityHost } from "./entity-host.ts";
-import type { EntityHome, OwnedShard, Resident } from "./owned-shard.ts";
+import type { EntityHome } from "./entity-home.ts";
+import type { OwnedShard, Resident } from "./owned-shard.ts";
 import type { Router } from "./router.ts";
 
 type Sleeping = Pick<Resident, "id" | "shard"> & { readonly host: Pick<EntityHome, "definition"> };

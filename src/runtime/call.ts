@@ -8,6 +8,7 @@ import { CopyError, copyPlain, type NotCopied } from "../base/plain.ts";
 import { WheelEntry } from "../base/timer-wheel.ts";
 import type { Dedup } from "../protocol/frame.ts";
 import { entityKey } from "../protocol/ids.ts";
+import type { TraceContext } from "../protocol/trace.ts";
 
 /** A message as its sender hands it over. */
 export interface Sending {
@@ -26,6 +27,8 @@ export interface Sending {
   readonly dedup: Dedup | undefined;
   /** Turns that wait for the call, the oldest first; see `turns.ts`. */
   readonly chain?: readonly string[] | undefined;
+  /** The span that it belongs to. */
+  readonly trace?: TraceContext | undefined;
 }
 
 /** The parts of a {@link Sending} that name it in errors. */
@@ -66,6 +69,10 @@ export class Call extends WheelEntry {
     this.chain = subject.chain;
     this.timeoutMs = timeoutMs;
     this.deadlineMs = subject.boundMs;
+  }
+
+  get trace(): TraceContext | undefined {
+    return this.subject.trace;
   }
 
   /** Why it has failed, if it has. */

@@ -58,6 +58,11 @@ export class Channel implements Lane {
     return this.#numbered.length === 0 && this.#unsent.length === 0;
   }
 
+  /** What has waited longest to be accepted. */
+  get head(): RemoteCall | undefined {
+    return this.#numbered.peekAt(0) ?? this.#unsent.peekAt(0);
+  }
+
   /** Takes a call in; it leaves when window and owner allow. */
   push(call: RemoteCall): void {
     if (this.#unsent.length >= WAITING_SENDS_MAX) {

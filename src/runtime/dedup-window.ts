@@ -106,6 +106,7 @@ export class KeyedWork implements Work {
   readonly deadlineMs: number;
   readonly dedup: undefined = undefined;
   readonly chain: readonly string[] | undefined;
+  readonly trace: Work["trace"];
   readonly #settled: (outcome: Outcome | undefined) => void;
   /** Those that came. */
   works: Work[];
@@ -118,6 +119,7 @@ export class KeyedWork implements Work {
     this.message = work.message;
     this.deadlineMs = work.deadlineMs;
     this.chain = work.chain;
+    this.trace = work.trace;
     this.works = [work];
     this.#settled = settled;
   }

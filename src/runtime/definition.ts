@@ -2,6 +2,7 @@
  * An entity type as the runtime runs it: its messages with their handlers, its limits, its hooks.
  */
 import type { CatgaError } from "../base/errors.ts";
+import { MessageCounts } from "./counts.ts";
 import type { Rate } from "./rate-limit.ts";
 
 /** Whether a message may change the state. */
@@ -23,6 +24,8 @@ export interface MessageSpec {
   readonly timeoutMs: number | undefined;
   /** Runs the handler, and around it the checks of its schemas; may return a promise. */
   readonly run: (context: object, message: unknown) => unknown;
+  /** What became of it on one node. */
+  readonly counts: MessageCounts;
 }
 
 /** An entity type with its code, checked and with all defaults filled in. */
@@ -49,13 +52,15 @@ export interface EntityDefinition {
   readonly deactivated?: ((context: object, reason: PassivationReason) => unknown) | undefined;
 }
 
-/** The entity type with the code of each message that `runOf` makes of the one it has. */
+/** The entity type with the code that `runOf` makes of that of each message; it counts anew. */
 export function withRuns(
   definition: EntityDefinition,
   runOf: (spec: MessageSpec) => MessageSpec["run"],
 ): EntityDefinition {
   const messages = new Map(definition.messages);
-  for (const [type, spec] of messages) messages.set(type, { ...spec, run: runOf(spec) });
+  for (const [type, spec] of messages) {
+    messages.set(type, { ...spec, run: runOf(spec), counts: new MessageCounts() });
+  }
   return { ...definition, messages };
 }
 

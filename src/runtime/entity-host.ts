@@ -1,10 +1,12 @@
 /** One entity type at a node: its activations, and the ways in that they share. */
 import { CatgaError, describeError } from "../base/errors.ts";
+import type { Wait, Waits } from "../base/waits.ts";
 import { entityKey, isInternal } from "../protocol/ids.ts";
 import { Activation, type ActivationHost } from "./activation.ts";
-import type { EntityDefinition, PassivationReason } from "./definition.ts";
+import type { EntityDefinition, MessageSpec, PassivationReason } from "./definition.ts";
 import { HotCache } from "./hot-cache.ts";
 import type { NodeContext } from "./node-context.ts";
+import type { Waiter } from "./entity-home.ts";
 import type { OwnedShard } from "./owned-shard.ts";
 import type { Packet } from "./packet.ts";
 import { RateLimit } from "./rate-limit.ts";
@@ -18,6 +20,10 @@ export class EntityHost implements ActivationHost {
   readonly context: NodeContext;
   readonly exits: Exits;
   readonly hotCache: HotCache | undefined;
+  readonly waiting: Waits<Waiter, Work>;
+  readonly running: Waits<Waiter, Work>;
+  /** Since this node has joined. */
+  activated = 0;
   readonly #rate: RateLimit | undefined;
   /** What no user has defined has no events. */
   readonly #isInternal: boolean;
@@ -30,6 +36,15 @@ export class EntityHost implements ActivationHost {
     this.#isInternal = isInternal(definition.name);
     this.context = context;
     this.exits = exits;
+    const { progress } = context;
+    const messageOf = ({ subject, work }: Wait<Waiter, Work>): string =>
+      `${this.keyOf(subject.id)}: message "${work.spec.type}" has waited`;
+    this.waiting = progress.list("message", (wait) =>
+      wait.subject.next === wait.work ? messageOf(wait) : undefined,
+    );
+    this.running = progress.list("turn", ({ subject, work }) => {
+      return `${this.keyOf(subject.id)}: handler "${work.spec.type}" has run`;
+    });
   }
 
   /** The entity in errors and logs: `account/42`. */
@@ -53,6 +68,7 @@ export class EntityHost implements ActivationHost {
       throw this.stillborn(id, error);
     }
     this.activations.set(id, activation);
+    this.activated++;
     shard.activations.add(activation);
     if (!this.#isInternal) {
       this.context.events.emit("entity-activated", { name: this.definition.name, id });
@@ -62,10 +78,11 @@ export class EntityHost implements ActivationHost {
   }
 
   /** Counts a message that has come for `id`; the error is that of one too many. */
-  admit(id: string): CatgaError | undefined {
+  admit(id: string, { counts }: MessageSpec): CatgaError | undefined {
     const { hot, clock } = this.context;
     hot.count(this.definition.name, id);
     if (this.#rate?.take(id, clock.nowMs()) !== false) return undefined;
+    counts.limited++;
     const what = `messages for "${this.keyOf(id)}" in a second`;
     const limit = this.definition.rateLimit!.perSecond;
     return new CatgaError("OVERLOADED", { what, limit });

@@ -1,6 +1,7 @@
 /** What the handler of a message with its own name is given, for one call. */
 import { type Logger, withFields } from "../base/logger.ts";
 import { type TimerWheel, WheelEntry } from "../base/timer-wheel.ts";
+import { type TraceContext, traceFields } from "../protocol/trace.ts";
 import type { NodeContext } from "./node-context.ts";
 import type { Bounds, Exits } from "./turn-context.ts";
 
@@ -31,7 +32,7 @@ export class HandlerContext {
   }
 
   get log(): Logger {
-    return withFields(this.#context.log, { node: this.node });
+    return withFields(this.#context.log, { node: this.node, ...traceFields(this.#span) });
   }
 
   /** Aborts when nobody waits for the answer any more, and when this node leaves. */
@@ -41,15 +42,19 @@ export class HandlerContext {
   }
 
   entity(target: unknown, id: string): unknown {
-    return this.#exits.refTo({ target, id, ...this.#bounds });
+    return this.#exits.refTo({ target, id, ...this.#bounds, trace: this.#span });
   }
 
   send(message: object, options?: object): Promise<unknown> {
-    return this.#exits.send(message, options, this.#bounds);
+    return this.#exits.send(message, options, { ...this.#bounds, trace: this.#span });
   }
 
   publish(message: unknown): Promise<void> {
-    return this.#context.options.topics.publish(message);
+    return this.#context.options.topics.publish(message, this.#span);
+  }
+
+  get #span(): TraceContext | undefined {
+    return this.#context.tracer?.spanOf(this);
   }
 
   /** Tells the handler to give up. */

@@ -7,9 +7,11 @@ import { CatgaError, failed } from "../base/errors.ts";
 import { WAITING_SENDS_MAX } from "../base/limits.ts";
 import { copyPlain } from "../base/plain.ts";
 import { isThenable } from "../base/thenable.ts";
+import type { Waits } from "../base/waits.ts";
 import type { AskItem } from "../protocol/frame.ts";
 import { handlerEntity } from "../protocol/ids.ts";
 import { copyPayload, detailsOf, replyError, type Sending, type Subject } from "./call.ts";
+import { countEnd, countTime } from "./counts.ts";
 import { type MessageSpec, Refused } from "./definition.ts";
 import { HandlerContext } from "./handler-context.ts";
 import type { NodeContext } from "./node-context.ts";
@@ -39,12 +41,18 @@ export class Handlers {
   readonly #hosted: ReadonlyMap<string, MessageSpec>;
   /** Contexts that somebody may still look at. */
   readonly #open = new Set<HandlerContext>();
+  /** Those that have returned a promise. */
+  readonly running: Waits<undefined, Work>;
   /** Calls that wait for a slice. */
   #waiting = 0;
 
   constructor(context: NodeContext, exits: Exits) {
     this.#context = context;
     this.#exits = exits;
+    this.running = context.progress.list(
+      "turn",
+      ({ work }) => `${work.spec.type}: its handler has run`,
+    );
     this.#hosted = new Map(context.options.handlers.map((spec) => [spec.type, spec]));
   }
 
@@ -74,7 +82,7 @@ export class Handlers {
   }
 
   /** Takes in a message of another node. */
-  receive(peer: Peer, { call, leftMs, message, chain }: AskItem): void {
+  receive(peer: Peer, { call, leftMs, message, chain, trace }: AskItem): void {
     const { refusal, slices } = this.#context;
     const type = typeOf(message);
     const spec = this.#hosted.get(type);
@@ -90,6 +98,7 @@ export class Handlers {
       message,
       dedup: undefined,
       chain,
+      trace,
     };
     const work = new InboundWork(peer, item, { spec, nowMs: slices.nowMs });
     this.#post(spec, work, { peer, call });
@@ -114,16 +123,19 @@ export class Handlers {
   }
 
   #start(spec: MessageSpec, work: Work, caller: Caller): void {
-    const { slices } = this.#context;
+    const { slices, tracer } = this.#context;
     if (!slices.enter()) {
       this.#waiting++;
+      tracer?.waits("queue", work, subjectOf(spec));
       const resume = (): void => {
         this.#waiting--;
+        tracer?.waited(work);
         this.#start(spec, work, caller);
       };
       return slices.later({ resume });
     }
     if (!work.begin(slices.nowMs)) {
+      spec.counts.expired++;
       slices.leave();
       this.#context.inFlight.end();
       return;
@@ -133,7 +145,10 @@ export class Handlers {
     let result: unknown;
     let promise: PromiseLike<unknown> | undefined;
     try {
-      result = spec.run(context, work.message);
+      result =
+        tracer === undefined
+          ? spec.run(context, work.message)
+          : tracer.turn(work, context, subjectOf(spec));
       if (isThenable(result)) promise = result;
     } catch (error) {
       slices.leave();
@@ -151,7 +166,11 @@ export class Handlers {
     this.#open.add(context);
     // What was told, and taken, runs on without its sender.
     if (!work.oneWay) peer?.awaited.set(call, context);
+    const { slices } = this.#context;
+    const wait = this.running.begin(undefined, work, slices.nowMs);
     const over = (): void => {
+      this.running.end(wait);
+      countTime(spec.counts, slices.read() - wait.sinceMs);
       this.#open.delete(context);
       peer?.awaited.delete(call);
       context.close();
@@ -165,6 +184,7 @@ export class Handlers {
 
   #succeeded(spec: MessageSpec, work: Work, value: unknown): void {
     this.#context.inFlight.end();
+    countEnd(spec.counts, undefined);
     if (work.oneWay) return work.succeed(undefined);
     let copy: unknown;
     try {
@@ -180,6 +200,7 @@ export class Handlers {
     const { log } = this.#context;
     const error =
       thrown instanceof Refused ? thrown.error : failed(detailsOf(subjectOf(spec)), thrown);
+    countEnd(spec.counts, error);
     if (work.oneWay) log.warn({ message: spec.type, err: error }, "a handler failed");
     if (thrown instanceof Refused && work.refuse !== undefined) work.refuse(error);
     else work.fail(error);

@@ -4,7 +4,7 @@
  * line for each type, and acknowledgements wait behind it.
  */
 import type { Logger } from "../base/logger.ts";
-import type { Batch } from "../protocol/frame.ts";
+import { type Batch, traceValue } from "../protocol/frame.ts";
 import type { HeardNote, InterestNote, Note } from "../protocol/note.ts";
 import type { Peer } from "./peer.ts";
 import type { News } from "./topics.ts";
@@ -98,9 +98,11 @@ export class Hearer {
   }
 
   /** Tells it the whole, if there is room for that. */
-  tell({ type, message, charsMax }: News): boolean {
+  tell({ type, message, charsMax, trace }: News): boolean {
     if (message === undefined || !this.hasRoom) return false;
-    this.#add({ kind: "happened", type, message }, charsMax + ESCAPED * type.length);
+    const note = { kind: "happened", type, message } as const;
+    const traced = trace === undefined ? note : { ...note, trace: traceValue(trace) };
+    this.#add(traced, charsMax + ESCAPED * type.length);
     return true;
   }
 

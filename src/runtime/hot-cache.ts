@@ -11,7 +11,7 @@ import { CALL_TIMEOUT_MS, HOT_CACHE_CHARS_MAX, HOT_CACHE_ENTRIES_MAX } from "../
 import { copyPayload, type Sending } from "./call.ts";
 import type { EntityDefinition } from "./definition.ts";
 import type { NodeContext } from "./node-context.ts";
-import { type Asker, QueryCache } from "./query-cache.ts";
+import { type Asker, type CacheFigures, QueryCache } from "./query-cache.ts";
 import { share } from "./sharing.ts";
 
 /** Sends a query to its entity. */
@@ -31,6 +31,10 @@ export class HotCache {
     this.#ageMs = ageMs;
     const [entriesMax, bytesMax] = [HOT_CACHE_ENTRIES_MAX, HOT_CACHE_CHARS_MAX];
     this.#answers = new QueryCache({ clock: context.clock, entriesMax, bytesMax });
+  }
+
+  get figures(): CacheFigures {
+    return this.#answers.figures;
   }
 
   /** Answers from the cache, or by `send`. */

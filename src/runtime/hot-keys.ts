@@ -14,6 +14,7 @@ import {
   HOT_RATE_MIN,
   HOT_SAMPLES,
   HOT_SHARE_MIN,
+  HOT_SHOWN_MAX,
   HOT_WINDOW_MS,
 } from "../base/limits.ts";
 import { TopKeys } from "../base/top-keys.ts";
@@ -32,6 +33,12 @@ export interface HotKey {
   /** Its part of the messages for entities of that node, from 0 to 1. */
   readonly share: number;
   readonly perSecond: number;
+}
+
+/** One of a node's own hot keys. */
+export interface OwnHotKey extends Omit<HotKey, "node"> {
+  /** The share is at most so much too high, and not too low. */
+  readonly error: number;
 }
 
 const NONE: readonly HotRow[] = [];
@@ -55,6 +62,8 @@ export class HotKeys {
   /** For how long was counted, faded like the counts. */
   #seconds = 0;
   #here = new Set<string>();
+  /** The hottest of this node's own keys, as of the last look. */
+  own: readonly OwnHotKey[] = [];
   /** What each session tells, if anything. */
   readonly #told = new Map<string, readonly HotRow[]>();
   #everywhere = new Set<string>();
@@ -83,8 +92,9 @@ export class HotKeys {
     this.#seconds += elapsedMs / 1_000;
     const rows: HotRow[] = [];
     const here = new Set<string>();
+    const own: OwnHotKey[] = [];
     const { total } = this.#sketch;
-    for (const { key, count } of this.#sketch.top((total * HOT_SHARE_MIN) / 2)) {
+    for (const { key, count, error } of this.#sketch.top((total * HOT_SHARE_MIN) / 2)) {
       const share = count / total;
       const perSecond = count / Math.max(SECONDS_MIN, this.#seconds);
       const ease = this.#here.has(key) ? 0.5 : 1;
@@ -92,10 +102,13 @@ export class HotKeys {
       here.add(key);
       const at = key.indexOf("/");
       const [entity, id] = [key.slice(0, at), key.slice(at + 1)];
-      if (rows.length === HOT_KEYS_MAX || !isOwned(entity, id)) continue;
+      if (own.length === HOT_SHOWN_MAX || !isOwned(entity, id)) continue;
+      own.push({ name: shown(entity), id, share, perSecond, error: error / total });
+      if (rows.length === HOT_KEYS_MAX) continue;
       rows.push([entity, id, Math.round(share * 1_000) / 1_000, Math.round(perSecond)]);
     }
     this.#here = here;
+    this.own = own;
     this.#every = Math.max(1, Math.floor(this.#messages / HOT_SAMPLES));
     this.#samples = this.#messages = 0;
     const faded = Math.exp(-elapsedMs / HOT_WINDOW_MS);

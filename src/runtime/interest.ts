@@ -9,8 +9,10 @@
  * other before it does anything, so those that could tell something are known, or know this one.
  */
 import { CatgaError } from "../base/errors.ts";
+import { TRACE_CHARS_MAX } from "../base/limits.ts";
 import type { Logger } from "../base/logger.ts";
 import { charsMaxOfLastCopy } from "../base/plain.ts";
+import { traceOf } from "../protocol/frame.ts";
 import type { TopicNote } from "../protocol/note.ts";
 import { HandlerContext } from "./handler-context.ts";
 import { Hearer, type HearerOwner } from "./hearer.ts";
@@ -77,18 +79,19 @@ export class Interest implements Audience, HearerOwner {
     return this.#targetsOf(type).some(([, wantsMessage]) => wantsMessage === true);
   }
 
-  publish({ type, message, key }: PublishedEvent): Promise<void> | undefined {
+  publish({ type, message, key, trace }: PublishedEvent): Promise<void> | undefined {
     const { refusal, slices } = this.#context;
     if (refusal !== undefined) throw refusal;
     const copy = copyPayload({ entity: "topic", id: type, type }, message) as object;
-    const news = { type, message: copy, charsMax: charsMaxOfLastCopy() };
-    this.#deliver({ type, message: copy, key });
+    const charsMax = charsMaxOfLastCopy() + (trace === undefined ? 0 : TRACE_CHARS_MAX);
+    const news = { type, message: copy, charsMax, trace };
+    this.#deliver({ type, message: copy, key, trace });
     for (const [other, wantsMessage = true] of this.#targetsOf(type)) {
       if (wantsMessage && other.tell(news)) continue;
       if (wantsMessage) other.drop(type);
       other.hint(type);
     }
-    this.#topics.told(type, copy);
+    this.#topics.told(type, copy, trace);
     return slices.share();
   }
 
@@ -113,7 +116,7 @@ export class Interest implements Audience, HearerOwner {
   noted(from: string, note: TopicNote): void {
     const other = this.#other(from);
     if (note.kind === "happened") {
-      const isWanted = this.#topics.told(note.type, note.message);
+      const isWanted = this.#topics.told(note.type, note.message, traceOf(note.trace));
       // He cannot know, if he was never told what is wanted here.
       if (!isWanted && other.told < 0 && this.#hasJoined) this.#ask(other);
     } else if (note.kind === "heard") {
@@ -218,7 +221,7 @@ export class Interest implements Audience, HearerOwner {
   }
 
   /** Brings an event to the entities that have it among their messages. */
-  #deliver({ type, message, key: id }: PublishedEvent): void {
+  #deliver({ type, message, key: id, trace }: PublishedEvent): void {
     for (const entity of this.#entitiesOf(type)) {
       if (id === undefined) {
         const reason = `entities "${entity}" listen to it, and its definition here has no key`;
@@ -226,7 +229,7 @@ export class Interest implements Audience, HearerOwner {
       }
       const nothing = { timeoutMs: undefined, signal: undefined, dedup: undefined };
       const boundMs = Number.POSITIVE_INFINITY;
-      const sending = { entity, id, type, message, oneWay: true, boundMs, ...nothing };
+      const sending = { entity, id, type, message, oneWay: true, boundMs, ...nothing, trace };
       this.#router.send(sending).then(undefined, (error: unknown) => {
         this.#context.log.warn({ err: error, type, entity, id }, "an event missed its entity");
       });

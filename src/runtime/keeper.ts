@@ -129,7 +129,9 @@ export class Keeper {
       else answer(this.#entity, work, outcome.value);
     };
     this.hold(release, work);
-    if (isCommand) this.touch();
+    if (!isCommand) return;
+    if (this.isBusy) this.#entity.host.context.tracer?.write(work, this.#key, this.#held);
+    this.touch();
   }
 
   /** Calls `settle` when all that was done until now is stored; or `work` fails. */
@@ -180,8 +182,7 @@ export class Keeper {
     const covers = this.#held;
     this.#held = [];
     try {
-      const data = this.isDeleting ? undefined : this.#encode();
-      const dueMs = this.isDeleting ? undefined : this.#entity.carried?.firstMs;
+      const [data, dueMs] = this.isDeleting ? [] : [this.#encode(), this.#entity.carried?.firstMs];
       this.#isDirty = false;
       this.#attempt = { data, dueMs, covers };
       this.#write(this.#attempt);
@@ -218,19 +219,18 @@ export class Keeper {
 
   /** Looks whether the write was carried out, and writes again if it was not. */
   #again(attempt: Attempt, failed: { error: Error; fence: string; tries: number }): void {
-    const { host, id } = this.#entity;
-    const { context } = host;
+    const { context } = this.#entity.host;
     const { error, fence, tries } = failed;
     // What somebody else has put there stays, for whoever can tell what it is.
     const isForeign = isCatgaError(error, "STATE_CORRUPT");
     if (isForeign || context.refusal !== undefined) return this.#end();
     this.isStuck = true;
     if (tries === 0) {
-      const fields = { err: error, entity: host.keyOf(id) };
+      const fields = { err: error, entity: this.#entity.host.keyOf(this.#key.id) };
       context.log.warn(fields, "an entity cannot be stored, this is tried again");
     }
     context.after(backoffMs(tries, RETRY, context.options.random), () => {
-      this.#writer.store.load(this.#key).then(
+      this.#writer.load(this.#key).then(
         (current) => {
           if ((current?.version ?? 0) === this.version) return this.#write(attempt, tries + 1);
           this.#look(attempt, current, fence);
@@ -269,9 +269,9 @@ export class Keeper {
     const unheard = [...(this.#attempt?.covers ?? []), ...this.#held];
     this.#attempt = undefined;
     this.#held = [];
-    const { log } = this.#entity.host.context;
-    const entity = this.#entity.host.keyOf(this.#key.id);
-    log.warn({ entity, err: error }, "an entity ends without what it had not stored");
+    const { host, id } = this.#entity;
+    const fields = { entity: host.keyOf(id), err: error };
+    host.context.log.warn(fields, "an entity ends without what it had not stored");
     for (const { fail } of unheard) fail(error ?? this.#unknown("its last turn"));
     this.#entity.discard();
   }

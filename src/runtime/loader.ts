@@ -37,7 +37,7 @@ export async function loadEntity(
 ): Promise<Loaded> {
   const { shard } = entity;
   for (;;) {
-    const record = await writer.store.load(key);
+    const record = await writer.load(key);
     const { version = 0, data } = record ?? {};
     const fence = shard.fence();
     if (record !== undefined && record.fence > fence) {

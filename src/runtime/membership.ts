@@ -214,6 +214,7 @@ export class Membership {
   #tick(): void {
     const { clock, options, leaseHolds, view, self } = this.#context;
     const nowMs = clock.nowMs();
+    this.#context.progress.tick(options.times.everyMs / 4);
     // Who could not renew cannot know whether others could: all are given their time again.
     if (!leaseHolds) this.#graceMs = nowMs;
     // Their leases may be shorter than this node's, which outlives an authority that hangs.

@@ -8,7 +8,13 @@ import { CatgaError } from "../base/errors.ts";
 import { HOLD_MS } from "../base/limits.ts";
 import { type ChannelCounter, isStale } from "../ownership/channel.ts";
 import type { Link, LinkListener } from "../ports/link.ts";
-import { decodeFrame, type Frame, type MessageItem, readItems } from "../protocol/frame.ts";
+import {
+  decodeFrame,
+  type Frame,
+  itemsOf,
+  type MessageItem,
+  readItems,
+} from "../protocol/frame.ts";
 import { type Entry, isEntry } from "../protocol/ledger.ts";
 import type { Note } from "../protocol/note.ts";
 import { shardKey, type ShardRecord } from "../protocol/records.ts";
@@ -16,7 +22,7 @@ import { Channel, type ChannelOwner, type Route } from "./channel.ts";
 import type { Interest } from "./interest.ts";
 import type { NodeContext } from "./node-context.ts";
 import { Peer, type PeerOwner } from "./peer.ts";
-import { outcomeUnknown } from "./call.ts";
+import { detailsOf, outcomeUnknown } from "./call.ts";
 import type { RemoteCall } from "./remote-call.ts";
 import type { Router } from "./router.ts";
 import type { Shards } from "./shards.ts";
@@ -46,6 +52,21 @@ export class Mesh implements LinkListener, PeerOwner, ChannelOwner {
   constructor(context: NodeContext, parts: MeshParts) {
     this.context = context;
     this.parts = parts;
+    context.progress.watch({
+      kind: "message",
+      waits: () => this.#heads(),
+      what: ({ subject }: RemoteCall) => {
+        const { entity, message } = detailsOf(subject);
+        return `${entity}: message "${message}" has waited for its owner to take it`;
+      },
+    });
+  }
+
+  /** The first messages of all channels, the oldest first. */
+  #heads(): RemoteCall[] {
+    const channels = [...this.#channels.values()].flat();
+    const heads = channels.flatMap((channel) => channel?.head ?? []);
+    return heads.sort((a, b) => a.sinceMs - b.sinceMs);
   }
 
   /** The channel to a shard. */
@@ -81,6 +102,7 @@ export class Mesh implements LinkListener, PeerOwner, ChannelOwner {
     this.context.calls.fail((call) => this.#lossOf(call, incarnation));
     this.#peers.get(incarnation)?.close();
     this.#peers.delete(incarnation);
+    this.context.links.delete(incarnation);
     this.pumpAll();
   }
 
@@ -123,12 +145,16 @@ export class Mesh implements LinkListener, PeerOwner, ChannelOwner {
     // Not malformed, but of another life of the cluster or its sender: dropped without an answer.
     if (frame.to !== self || frame.generation !== generation) return true;
     if (view.isGone(from) || view.isForgotten(from, clock.wallMs())) return true;
-    return this.peer(from).receive(frame);
+    const peer = this.peer(from);
+    peer.counts.framesIn++;
+    peer.counts.bytesIn += bytes.length;
+    return peer.receive(frame);
   }
 
   receiveItems(peer: Peer, frame: Frame): boolean {
     const { calls, slices } = this.context;
     slices.read();
+    peer.counts.itemsIn += itemsOf(frame);
     return readItems(frame, {
       message: (item) => this.#receive(peer, item, frame.number),
       reply: (call, value) => calls.replied(call, value),

@@ -7,6 +7,7 @@ import { type HeartbeatTimes, KNOWN_IDS_MAX } from "../base/limits.ts";
 import type { Logger } from "../base/logger.ts";
 import type { Random } from "../base/random.ts";
 import { TimerWheel, type WheelEntry } from "../base/timer-wheel.ts";
+import type { Waits } from "../base/waits.ts";
 import { View } from "../ownership/view.ts";
 import type { Driver } from "../ports/driver.ts";
 import type { Store, StoreDriver } from "../ports/store.ts";
@@ -15,13 +16,16 @@ import type { Entry } from "../protocol/ledger.ts";
 import type { LeaderRecord, ShardRecord } from "../protocol/records.ts";
 import type { EntityDefinition, MessageSpec } from "./definition.ts";
 import type { Events } from "./events.ts";
+import { type LinkCounts, MoveCounts } from "./counts.ts";
 import { HotKeys } from "./hot-keys.ts";
+import { Progress } from "./progress.ts";
 import { Calls } from "./remote-call.ts";
 import type { Singletons } from "./singleton.ts";
 import { Slices } from "./slices.ts";
 import { StoreWriter } from "./store-writer.ts";
 import type { Topics } from "./topics.ts";
 import type { Watches } from "./watches.ts";
+import type { Tracer } from "./tracing.ts";
 
 /** How a node is to run; all defaults are filled in. */
 export interface NodeSettings {
@@ -40,6 +44,7 @@ export interface NodeSettings {
   readonly handlers: readonly MessageSpec[];
   /** What this node handles, as the others are told. */
   readonly handled: readonly string[];
+  readonly tracer?: Tracer | undefined;
 }
 
 /** The settings, with time and chance. */
@@ -81,10 +86,21 @@ export class NodeContext {
   /** Long ones: idle activations. */
   readonly idleWheel: TimerWheel;
   readonly calls: Calls;
+  /** Only where spans are wanted. */
+  readonly tracer: Tracer | undefined;
   /** Calls of handlers that run here, or wait for it. */
   readonly inFlight: InFlight = new InFlight();
   readonly events: Events;
   readonly hot: HotKeys;
+  /** What waits here. */
+  readonly progress: Progress;
+  /** Streams to other nodes, by their incarnations. */
+  readonly links: Map<string, LinkCounts> = new Map();
+  readonly moves: MoveCounts = new MoveCounts();
+  /** Shards that are to be given away, from the first try on: their numbers, and their group. */
+  readonly leaving: Waits<number, string>;
+  /** True where nobody decides who owns what, and so nobody asks for a lease. */
+  isFixed = false;
   /** Where entities with persistence are kept. */
   readonly store: StoreWriter | undefined;
   /** Before this, nothing that is learned is news. */
@@ -107,10 +123,15 @@ export class NodeContext {
     this.slices = new Slices(this.clock);
     this.wheel = new TimerWheel(this.clock, CALL_TICK_MS);
     this.idleWheel = new TimerWheel(this.clock, IDLE_TICK_MS);
-    this.calls = new Calls(this.wheel);
+    this.tracer = options.tracer;
+    this.calls = new Calls(this.wheel, options.tracer);
     this.events = options.events;
     this.hot = new HotKeys(this.view, this.events);
-    this.store = store && new StoreWriter(store);
+    this.progress = new Progress(this.clock, this.events);
+    this.leaving = this.progress.list("handoff", ({ subject: shard, work: group }) => {
+      return `shard ${shard} of "${group}": its move has taken`;
+    });
+    this.store = store && new StoreWriter(store, this.progress);
   }
 
   /** How long this node may still act as an owner, if it does not renew. */

@@ -56,6 +56,7 @@ export class Node implements AuthorityListener {
 
   private constructor(context: NodeContext, ports: Ports, ways: Ways) {
     this.context = context;
+    context.isFixed = ports.isFixed === true;
     this.#ports = ports;
     const learn = (entry: Entry): void => this.#learn(entry);
     this.#writer = new RecordWriter(context, ports.authority, learn);
@@ -70,11 +71,7 @@ export class Node implements AuthorityListener {
       watched: (shard, packet) => this.#desk.arrive(shard, packet),
       sleeps: (entity, dueMs) => this.#alarm.sleeps(entity, dueMs),
     });
-    this.shards = new Shards(context, {
-      writer: this.#writer,
-      router: this.router,
-      isFixed: ports.isFixed === true,
-    });
+    this.shards = new Shards(context, { writer: this.#writer, router: this.router });
     const { shards, router } = this;
     const interest = (this.#interest = new Interest(context, router));
     const desk = (this.#desk = new WatchDesk(context, router));

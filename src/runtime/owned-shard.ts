@@ -9,25 +9,19 @@
  */
 import { CatgaError } from "../base/errors.ts";
 import { SEAL_BUDGET_MS, STAGE_TIMEOUT_MS, UNMOVABLE_RETRY_MS } from "../base/limits.ts";
+import type { Wait } from "../base/waits.ts";
 import type { ChannelCounter } from "../ownership/channel.ts";
 import { NO_SHARD, type ShardEvent, type ShardState } from "../ownership/shard.ts";
 import { entityKey, tableKey } from "../protocol/ids.ts";
 import type { CounterRow, HandoffNote, Row } from "../protocol/note.ts";
 import type { ShardRecord } from "../protocol/records.ts";
 import type { Channel } from "./channel.ts";
-import type { EntityDefinition, PassivationReason } from "./definition.ts";
+import type { PassivationReason } from "./definition.ts";
+import type { EntityHome } from "./entity-home.ts";
 import type { NodeContext } from "./node-context.ts";
 import { chunksOf, type Packet, rowsOf } from "./packet.ts";
 import type { WatchedEntity } from "./watched.ts";
 import type { Push, Work } from "./work.ts";
-
-/** What surrounds an entity. */
-export interface EntityHome {
-  readonly context: NodeContext;
-  readonly definition: EntityDefinition;
-  /** The entity in errors and logs: `account/42`. */
-  keyOf(id: string): string;
-}
 
 /** An entity in memory, as its shard and its parts know it. */
 export interface Resident {
@@ -93,6 +87,8 @@ export class OwnedShard {
   pushed = 0;
   /** Entities that have ended here to travel, and have not arrived yet. */
   packets: Packet[] = [];
+  /** It is to be given away, from the first try on. */
+  #leaving: Wait<number, string> | undefined;
   /** Not handed over before this time of the clock. */
   staysUntilMs = 0;
   readonly #home: ShardHome;
@@ -111,6 +107,27 @@ export class OwnedShard {
   /** True while activations end so that they can travel. */
   get isPacking(): boolean {
     return this.#awaits === "ends";
+  }
+
+  /** True while it is being given away. */
+  get isMoving(): boolean {
+    const { kind } = this.state;
+    return kind === "sealing" || kind === "staging" || kind === "inDoubt";
+  }
+
+  /** Its state may have changed. A move that failed is tried again, unless the shard may stay. */
+  count(wasMoving: boolean, mayStay: boolean): void {
+    const { isMoving } = this;
+    const { moves, leaving, clock } = this.#home.context;
+    moves.underway += Number(isMoving) - Number(wasMoving);
+    const isHere = this.state.kind === "active";
+    if (wasMoving && !isMoving) moves[isHere ? "failed" : "finished"]++;
+    const nowMs = clock.nowMs();
+    if (isMoving) this.#leaving ??= leaving.begin(this.number, this.#home.group, nowMs);
+    const isOver = !isMoving && (!isHere || mayStay || nowMs < this.staysUntilMs);
+    if (this.#leaving === undefined || !isOver) return;
+    leaving.end(this.#leaving);
+    this.#leaving = undefined;
   }
 
   /** The counter of `sender`'s channel, or `undefined` for one that was replaced. */

@@ -19,6 +19,7 @@ import {
 } from "../base/limits.ts";
 import { WheelEntry } from "../base/timer-wheel.ts";
 import { Batch, encodeFrame, type Frame } from "../protocol/frame.ts";
+import { LinkCounts } from "./counts.ts";
 import type { NodeContext } from "./node-context.ts";
 import type { RemoteCall } from "./remote-call.ts";
 
@@ -60,12 +61,14 @@ export class Peer extends WheelEntry {
   readonly #asks = new Denque<RemoteCall>();
   /** Handlers of this node that the other side waits for, by the number of its call. */
   readonly awaited: Map<number, { abort(): void }> = new Map();
+  readonly counts: LinkCounts = new LinkCounts();
   #isClosed = false;
 
   constructor(incarnation: string, owner: PeerOwner) {
     super();
     this.incarnation = incarnation;
     this.#owner = owner;
+    owner.context.links.set(incarnation, this.counts);
   }
 
   /** False while the other side has not acknowledged as much as may be under way. */
@@ -118,6 +121,7 @@ export class Peer extends WheelEntry {
   outbox(charsMax = 0): Batch {
     if (this.#batch.isFull) this.flush();
     this.#batch.charsMax += charsMax;
+    this.counts.itemsOut++;
     this.#owner.flushSoon(this);
     return this.#batch;
   }
@@ -148,12 +152,14 @@ export class Peer extends WheelEntry {
 
   /** Sends everything again that was not acknowledged: the connection is new. */
   resend(): void {
+    this.counts.resent += this.#unacknowledged.length;
     for (const sent of this.#unacknowledged.toArray()) this.#send(sent);
   }
 
   /** An acknowledgement is overdue. */
   override expire(): void {
     if (this.#isClosed || this.#unacknowledged.length === 0) return;
+    this.counts.isUp = false;
     this.#retransmitMs = Math.min(this.#retransmitMs * 2, RETRANSMIT_MS_MAX);
     this.resend();
     this.#watch();
@@ -202,7 +208,10 @@ export class Peer extends WheelEntry {
     this.#owesAcknowledgement = false;
     const { generation } = this.#owner.context;
     const head = { generation, number, acknowledged, to: this.incarnation };
-    this.#owner.sendFrame(this.incarnation, encodeFrame(head, items));
+    const frame = encodeFrame(head, items);
+    this.counts.framesOut++;
+    this.counts.bytesOut += frame.length;
+    this.#owner.sendFrame(this.incarnation, frame);
   }
 
   #watch(): void {
@@ -220,6 +229,7 @@ export class Peer extends WheelEntry {
       for (const each of sent.messages) if (each.frame === sent.number) each.accepted(this);
     }
     if (waiting.length === length) return;
+    this.counts.isUp = true;
     this.#retransmitMs = RETRANSMIT_MS;
     this.#owner.context.wheel.remove(this);
     if (waiting.length > 0) this.#watch();

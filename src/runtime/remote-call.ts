@@ -1,11 +1,12 @@
 /** A call whose handler runs, or may run, on another node; and the table of all that are open. */
 import { CatgaError, isErrorCode } from "../base/errors.ts";
-import { CALL_TIMEOUT_MS } from "../base/limits.ts";
+import { CALL_TIMEOUT_MS, TRACE_CHARS_MAX } from "../base/limits.ts";
 import { charsMaxOfLastCopy } from "../base/plain.ts";
 import type { TimerWheel } from "../base/timer-wheel.ts";
 import type { MessageItem } from "../protocol/frame.ts";
 import { Call, detailsOf, type Sending } from "./call.ts";
 import type { MessageSpec } from "./definition.ts";
+import type { Tracer, TracingSpan } from "./tracing.ts";
 
 /** Where a call was sent. */
 export interface Destination {
@@ -51,18 +52,26 @@ export class RemoteCall extends Call implements MessageItem {
   lane: Lane | undefined;
   /** Known when its shard has come to this node, and it is to run here. */
   spec!: MessageSpec;
+  /** The span that ends with it. */
+  link: TracingSpan | undefined;
   readonly #calls: Calls;
 
   constructor(sending: Sending, message: unknown, calls: Calls) {
     super(sending, message, sending.timeoutMs ?? CALL_TIMEOUT_MS);
     // In JSON a character of an id may be two.
     this.charsMax = charsMaxOfLastCopy() + 2 * (sending.chain?.join("  ").length ?? 0);
+    if (sending.trace !== undefined) this.charsMax += TRACE_CHARS_MAX;
     this.entity = sending.entity;
     this.id = sending.id;
     this.createdMs = calls.nowMs;
     this.deadlineMs = Math.min(this.deadlineMs, this.createdMs + this.timeoutMs);
     this.#calls = calls;
     this.call = calls.add(this);
+  }
+
+  /** Since when it waits. */
+  get sinceMs(): number {
+    return this.createdMs;
   }
 
   /** Gives the message its number in a channel. */
@@ -108,6 +117,7 @@ export class RemoteCall extends Call implements MessageItem {
   }
 
   protected override settled(): void {
+    this.link?.end(this.failure);
     this.#calls.remove(this);
   }
 }
@@ -123,13 +133,18 @@ const SLOTS_MIN = 256;
  */
 export class Calls {
   readonly #wheel: TimerWheel;
+  readonly tracer: Tracer | undefined;
   #slots: (RemoteCall | undefined)[] = slots(SLOTS_MIN);
   #last = 0;
   /** Calls that are open. */
   size = 0;
+  answered = 0;
+  /** Calls that have failed, by code. */
+  readonly failures: Map<string, number> = new Map();
 
-  constructor(wheel: TimerWheel) {
+  constructor(wheel: TimerWheel, tracer?: Tracer) {
     this.#wheel = wheel;
+    this.tracer = tracer;
   }
 
   /** The time of deadlines. */
@@ -153,6 +168,9 @@ export class Calls {
     this.#wheel.remove(call);
     this.#slots[call.call & (this.#slots.length - 1)] = undefined;
     this.size--;
+    if (call.failure === undefined) return void this.answered++;
+    const code = call.failure instanceof CatgaError ? call.failure.code : "UNKNOWN";
+    this.failures.set(code, (this.failures.get(code) ?? 0) + 1);
   }
 
   /** Takes an answer in; one that nobody waits for is dropped. */

@@ -95,7 +95,7 @@ export class Router {
     const spec = host.definition.messages.get(sending.type);
     if (spec === undefined) throw unknownMessage(sending);
     const message = copyPayload(sending, sending.message);
-    const excess = host.admit(sending.id);
+    const excess = host.admit(sending.id, spec);
     if (excess !== undefined) throw excess;
     if (sending.oneWay) {
       const tell = new LocalTell(sending, { spec, message }, this.context.log);
@@ -167,9 +167,9 @@ export class Router {
     counter.last = item.sequence;
     const type = typeOf(item.message);
     const spec = host.definition.messages.get(type);
-    const refusal = spec === undefined ? unknownMessage({ ...item, type }) : host.admit(item.id);
+    const refusal = spec && host.admit(item.id, spec);
     if (spec === undefined || refusal !== undefined) {
-      answerFailure(peer, item.call, refusal!);
+      answerFailure(peer, item.call, refusal ?? unknownMessage({ ...item, type }));
     } else {
       const { nowMs } = this.context.slices;
       host.deliver(item.id, shard, new InboundWork(peer, item, { spec, nowMs }));

@@ -17,8 +17,6 @@ import type { Router } from "./router.ts";
 export interface ShardParts {
   readonly writer: RecordWriter;
   readonly router: Router;
-  /** True where nobody is ever an heir. */
-  readonly isFixed: boolean;
 }
 
 /** See the file's header. */
@@ -34,7 +32,6 @@ export class Shards implements ShardHome {
   /** How many nodes could own shards. */
   #heirs = 0;
   #released: (() => void) | undefined;
-  #underway = 0;
   #places = HANDOFFS_MIN;
   /** Shards that found no place among the moves under way. */
   readonly #queued = new Set<OwnedShard>();
@@ -91,7 +88,8 @@ export class Shards implements ShardHome {
     // A node that joins learns of all sessions there ever were.
     if (this.group === "") return;
     const { view, options } = this.context;
-    const targets = this.#parts.isFixed ? [] : view.targets(this.group);
+    // Where it is fixed, nobody is ever an heir.
+    const targets = this.context.isFixed ? [] : view.targets(this.group);
     const ring = createRing(targets, options.shardCount, hash);
     this.#targetOf = (number) => ring.nodes[ring.targets[number]!]?.incarnation;
     this.#heirs = targets.length;
@@ -193,8 +191,8 @@ export class Shards implements ShardHome {
     const current = this.context.view.shard(this.group, shard.number);
     if (current !== undefined && current.record.epoch > shard.epoch) return true;
     if (!this.isLeaving && this.context.clock.nowMs() < shard.staysUntilMs) return false;
-    if (this.#underway >= this.#places) this.#queued.add(shard);
-    return hasStateCodec() && this.#underway < this.#places;
+    if (this.context.moves.underway >= this.#places) this.#queued.add(shard);
+    return hasStateCodec() && this.context.moves.underway < this.#places;
   }
 
   /** A move has ended: one of those that found no place takes its own. */
@@ -202,7 +200,7 @@ export class Shards implements ShardHome {
     const places = this.#queued.size === 0 ? HANDOFFS_MIN : this.#places + 1;
     this.#places = Math.min(places, HANDOFFS_MAX);
     for (const shard of this.#queued) {
-      if (this.#underway >= this.#places) return;
+      if (this.context.moves.underway >= this.#places) return;
       this.#queued.delete(shard);
       this.#look(shard);
     }
@@ -211,11 +209,11 @@ export class Shards implements ShardHome {
   /** Feeds `event` to the state machine; `from` sent it, if a node did. */
   happened(shard: OwnedShard, event: ShardEvent, from = ""): void {
     const [next, effects] = stepShard(shard.state, event);
-    const [wasHeld, wasMoving] = [shard.state.kind !== "none", isMoving(shard)];
+    const [wasHeld, wasMoving] = [shard.state.kind !== "none", shard.isMoving];
     shard.state = next;
-    this.#underway += Number(isMoving(shard)) - Number(wasMoving);
+    shard.count(wasMoving, this.#targetOf(shard.number) === this.context.self);
     for (const effect of effects) this.#act(shard, effect, from);
-    if (wasMoving && !isMoving(shard)) this.#moveNext();
+    if (wasMoving && !shard.isMoving) this.#moveNext();
     if (wasHeld && shard.state.kind === "none") this.checkReleased();
   }
 
@@ -286,8 +284,4 @@ export class Shards implements ShardHome {
       this.lookAll();
     });
   }
-}
-
-function isMoving({ state: { kind } }: OwnedShard): boolean {
-  return kind === "sealing" || kind === "staging" || kind === "inDoubt";
 }

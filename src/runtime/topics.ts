@@ -10,8 +10,11 @@
 import type { Logger } from "../base/logger.ts";
 import { charsMaxOfLastCopy, copyPlain } from "../base/plain.ts";
 import { isThenable } from "../base/thenable.ts";
+import { handlerEntity } from "../protocol/ids.ts";
+import type { TraceContext } from "../protocol/trace.ts";
 import { Listener, type Listening } from "./listener.ts";
 import type { Slices } from "./slices.ts";
+import type { Tracer } from "./tracing.ts";
 
 /** What is published, as its definition reads it. */
 export interface PublishedEvent {
@@ -19,6 +22,8 @@ export interface PublishedEvent {
   readonly message: object;
   /** Which entities it is for, if its definition says so. */
   readonly key: string | undefined;
+  /** The span that it was published in. */
+  readonly trace?: TraceContext | undefined;
 }
 
 /** Reads and checks what somebody publishes; may return a promise. */
@@ -31,6 +36,7 @@ export interface News {
   readonly message?: object | undefined;
   /** An upper bound for its length as JSON. */
   readonly charsMax: number;
+  readonly trace?: TraceContext | undefined;
 }
 
 /** The node that sits here, and the others behind it. */
@@ -83,6 +89,7 @@ export type InterestRow = readonly [type: string, wantsMessage: boolean];
 export class Topics {
   readonly #log: Logger;
   readonly #read: EventReader;
+  readonly #tracer: Tracer | undefined;
   readonly #topics = new Map<string, Topic>();
   /** Types of commands that have ever run here. */
   readonly #happened = new Set<string>();
@@ -90,9 +97,10 @@ export class Topics {
   #version = 0;
   #audience: Audience | undefined;
 
-  constructor(log: Logger, read: EventReader) {
+  constructor(log: Logger, read: EventReader, tracer?: Tracer) {
     this.#log = log;
     this.#read = read;
+    this.#tracer = tracer;
   }
 
   /** Rises with every change of {@link interest}. */
@@ -113,7 +121,10 @@ export class Topics {
   /** Calls `run` for each event of `type`, one after the other; the result ends that. */
   subscribe(type: string, run: Listening): () => void {
     // Each listener owns what it is given.
-    const subscription = new Listener((message) => run(copyPlain(message) as object), {
+    const tracer = this.#tracer;
+    const hear = (message: object): unknown => run(copyPlain(message) as object);
+    const trace = (message: object): unknown => tracer!.heard(type, message, hear);
+    const subscription = new Listener(tracer === undefined ? hear : trace, {
       what: "a topic",
       type,
       log: this.#log,
@@ -175,11 +186,16 @@ export class Topics {
 
   /**
    * Gives an event to everybody who listens at this moment. Resolves when it was handed to the
-   * streams; whoever waits for that lets other work go first.
+   * streams; whoever waits for that lets other work go first. With the span of a turn, if one
+   * publishes it.
    */
-  async publish(message: unknown): Promise<void> {
-    const event = this.#read(message);
-    await this.#audience!.publish(isThenable(event) ? await event : event);
+  async publish(message: unknown, trace?: TraceContext): Promise<void> {
+    const read = this.#read(message);
+    const event = isThenable(read) ? await read : read;
+    if (this.#tracer === undefined) return this.#audience!.publish(event);
+    const { type, key: id = "" } = event;
+    const what = { ...event, entity: handlerEntity(type), id, oneWay: true, trace };
+    return this.#tracer.call("publish", what, async (traced) => this.#audience!.publish(traced));
   }
 
   /**
@@ -202,8 +218,9 @@ export class Topics {
   }
 
   /** Something happened on another node; `false` when nobody here cares. */
-  told(type: string, message: object | undefined): boolean {
+  told(type: string, message: object | undefined, trace?: TraceContext): boolean {
     this.#tellWatches(type, message);
+    if (message !== undefined && trace !== undefined) this.#tracer?.carries(message, trace);
     if (message !== undefined) this.#post(type, message);
     return this.#topics.has(type);
   }

@@ -8,11 +8,13 @@ import { KEY_CHARS_MAX, PUSHES_OF_TURN_MAX } from "../base/limits.ts";
 import { type Logger, withFields } from "../base/logger.ts";
 import { charsMaxOfLastCopy } from "../base/plain.ts";
 import { isThenable } from "../base/thenable.ts";
+import { type TraceContext, traceFields } from "../protocol/trace.ts";
 import { copyPayload, unknownMessage } from "./call.ts";
 import type { Channel } from "./channel.ts";
 import type { Keeper, KeptEntity } from "./keeper.ts";
 import type { Luggage } from "./luggage.ts";
-import type { EntityHome, OwnedShard, Resident } from "./owned-shard.ts";
+import type { EntityHome } from "./entity-home.ts";
+import type { OwnedShard, Resident } from "./owned-shard.ts";
 import type { Packet } from "./packet.ts";
 import type { Peer } from "./peer.ts";
 import type { Turn } from "./turns.ts";
@@ -60,6 +62,8 @@ export interface Bounds {
   readonly boundMs: number;
   /** The turns that wait for them, the oldest first; see `turns.ts`. */
   readonly chain?: readonly string[] | undefined;
+  /** The span of the turn, for where nothing is active. */
+  readonly trace?: TraceContext | undefined;
 }
 
 /** A reference that a turn asks for. */
@@ -120,7 +124,8 @@ export class TurnContext<T extends Turn = Turn> {
 
   get log(): Logger {
     const { host, id } = this.#entity;
-    return withFields(host.context.log, { node: this.node, entity: host.definition.name, id });
+    const fields = { node: this.node, entity: host.definition.name, id };
+    return withFields(host.context.log, { ...fields, ...traceFields(this.#span) });
   }
 
   /** A reference whose calls end with this turn's deadline. */
@@ -135,7 +140,7 @@ export class TurnContext<T extends Turn = Turn> {
 
   /** Tells everybody who listens; what leaves this node leaves under a valid lease. */
   publish(message: unknown): Promise<void> {
-    return this.#entity.host.context.options.topics.publish(message);
+    return this.#entity.host.context.options.topics.publish(message, this.#span);
   }
 
   /** Tells those who watch this entity, when the answer may leave. */
@@ -215,7 +220,11 @@ export class TurnContext<T extends Turn = Turn> {
   #bounds(): Bounds {
     this.#chain ??= this.#entity.chainOf(this.#turn);
     const chain = this.#chain === "over" ? undefined : this.#chain;
-    return { boundMs: this.#turn.deadlineMs, chain };
+    return { boundMs: this.#turn.deadlineMs, chain, trace: this.#span };
+  }
+
+  get #span(): TraceContext | undefined {
+    return this.#entity.host.context.tracer?.spanOf(this);
   }
 
   #keeper(what: string): Keeper {
@@ -248,7 +257,7 @@ export function runHook(
   const failed = (error: unknown): void => over({ error });
   let promise: Promise<unknown> | undefined;
   try {
-    const result = hook(context);
+    const result = hooked(entity, () => hook(context));
     // What behaves like a promise may throw where it is asked, or answer twice.
     if (isThenable(result)) promise = Promise.resolve(result);
   } catch (error) {
@@ -256,6 +265,12 @@ export function runHook(
   }
   if (promise === undefined) over();
   else promise.then(() => over(), failed);
+}
+
+/** A hook runs for no message: it is a trace of its own. */
+function hooked({ host, id }: TurnEntity, hook: () => unknown): unknown {
+  const { tracer } = host.context;
+  return tracer === undefined ? hook() : tracer.hook({ entity: host.definition.name, id }, hook);
 }
 
 /** When a reminder comes: once, or again and again. */

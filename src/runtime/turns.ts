@@ -13,9 +13,13 @@
 import Denque from "denque";
 import { CatgaError } from "../base/errors.ts";
 import { WheelEntry } from "../base/timer-wheel.ts";
+import type { Wait } from "../base/waits.ts";
+import type { Subject } from "./call.ts";
+import { countEnd, countTime } from "./counts.ts";
 import type { MessageSpec } from "./definition.ts";
 import { KeyedWork } from "./dedup-window.ts";
-import type { EntityHome, OwnedShard } from "./owned-shard.ts";
+import type { EntityHome, Waiter } from "./entity-home.ts";
+import type { OwnedShard } from "./owned-shard.ts";
 import type { Work } from "./work.ts";
 
 /** What a turn runs for: a message, or a hook. */
@@ -33,9 +37,16 @@ export abstract class Turns extends WheelEntry {
   /** That run: more than one only of a reentrant entity. Hooks count. */
   protected commands = 0;
   protected queries = 0;
-  #waiting: Denque<Work> | undefined;
+  /** When its last turn began or ended. */
+  protected usedMs = 0;
+  #waiting: Denque<Wait<Waiter, Work>> | undefined;
   /** Those that others may wait for, by their links; made for the first one. */
   #linked: Map<string, Turn> | undefined;
+
+  /** What it is, to those who do not know entities. */
+  protected get place(): Pick<Subject, "entity" | "id"> {
+    return { entity: this.host.definition.name, id: this.id };
+  }
 
   get running(): number {
     return this.commands > 0 ? -1 : this.queries;
@@ -46,19 +57,27 @@ export abstract class Turns extends WheelEntry {
   }
 
   /** The message whose turn is next. */
-  protected get next(): Work | undefined {
-    return this.#waiting?.peekAt(0);
+  get next(): Work | undefined {
+    return this.#waiting?.peekAt(0)?.work;
   }
 
   protected takeNext(): Work | undefined {
-    return this.#waiting?.shift();
+    const wait = this.#waiting?.shift();
+    if (wait !== undefined) this.#waited(wait);
+    return wait?.work;
   }
 
   /** Takes everything that waits. */
   protected takeAll(): readonly Work[] {
     const waiting = this.#waiting?.toArray() ?? [];
     this.#waiting = undefined;
-    return waiting.flatMap((work) => (work instanceof KeyedWork ? work.works : [work]));
+    for (const wait of waiting) this.#waited(wait);
+    return waiting.flatMap(({ work }) => (work instanceof KeyedWork ? work.works : [work]));
+  }
+
+  #waited(wait: Wait<Waiter, Work>): void {
+    this.host.waiting.end(wait);
+    this.host.context.tracer?.waited(wait.work);
   }
 
   /** A turn begins, or ends. */
@@ -67,16 +86,41 @@ export abstract class Turns extends WheelEntry {
     else this.commands += by;
   }
 
+  /** Nobody wants the answer any more; the caller has entered the slice. */
+  protected skip({ counts }: MessageSpec): void {
+    counts.expired++;
+    this.host.context.slices.leave();
+  }
+
+  /** The promise of a turn has settled. */
+  protected settled(wait: Wait<Waiter, Work>): void {
+    this.host.running.end(wait);
+    this.usedMs = wait.sinceMs;
+    // Of what is answered the clock is read before that.
+    if (wait.work.oneWay) this.host.context.slices.read();
+  }
+
+  /** A turn is over; for so long it has run. */
+  protected ended({ spec, oneWay }: Work, error: CatgaError | undefined): number {
+    this.count(spec, -1);
+    const tookMs = this.host.context.slices.nowMs - this.usedMs;
+    countEnd(spec.counts, error);
+    if (!oneWay || tookMs > 0) countTime(spec.counts, tookMs);
+    return tookMs;
+  }
+
   /** Lets a message wait behind the others; `true`: ahead of them, for a turn here waits for it. */
   protected enqueue(work: Work): boolean {
     this.#waiting ??= new Denque();
+    const { waiting, context } = this.host;
+    const wait = waiting.begin(this, work, context.slices.nowMs);
     const isAwaited = this.awaits(work.chain);
     if (isAwaited) {
       let place = 0;
-      while (this.awaits(this.#waiting.peekAt(place)?.chain)) place++;
-      this.#waiting.splice(place, 0, work);
+      while (this.awaits(this.#waiting.peekAt(place)?.work.chain)) place++;
+      this.#waiting.splice(place, 0, wait);
     } else {
-      this.#waiting.push(work);
+      this.#waiting.push(wait);
     }
     return isAwaited;
   }

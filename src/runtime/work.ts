@@ -9,8 +9,9 @@ import { CALL_TIMEOUT_MS, ERROR_TEXT_CHARS_MAX } from "../base/limits.ts";
 import type { Logger } from "../base/logger.ts";
 import { charsMaxOfLastCopy } from "../base/plain.ts";
 import type { TimerWheel } from "../base/timer-wheel.ts";
-import { type Dedup, extrasValue, type MessageItem } from "../protocol/frame.ts";
+import { type AskItem, type Dedup, extrasValue, type MessageItem } from "../protocol/frame.ts";
 import type { Row } from "../protocol/note.ts";
+import type { TraceContext } from "../protocol/trace.ts";
 import { Call, copyPayload, detailsOf, type Sending } from "./call.ts";
 import type { MessageSpec } from "./definition.ts";
 import type { Peer } from "./peer.ts";
@@ -49,6 +50,8 @@ export interface Work {
   readonly chain?: readonly string[] | undefined;
   /** What its turn has pushed. */
   pushes?: Push[];
+  /** The span that it belongs to. */
+  readonly trace?: TraceContext | undefined;
   /** The handler is about to run; `false` when nobody wants the answer any more. */
   begin(nowMs: number): boolean;
   /** `value` is a copy that belongs to the caller. */
@@ -129,6 +132,10 @@ export class LocalTell implements Work {
     this.#log = log;
   }
 
+  get trace(): TraceContext | undefined {
+    return this.#sending.trace;
+  }
+
   begin(): boolean {
     return true;
   }
@@ -150,7 +157,7 @@ export class LocalTell implements Work {
   }
 }
 
-type Item = Pick<MessageItem, "call" | "leftMs" | "entity" | "id" | "message" | "dedup" | "chain">;
+type Item = AskItem & Pick<MessageItem, "entity" | "id" | "dedup">;
 type Acceptance = { readonly spec: MessageSpec; readonly nowMs: number };
 
 /** A message of another node. */
@@ -174,6 +181,10 @@ export class InboundWork implements Work {
     this.chain = item.chain;
     this.#peer = peer;
     this.#item = item;
+  }
+
+  get trace(): TraceContext | undefined {
+    return this.#item.trace;
   }
 
   begin(nowMs: number): boolean {
@@ -220,7 +231,10 @@ export function answerFailure(peer: Peer, call: number, { code, details }: Catga
 /** A call for an entity elsewhere. */
 export function callAway(sending: Sending, message: unknown, calls: Calls): RemoteCall {
   // Also of what is a copy: the call has to know how long its message is.
-  const call = new RemoteCall(sending, copyPayload(sending, message), calls);
+  const copy = copyPayload(sending, message);
+  const link = calls.tracer?.begin("link", sending);
+  const call = new RemoteCall(link ? { ...sending, trace: link } : sending, copy, calls);
+  call.link = link;
   if (sending.signal !== undefined) call.cancelWith(sending.signal);
   return call;
 }

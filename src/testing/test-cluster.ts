@@ -2,7 +2,8 @@
  * A cluster of n nodes in one process, for tests: the real nodes, in time that moves only when the
  * test says so, over a network that fails as the test says. The same seed is the same run.
  */
-import { type ClusterOf, type NodeCluster, startNode } from "../api/cluster.ts";
+import { type NodeCluster, startNode } from "../api/cluster.ts";
+import type { ClusterOf } from "../api/cluster-of.ts";
 import type { AnyEntity } from "../api/entity.ts";
 import type { ClusterOptions } from "../api/options.ts";
 import { type Duration, durationMs } from "../base/duration.ts";

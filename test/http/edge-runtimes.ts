@@ -13,19 +13,32 @@ import { connect } from "node:net";
 import process from "node:process";
 import { Hono } from "hono";
 import { gateway, listen } from "../../src/http/index.ts";
-import { Cluster, command, defineEntity, isCatgaError, query } from "../../src/index.ts";
+import {
+  Cluster,
+  command,
+  defineEntity,
+  defineEvent,
+  isCatgaError,
+  query,
+} from "../../src/index.ts";
+import { waitUntil } from "../contracts/wait-until.ts";
+import { Source } from "./event-source.ts";
 
+const Deposited = defineEvent<{ amount: number }>("account.deposited");
 const Account = defineEntity("account", {
   messages: { deposit: command<{ amount: number }, number>(), balance: query<void, number>() },
   state: () => ({ balance: 0 }),
   handlers: {
-    deposit: (ctx, { amount }) => (ctx.state.balance += amount),
+    deposit: (ctx, { amount }) => {
+      ctx.push(Deposited({ amount }));
+      return (ctx.state.balance += amount);
+    },
     balance: (ctx) => ctx.state.balance,
   },
 });
 
 const cluster = await Cluster.start({ transport: "memory", entities: [Account] });
-const app = new Hono().route("/", gateway(cluster, { expose: [Account] }));
+const app = new Hono().route("/", gateway(cluster, { expose: [Account], streams: { total: 1 } }));
 const { url, port, close } = await listen(app, { port: 0 });
 
 const path = `${url}/entities/account/a%2Fb`;
@@ -47,6 +60,23 @@ const body = new Blob([new Uint8Array(300_000)]).stream();
 const endless = { ...deposit, body, duplex: "half" };
 const large = await fetch(`${path}/deposit`, endless);
 deepEqual([large.status, await codeOf(large)], [413, "TOO_LARGE"]);
+
+// Only one stream may be open: who hangs up is forgotten.
+const watching = `${url}/watch/account/a%2Fb`;
+for (let lastId = "", turn = 0; turn < 2; turn++) {
+  const source = await openWhenFree(watching, lastId);
+  equal((await source.next())?.event, "begun");
+  const busy = await fetch(watching);
+  deepEqual([busy.status, await codeOf(busy)], [429, "OVERLOADED"]);
+  await fetch(`${path}/deposit`, deposit);
+  const came = await source.next();
+  deepEqual(came?.data, { type: "account.deposited", amount: 10 });
+  lastId = came?.id ?? "";
+  source.close();
+}
+const events = await openWhenFree(`${url}/events?types=node-joined`);
+equal((await events.next())?.event, "begun");
+events.close();
 
 const unknown = await fetch(`${url}/entities/constructor/1/toString`);
 equal(unknown.headers.get("Content-Type"), "application/problem+json");
@@ -74,4 +104,15 @@ process.exit(0);
 
 async function codeOf(response: Response): Promise<unknown> {
   return ((await response.json()) as { code: unknown }).code;
+}
+
+/** Opens a stream as soon as the one before is forgotten. */
+async function openWhenFree(address: string, lastId = ""): Promise<Source> {
+  let source: Source | undefined;
+  await waitUntil("a stream may be opened", async () => {
+    const headers = lastId === "" ? {} : { "Last-Event-ID": lastId };
+    source = await Source.open(address, headers).catch(() => undefined);
+    return source !== undefined;
+  });
+  return source!;
 }

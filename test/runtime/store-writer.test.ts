@@ -1,8 +1,15 @@
 /** How the writes of a burst leave: together, and in parts where they are many. */
 import { expect, test } from "bun:test";
 import type { Store, StoreWrite } from "../../src/ports/store.ts";
+import { silentLogger } from "../../src/base/logger.ts";
+import { Events } from "../../src/runtime/events.ts";
+import { Progress } from "../../src/runtime/progress.ts";
 import { StoreWriter } from "../../src/runtime/store-writer.ts";
+import { FakeClock } from "../base/fake-clock.ts";
 import { failureOf } from "../drivers/nodes.ts";
+
+const clock = new FakeClock();
+const progress = new Progress(clock, new Events({ log: silentLogger, clock }));
 
 const write = (n: number): StoreWrite => ({
   entity: "cart",
@@ -24,7 +31,7 @@ function writerOn(broken = ""): { readonly writer: StoreWriter; readonly sizes: 
       return writes.map(({ expected }) => ({ ok: true, version: expected + 1 }));
     },
   };
-  return { writer: new StoreWriter(store as Store), sizes };
+  return { writer: new StoreWriter(store as Store, progress), sizes };
 }
 
 test("a burst leaves together, a long one in parts, and each write has its result", async () => {

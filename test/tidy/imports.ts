@@ -17,7 +17,7 @@ const FLOORS = [
   ["mediator"],
   ["api"],
   ["index.ts"],
-  ["backup", "http", "client", "testing"],
+  ["backup", "http", "client", "otel", "testing"],
   ["cli"],
 ];
 
@@ -25,6 +25,7 @@ const TIGHTER: Readonly<Record<string, readonly string[]>> = {
   ownership: ["base", "protocol", "ports"],
   drivers: ["base", "protocol", "ports"],
   http: ["index.ts"],
+  otel: ["index.ts"],
 };
 
 const SHARED = ["drivers/tcp", "drivers/broker"];
@@ -33,6 +34,7 @@ const HOMES: Readonly<Record<string, string>> = {
   "@hono/node-server": "http",
   "@nats-io/jetstream": "drivers/nats",
   "@nats-io/transport-node": "drivers/nats",
+  "@opentelemetry/api": "otel",
   hono: "http",
   "js-xxhash": "base",
   denque: "runtime",

@@ -29,6 +29,8 @@ const MAY_TOUCH_THE_WORLD = new Set([
   "drivers/embedded/secret.ts",
   "drivers/tcp/wire.ts",
   "http/listen.ts",
+  // Says now and then on every event stream that it lives.
+  "http/ticker.ts",
   // A command: its words, its streams, its end.
   "cli/main.ts",
   // Lets the promises of one step settle before the next.
@@ -38,7 +40,7 @@ const MAY_TOUCH_THE_WORLD = new Set([
 const CORE = ["base", "protocol", "ports", "ownership", "runtime", "mediator", "api"];
 const BUDGETS: readonly (readonly [string, number, readonly string[]])[] = [
   // 5,000 is the aim, and was kept until entities moved with their shards: see CONTRIBUTING.md.
-  ["the core", 11_300, [...CORE, "drivers/memory", "drivers/embedded", "drivers/tcp"]],
+  ["the core", 12_400, [...CORE, "drivers/memory", "drivers/embedded", "drivers/tcp"]],
   ["drivers/fixed", 458, ["drivers/fixed"]],
   ["drivers/broker", 178, ["drivers/broker"]],
   ["drivers/nats", 1_535, ["drivers/nats"]],

@@ -1,0 +1,2 @@
+/** `catga/otel`: spans for OpenTelemetry. */
+export { openTelemetry, type OpenTelemetryOptions } from "./open-telemetry.ts";
