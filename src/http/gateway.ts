@@ -7,6 +7,7 @@
  *   GET        /events?types=…              `events.ts`
  *   GET        /cluster/…                   `cluster-routes.ts`
  *   GET        /healthz/live                `health.ts`
+ *   GET        /openapi.json                `openapi.ts`
  *
  * Nothing is reachable that is not exposed. Every other path answers 404 here, so routes of the
  * surrounding app come before it. A request of which the caller hangs up gives up waiting.
@@ -23,6 +24,7 @@ import { addEventRoutes } from "./events.ts";
 import { withHeaders } from "./headers.ts";
 import { addHealthRoutes } from "./health.ts";
 import { addMessageRoutes } from "./messages.ts";
+import { addOpenApiRoute, type OpenApiInfo } from "./openapi.ts";
 import { answerError } from "./problem.ts";
 import { type Exposable, exposedBy } from "./target.ts";
 import { addWatchRoutes } from "./watch.ts";
@@ -45,6 +47,8 @@ export interface GatewayOptions {
   readonly management?: "off" | "read" | "full";
   /** How many event streams may be open. @default 10,000, and 100 of one identity */
   readonly streams?: StreamLimits;
+  /** What `/openapi.json` says of itself. */
+  readonly openapi?: OpenApiInfo;
   /** Hears of failures that callers are not told, with the request id they are told. */
   readonly log?: Logger;
 }
@@ -79,6 +83,7 @@ export function gateway(cluster: GatewayCluster, options: GatewayOptions): Hono<
   addWatchRoutes(app, edge, streams);
   addEventRoutes(app, edge, streams);
   addClusterRoutes(app, edge);
+  addOpenApiRoute(app, edge, { info: options.openapi, hasAuth: auth !== undefined });
   app.all("*", (c) => {
     throw new CatgaError("NOT_FOUND", { path: new URL(c.req.url).pathname });
   });

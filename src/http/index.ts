@@ -3,5 +3,6 @@ export type { Access, Authenticate, Authorize, GatewayCluster, Identity } from "
 export type { StreamLimits } from "./event-stream.ts";
 export { gateway, type GatewayOptions } from "./gateway.ts";
 export { listen, type Listening, type ListenOptions, type Servable } from "./listen.ts";
+export type { OpenApiInfo } from "./openapi.ts";
 export type { Problem } from "./problem.ts";
 export type { Exposable } from "./target.ts";

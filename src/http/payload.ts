@@ -8,11 +8,14 @@
  */
 import type { HonoRequest } from "hono";
 import { CatgaError } from "../index.ts";
+import type { Fields } from "./json-schema.ts";
 import { Refusal } from "./problem.ts";
 
 const UTF8 = new TextDecoder("utf-8", { fatal: true });
 /** What a text must hold, in letters or escaped, if one of its keys reaches a prototype. */
 const PROTOTYPE = /__proto__|constructor|\\u/;
+/** As JSON writes it. */
+const NUMBER = /^-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?$/;
 const JSON_TYPE = /^application\/json\s*(?:;|$)/i;
 
 /**
@@ -31,22 +34,30 @@ export async function payloadOfBody(request: HonoRequest): Promise<object | unde
 }
 
 /**
- * The payload in the query: the JSON object in the field `payload`, or else all fields as strings;
- * `undefined` when there is none.
+ * The payload in the query: the JSON object in the field `payload`, or else all fields; `undefined`
+ * when there is none. A field is a string, unless its schema wants a number or a boolean and it
+ * looks like one in JSON.
  *
  * @throws {CatgaError} MALFORMED
  */
-export function payloadOfQuery(fields: URLSearchParams): object | undefined {
+export function payloadOfQuery(fields: URLSearchParams, schemas?: Fields): object | undefined {
   const json = fields.get("payload");
   if (json !== null) {
     if (fields.size > 1) throw malformed("query", '"payload" must be its only field');
     return parsePayload(json, 'query field "payload"');
   }
-  const payload: object = Object.fromEntries(fields);
+  const payload: object = Object.fromEntries(
+    Array.from(fields, ([name, text]) => [name, typed(text, schemas?.get(name)?.["type"])]),
+  );
   if (Object.keys(payload).length < fields.size) {
     throw malformed("query", "a field is there twice; write the payload as JSON");
   }
   return fields.size === 0 ? undefined : checked(payload, "query");
+}
+
+function typed(text: string, type: unknown): unknown {
+  if ((type === "number" || type === "integer") && NUMBER.test(text)) return Number(text);
+  return type === "boolean" && /^(?:true|false)$/.test(text) ? text === "true" : text;
 }
 
 /**
