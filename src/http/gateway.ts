@@ -26,16 +26,17 @@ import { addHealthRoutes } from "./health.ts";
 import { addMessageRoutes } from "./messages.ts";
 import { addOpenApiRoute, type OpenApiInfo } from "./openapi.ts";
 import { answerError } from "./problem.ts";
+import type { EdgeSchema } from "./schema.ts";
 import { type Exposable, exposedBy } from "./target.ts";
 import { addWatchRoutes } from "./watch.ts";
 
 /** Options of {@link gateway}. */
-export interface GatewayOptions {
+export interface GatewayOptions<X extends readonly Exposable[] = readonly Exposable[]> {
   /**
    * What may be reached: entity types, with all their messages, and messages with a name of their
    * own. Of an event that is what is published; nobody outside publishes.
    */
-  readonly expose: readonly Exposable[];
+  readonly expose: X;
   /** Who asks; whoever it does not know is answered 401, but for `/healthz`. @default anybody */
   readonly auth?: Authenticate;
   /** Whether who asks may do that; needs `auth`. @default everybody may do everything */
@@ -65,7 +66,10 @@ const BODY_BYTES_MAX = 262_144;
  * @throws {TypeError} when one of `expose` cannot be exposed, or is there twice; for `authorize`
  * without `auth`.
  */
-export function gateway(cluster: GatewayCluster, options: GatewayOptions): Hono<Told> {
+export function gateway<const X extends readonly Exposable[]>(
+  cluster: GatewayCluster,
+  options: GatewayOptions<X>,
+): Hono<Told, EdgeSchema<X[number]>> {
   const { log, authorize, auth, management = "read" } = options;
   if (authorize !== undefined && auth === undefined) {
     throw new TypeError("Cannot authorize without knowing who asks: add auth");
