@@ -19,6 +19,10 @@ const ENCODED_NEEDLESSLY = /%(?:2[de]|3\d|[46][1-9a-f]|[57][\da]|5f)/i;
 export function plainUrls({ urlCharactersMax }: GatewayLimits): MiddlewareHandler<Told> {
   return (c, next) => {
     const { url } = c.req;
+    // Bun serves any `Host`; by some, the rest of the URL would be another path. Two are none.
+    if (!URL.canParse(url) || c.req.header("Host")?.includes(",") === true) {
+      throw new CatgaError("MALFORMED", { what: 'header "Host"', reason: "it names no host" });
+    }
     if (url.length > urlCharactersMax) {
       const details = { what: "URL", bytes: url.length, bytesMax: urlCharactersMax };
       throw new Refusal(new CatgaError("TOO_LARGE", details), 414);

@@ -52,7 +52,8 @@ export function lastEventIdOf(c: Context): string | undefined {
 export class EventStreams {
   readonly #limits: StreamLimits;
   readonly #drain: Draining;
-  readonly #open = new Set<EventStream>();
+  /** With what says that one has ended. */
+  readonly #open = new Map<EventStream, () => void>();
   readonly #subjects = new Map<string, number>();
   #endTicks: (() => void) | undefined;
 
@@ -80,18 +81,15 @@ export class EventStreams {
     // Hono answers HEAD with what GET would, without a body: nobody would ever read this one.
     if (c.req.method === "HEAD") return c.body(null);
     const { outgoing } = (c.env ?? {}) as { readonly outgoing?: Destroyable };
-    let release: (() => void) | undefined;
-    const stream: EventStream = new EventStream(outgoing, () => {
-      release?.();
-      this.#closed(stream, subject);
-    });
-    this.#open.add(stream);
+    const stream: EventStream = new EventStream(outgoing, () => this.#closed(stream, subject));
+    this.#open.set(stream, () => {});
     if (subject !== undefined) this.#subjects.set(subject, this.#countOf(subject) + 1);
     this.#endTicks ??= tick(BEAT_MS, () => this.#beat());
     stream.begin(begin);
-    release = this.#drain.hold(() => stream.drain());
+    const release = this.#drain.hold(() => stream.drain());
     // Where that has told it at once, it is over.
-    if (!this.#open.has(stream)) release();
+    if (this.#open.has(stream)) this.#open.set(stream, release);
+    else release();
     return c.body(stream.body);
   }
 
@@ -109,11 +107,14 @@ export class EventStreams {
   }
 
   #beat(): void {
-    for (const stream of this.#open) stream.beat();
+    for (const stream of this.#open.keys()) stream.beat();
   }
 
   #closed(stream: EventStream, subject: string | undefined): void {
-    if (!this.#open.delete(stream)) return;
+    const release = this.#open.get(stream);
+    if (release === undefined) return;
+    this.#open.delete(stream);
+    release();
     if (subject !== undefined) {
       const count = this.#countOf(subject) - 1;
       if (count > 0) this.#subjects.set(subject, count);

@@ -8,6 +8,7 @@
  *   GET        /cluster/…                   `cluster-routes.ts`
  *   GET        /healthz/live, /healthz/ready  `health.ts`
  *   GET        /metrics                     `metrics.ts`
+ *   GET        /socket                      `socket.ts`
  *
  * Nothing is reachable that is not exposed. Every other path answers 404 here, so routes of the
  * surrounding app come before it. A request of which the caller hangs up gives up waiting.
@@ -31,6 +32,7 @@ import { addMessageRoutes } from "./messages.ts";
 import { addMetricsRoute } from "./metrics.ts";
 import { type CorsOptions, openTo } from "./origins.ts";
 import { answerError } from "./problem.ts";
+import { addSocketRoute, type Upgrade } from "./socket.ts";
 import { type Exposable, exposedBy } from "./target.ts";
 import { addWatchRoutes } from "./watch.ts";
 
@@ -50,6 +52,11 @@ export interface GatewayOptions {
    * /cluster/drain`. @default "read"
    */
   readonly management?: "off" | "read" | "full";
+  /**
+   * `upgradeWebSocket` of `hono/bun`, or on Node.js and Deno of `@hono/node-server`, which adds
+   * `/socket`: send, tell and watch over one connection. `listen` with `webSocket: true`.
+   */
+  readonly webSocket?: Upgrade;
   /** Which pages of other sites may use it. @default none */
   readonly cors?: CorsOptions;
   /** How much it takes; what is not given has its default. */
@@ -105,6 +112,7 @@ export function gateway(cluster: GatewayCluster, options: GatewayOptions): Hono<
   addWatchRoutes(app, edge, streams);
   addEventRoutes(app, edge, streams);
   addClusterRoutes(app, edge);
+  if (options.webSocket !== undefined) addSocketRoute(app, edge, options.webSocket);
   app.all("*", (c) => {
     throw new CatgaError("NOT_FOUND", { path: new URL(c.req.url).pathname });
   });

@@ -12,7 +12,7 @@ import type { Figures } from "../index.ts";
 import { wrongMethod } from "./answer.ts";
 import { type Edge, type GatewayCluster, guard, type Told } from "./edge.ts";
 import { ROWS } from "./figure-rows.ts";
-import { loadPackage } from "./listen.ts";
+import { loadPackage } from "./servers.ts";
 
 /** Adds the route, unless the gateway has no management. */
 export function addMetricsRoute(app: Hono<Told>, edge: Edge): void {

@@ -60,13 +60,13 @@ function mayAct(c: Context<Told>, origins: readonly string[]): boolean {
   const site = c.req.header("Sec-Fetch-Site");
   if (site !== undefined) return site === "same-origin" || site === "none";
   // Older browsers say no more, nor do new ones without TLS. Who ends TLS may stand before this.
-  return origin === undefined || hostOf(origin) === new URL(c.req.url).host;
+  return origin === undefined || hostOf(origin) === hostOf(c.req.url);
 }
 
 function originOf(text: string): string | undefined {
   return URL.canParse(text) ? new URL(text).origin : undefined;
 }
 
-function hostOf(origin: string): string | undefined {
-  return URL.canParse(origin) ? new URL(origin).host : undefined;
+function hostOf(url: string): string | undefined {
+  return URL.canParse(url) ? new URL(url).host : undefined;
 }

@@ -150,7 +150,8 @@ function answer(c: Context, { code, face: [status, title], detail, retryable }: 
     title,
     status,
     detail,
-    instance: new URL(c.req.url).pathname,
+    // With an odd `Host`, Bun has no URL.
+    instance: URL.canParse(c.req.url) ? new URL(c.req.url).pathname : "/",
     code,
     retryable,
     requestId: c.get("requestId"),

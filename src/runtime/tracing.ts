@@ -119,7 +119,7 @@ export class Tracer {
   call<T extends Traced, R>(kind: SpanKind, what: T, send: (what: T) => Promise<R>): Promise<R> {
     const isOuter = kind === "call" || kind === "publish";
     const active = isOuter ? this.#tracing.active() : undefined;
-    const span = this.begin(kind, what, active ?? what.trace);
+    const span = this.begin(kind, what, active);
     const answer = send({ ...what, trace: span });
     answer.then(
       () => span.end(),

@@ -7,8 +7,9 @@
  * any other it ran once at most. On Node.js and Deno it is the same program. It prints one line
  * and exits with 0, or fails with what was untrue.
  *
- * What has no key is sent by `fetch` as it likes: that of Deno, as those of some browsers, sends a POST
- * again by itself when the connection that it had kept breaks. There a key alone makes it run once.
+ * What has no key is sent by `fetch` as it likes: that of Deno, as those of some browsers, sends a
+ * POST again by itself when the connection that it had kept breaks. There a key alone makes it run
+ * once.
  */
 import { deepEqual, ok } from "node:assert/strict";
 import process from "node:process";

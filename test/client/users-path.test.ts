@@ -101,7 +101,6 @@ test.each([0, 1, 2])(
         const kept = await api.entity(Ledger, id).send({ type: "lines" });
         expect(kept.toSorted()).toEqual(lines.toSorted());
       }
-      console.log(victim, seen.statuses, seen.broken);
     } finally {
       for (const { child } of nodes) child.kill("SIGKILL");
     }

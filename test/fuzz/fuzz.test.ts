@@ -1,4 +1,4 @@
-/** The fuzzer finds the bug that is planted in each target, and says how to have it again. */
+/** The fuzzer finds the bug planted in each of its targets, and says how to have it again. */
 import { expect, test } from "bun:test";
 import { spawnSync } from "node:child_process";
 import process from "node:process";

@@ -4,7 +4,8 @@ import { createServer } from "node:net";
 import { join } from "node:path";
 import { Hono } from "hono";
 import { gateway } from "../../src/http/index.ts";
-import { listen, loadPackage } from "../../src/http/listen.ts";
+import { listen } from "../../src/http/listen.ts";
+import { loadPackage } from "../../src/http/servers.ts";
 import { Cluster, isCatgaError } from "../../src/index.ts";
 
 const MISSING: string = "@catga/not-installed";
@@ -159,6 +160,7 @@ describe.each([
   test.each([
     ["the edge serves", "edge-runtimes.ts", `serves on ${name}`],
     ["limits and paths hold", "listen-limits.ts", "The limits hold"],
+    ["sockets are served", "socket-runtimes.ts", "The sockets hold"],
   ])(
     "%s",
     (_, file, said) => {

@@ -151,12 +151,21 @@ describe("a path that encodes what needs no encoding", () => {
 });
 
 /** Sends one request as it is and reads until the server closes. */
-function raw(requestLine: string): Promise<string> {
+function raw(requestLine: string, host = "localhost"): Promise<string> {
   return new Promise((resolve, reject) => {
     let text = "";
     const socket = connect(edge.port, "127.0.0.1");
     socket.on("data", (chunk) => (text += chunk.toString()));
     socket.on("close", () => resolve(text)).on("error", reject);
-    socket.write(`${requestLine}\r\nHost: localhost\r\nConnection: close\r\n\r\n`);
+    socket.write(`${requestLine}\r\nHost: ${host}\r\nConnection: close\r\n\r\n`);
   });
 }
+
+test.each(["a/b", "a?b", "u@h", "[::1", "a:99999", "a b", "evil.example\r\nHost: localhost"])(
+  "a host %j, by which another path would be meant, or none, is refused",
+  async (host) => {
+    const heard = await raw("GET /aa/entities/account/1/balance HTTP/1.1", host);
+    expect(heard).toStartWith("HTTP/1.1 400 ");
+    expect(heard).toContain("MALFORMED");
+  },
+);

@@ -122,6 +122,19 @@ describe("a span", () => {
     ]);
   });
 
+  test("of a command under a key is below the call that came first", async () => {
+    await using cluster: Books = await TestCluster.start({ ...options, nodes: 1 });
+    const book = cluster.node("n1").entity(Book, "1");
+    const write = (): Promise<number> => book.send({ type: "write" }, { idempotencyKey: "one" });
+    expect(await cluster.run(write())).toBe(1);
+    expect(await cluster.run(write())).toBe(1);
+    expect(traces.drawn.filter((line) => / (?:call|turn) /.test(` ${line}`))).toEqual([
+      "call book/write CLIENT on n1",
+      "  turn book/write SERVER on n1",
+      "call book/write CLIENT on n1",
+    ]);
+  });
+
   test("of a turn that says no has the code, and has not failed", async () => {
     await using cluster: Books = await TestCluster.start({ ...options, nodes: 1 });
     const denied = cluster.node("n1").entity(Book, "1").send({ type: "deny" });

@@ -46,6 +46,7 @@ const HOMES: Readonly<Record<string, string | readonly string[]>> = {
   "lru-cache": ["http", "runtime"],
   "prom-client": ["http"],
   devalue: "runtime",
+  ws: "http",
 };
 
 interface Import {

@@ -30,6 +30,7 @@ const MAY_TOUCH_THE_WORLD = new Set([
   "drivers/tcp/wire.ts",
   "client/clock.ts",
   "http/listen.ts",
+  "http/servers.ts",
   // Says now and then on every event stream that it lives.
   "http/ticker.ts",
   // A command: its words, its streams, its end.
@@ -42,10 +43,10 @@ const CORE = ["base", "protocol", "ports", "ownership", "runtime", "mediator", "
 const BUDGETS: readonly (readonly [string, number, readonly string[]])[] = [
   // 5,000 is the aim, and was kept until entities moved with their shards: see CONTRIBUTING.md.
   ["the core", 12_400, [...CORE, "drivers/memory", "drivers/embedded", "drivers/tcp"]],
-  ["drivers/fixed", 458, ["drivers/fixed"]],
+  ["drivers/fixed", 475, ["drivers/fixed"]],
   ["drivers/broker", 178, ["drivers/broker"]],
   ["drivers/nats", 1_535, ["drivers/nats"]],
-  ["drivers/redis", 889, ["drivers/redis"]],
+  ["drivers/redis", 901, ["drivers/redis"]],
   ["drivers/sqlite", 572, ["drivers/sqlite"]],
   ["http", 2_000, ["http"]],
   ["client", 700, ["client"]],
