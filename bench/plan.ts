@@ -32,6 +32,7 @@ const PLAN = {
   embedded: [{ file: "cases/embedded.ts", args: [] }],
   nats: overBroker("nats"),
   redis: overBroker("redis"),
+  edge: ["local", "nats"].map((where) => ({ file: "cases/edge.ts", args: [where] })),
   memory: [
     { file: "cases/memory-idle.ts", args: ["embedded"] },
     { file: "cases/memory-entities.ts", args: [] },
