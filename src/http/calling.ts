@@ -22,11 +22,13 @@ import type { Told } from "./edge.ts";
 const TIMEOUT_MS_MAX = 30_000;
 /** Tries of what may be tried again: an owner that dies is followed by another within a second. */
 const RETRIES = 3;
+
 /** The draft of the header (draft-ietf-httpapi-idempotency-key-header) has a quoted string. */
 const KEY = /^(?:"([\x20\x21\x23-\x5b\x5d-\x7e]{1,128})"|([\x21\x23-\x7e]{1,128}))$/;
 
 /** What is called. */
 type Called = Pick<MessageDescription, "kind" | "takesKey" | "timeoutMs">;
+type Writable<T> = { -readonly [K in keyof T]: T[K] };
 
 /**
  * The options of the call that a request becomes.
@@ -35,29 +37,26 @@ type Called = Pick<MessageDescription, "kind" | "takesKey" | "timeoutMs">;
  */
 export function callOptionsOf(c: Context<Told>, called: Called, signal: AbortSignal): CallOptions {
   const header = c.req.header("Request-Timeout-Ms");
-  const timeout = header === undefined ? undefined : timeoutOf(header);
   const { kind, takesKey, timeoutMs = 0 } = called;
   const key = kind === "query" ? undefined : c.req.header("Idempotency-Key");
   if (key !== undefined && !takesKey) {
     throw malformed("Idempotency-Key", "nobody would remember it: the message takes no key");
   }
-  // A try may take as long as its message was declared with.
-  const within = timeout ?? Math.max(timeoutMs, TIMEOUT_MS_MAX);
-  return {
-    signal,
-    trace: traceOf(c),
-    ...(timeout !== undefined && { timeout }),
-    ...(key !== undefined && { idempotencyKey: keyOf(c, key) }),
-    ...((kind === "query" || key !== undefined) && { retries: RETRIES, within }),
-  };
+  const options: Writable<CallOptions> = { signal, trace: traceOf(c) };
+  if (header !== undefined) options.timeout = timeoutOf(header);
+  if (key !== undefined) options.idempotencyKey = keyOf(c, key);
+  if (kind === "query" || key !== undefined) {
+    options.retries = RETRIES;
+    // A try may take as long as its message was declared with.
+    options.within = options.timeout ?? Math.max(timeoutMs, TIMEOUT_MS_MAX);
+  }
+  return options;
 }
 
-/** Asked for what it is only where spans are wanted. */
+/** Most is read by nobody: without tracing it takes a `traceparent`. */
 function traceOf(c: Context<Told>): NonNullable<CallOptions["trace"]> {
   return {
-    get traceparent() {
-      return c.req.header("traceparent");
-    },
+    traceparent: c.req.header("traceparent"),
     get tracestate() {
       return c.req.header("tracestate");
     },
@@ -69,8 +68,9 @@ function traceOf(c: Context<Told>): NonNullable<CallOptions["trace"]> {
 
 /** RFC 7240, section 4.1; the header may name several preferences. */
 export function prefersAsync(c: Context): boolean {
-  const preferences = (c.req.header("Prefer") ?? "").split(",");
-  return preferences.some((preference) => /^\s*respond-async\s*(?:;|$)/i.test(preference));
+  const preferences = c.req.header("Prefer");
+  if (preferences === undefined) return false;
+  return preferences.split(",").some((each) => /^\s*respond-async\s*(?:;|$)/i.test(each));
 }
 
 function timeoutOf(text: string): number {
