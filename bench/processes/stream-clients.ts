@@ -33,7 +33,7 @@ for await (const _ of createInterface({ input: process.stdin })) {
   awaited = `"n":${n}`;
   arrived = 0;
   const startedAtMs = performance.now();
-  await all(count, () => void sendPush(n));
+  await all(count, () => sendPush(n));
   say({ tookMs: performance.now() - startedAtMs });
 }
 process.exit(0);
