@@ -1,7 +1,7 @@
 /**
- * Holds event streams open over sockets of its own: `stream-clients.ts <port> <count>`. Says how many
- * have begun; then for each line on stdin it sends a command by HTTP whose event all streams are
- * given, and says how long that took until the last of them had it. Ends with its stdin.
+ * Holds event streams open over sockets of its own: `stream-clients.ts <port> <count>`. Says how
+ * many have begun; then for each line on stdin it sends a command by HTTP whose event all streams
+ * are given, and says how long that took until the last of them had it. Ends with its stdin.
  */
 import { connect, type Socket } from "node:net";
 import process from "node:process";

@@ -1,8 +1,8 @@
 /**
  * A node whose rooms are watched at its edge, in a process of its own, on any runtime:
- * `stream-target.ts <streams that may be open>`. It prints its port as one line of JSON, and answers
- * each line that it reads with what it is like, when all garbage is collected. It ends with its
- * stdin.
+ * `stream-target.ts <streams that may be open>`. It prints its port as one line of JSON, and
+ * answers each line that it reads with what it is like, after `collect` when all garbage is
+ * collected. It ends with its stdin.
  */
 import process from "node:process";
 import { createInterface } from "node:readline";
@@ -47,7 +47,7 @@ console.log(JSON.stringify({ port }));
 
 const { Bun: bun, gc } = globalThis as { Bun?: { gc(isSync: boolean): void }; gc?: () => void };
 for await (const line of createInterface({ input: process.stdin })) {
-  for (let round = 0; line === "collect" && round < 3; round++) {
+  for (let round = line === "collect" ? 3 : 0; round > 0; round--) {
     bun?.gc(true);
     gc?.();
   }
