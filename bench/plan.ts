@@ -19,6 +19,7 @@ const PLAN = {
     { file: "cases/local-counted.ts", args: [] },
   ],
   tracing: [{ file: "cases/tracing.ts", args: [] }],
+  metrics: [{ file: "cases/metrics.ts", args: [] }],
   cache: [{ file: "cases/cache.ts", args: [] }],
   mediator: [
     ...["send", "guarded", "keyed", "cached"].map((name) => ({
@@ -31,6 +32,7 @@ const PLAN = {
   embedded: [{ file: "cases/embedded.ts", args: [] }],
   nats: overBroker("nats"),
   redis: overBroker("redis"),
+  edge: ["local", "nats"].map((where) => ({ file: "cases/edge.ts", args: [where] })),
   memory: [
     { file: "cases/memory-idle.ts", args: ["embedded"] },
     { file: "cases/memory-entities.ts", args: [] },

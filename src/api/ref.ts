@@ -55,6 +55,8 @@ export class EntityRef {
     const { boundMs, chain, trace: ofTurn } = this.#request;
     const { timeout, signal, retries = 0, idempotencyKey: key, trace } = options ?? NONE;
     checkSignal(signal);
+    // Attributes alone are for a span that nobody makes.
+    const isTraced = tracer !== undefined || trace?.traceparent !== undefined;
     const sending = {
       entity: this.#name,
       id: this.id,
@@ -67,7 +69,7 @@ export class EntityRef {
       dedup: key === undefined ? undefined : { key: checkKey(key), since: 0 },
       // Nobody waits for what a one-way message does.
       chain: oneWay ? undefined : chain,
-      trace: trace !== undefined && tracer !== undefined ? traceOfCall(trace) : ofTurn,
+      trace: trace !== undefined && isTraced ? traceOfCall(trace) : ofTurn,
     };
     if (retries === 0 && tracer === undefined) return router.send(sending);
     const kind = def?.kind ?? router.kindOf(sending);

@@ -122,7 +122,9 @@ export class CatgaError<C extends ErrorCode = ErrorCode> extends Error {
 
   constructor(code: C, details: ErrorDetails[C], options?: { readonly cause?: unknown }) {
     const named = details as Readonly<Record<string, unknown>>;
-    const fill = (_: string, name: string): string => String(named[name]);
+    // What a peer sent in the place of a detail may be an object, and not every one has a text.
+    const fill = (_: string, name: string): string =>
+      named[name] instanceof Object ? "an object" : String(named[name]);
     super(CODES[code].replaceAll(/\{(\w+)#?\}/g, fill), options);
     this.name = "CatgaError";
     this.code = code;

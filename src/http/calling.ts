@@ -18,8 +18,11 @@ import type { Told } from "./edge.ts";
 const TIMEOUT_MS_MAX = 30_000;
 /** Tries of what may be tried again: an owner that dies is followed by another within a second. */
 const RETRIES = 3;
+
 /** The draft of the header (draft-ietf-httpapi-idempotency-key-header) has a quoted string. */
 const KEY = /^(?:"([\x20\x21\x23-\x5b\x5d-\x7e]{1,128})"|([\x21\x23-\x7e]{1,128}))$/;
+
+type Writable<T> = { -readonly [K in keyof T]: T[K] };
 
 /**
  * The options of the call that a request becomes.
@@ -29,21 +32,17 @@ const KEY = /^(?:"([\x20\x21\x23-\x5b\x5d-\x7e]{1,128})"|([\x21\x23-\x7e]{1,128}
 export function callOptionsOf(c: Context<Told>, kind: Kind, signal: AbortSignal): CallOptions {
   const timeout = c.req.header("Request-Timeout-Ms");
   const key = c.req.header("Idempotency-Key");
-  return {
-    signal,
-    trace: traceOf(c),
-    ...(timeout !== undefined && { timeout: timeoutOf(timeout) }),
-    ...(kind === "command" && key !== undefined && { idempotencyKey: keyOf(c, key) }),
-    ...((kind === "query" || key !== undefined) && { retries: RETRIES }),
-  };
+  const options: Writable<CallOptions> = { signal, trace: traceOf(c) };
+  if (timeout !== undefined) options.timeout = timeoutOf(timeout);
+  if (kind === "command" && key !== undefined) options.idempotencyKey = keyOf(c, key);
+  if (kind === "query" || key !== undefined) options.retries = RETRIES;
+  return options;
 }
 
-/** Asked for what it is only where spans are wanted. */
+/** Most is read by nobody: without tracing it takes a `traceparent`. */
 function traceOf(c: Context<Told>): NonNullable<CallOptions["trace"]> {
   return {
-    get traceparent() {
-      return c.req.header("traceparent");
-    },
+    traceparent: c.req.header("traceparent"),
     get tracestate() {
       return c.req.header("tracestate");
     },
@@ -55,8 +54,9 @@ function traceOf(c: Context<Told>): NonNullable<CallOptions["trace"]> {
 
 /** RFC 7240, section 4.1; the header may name several preferences. */
 export function prefersAsync(c: Context): boolean {
-  const preferences = (c.req.header("Prefer") ?? "").split(",");
-  return preferences.some((preference) => /^\s*respond-async\s*(?:;|$)/i.test(preference));
+  const preferences = c.req.header("Prefer");
+  if (preferences === undefined) return false;
+  return preferences.split(",").some((each) => /^\s*respond-async\s*(?:;|$)/i.test(each));
 }
 
 function timeoutOf(text: string): number {

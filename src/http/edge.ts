@@ -60,6 +60,9 @@ export interface Told {
     signal: AbortSignal;
     /** Nobody in particular where the gateway has no `auth`. */
     identity: Identity | undefined;
+    /** What stands on every answer; `headers.ts` alone uses it, and `atOnce`. */
+    safe: Readonly<Record<string, string>>;
+    atOnce: Response | undefined;
   };
 }
 

@@ -10,6 +10,7 @@ import { etag } from "hono/etag";
 import { answerFresh, answerTaken, answerWith, type Body, wrongMethod } from "./answer.ts";
 import { callOptionsOf, prefersAsync } from "./calling.ts";
 import { type Edge, guard, type Told } from "./edge.ts";
+import { fieldsOf } from "./json-schema.ts";
 import { payloadOfBody, payloadOfQuery } from "./payload.ts";
 import { messageTargetOf } from "./target.ts";
 
@@ -33,7 +34,10 @@ export function addEntityRoutes(app: Hono<Told>, edge: Edge, ...body: Body): voi
     const { entity, id, type, kind } = messageTargetOf(c.req, exposed);
     if (kind !== "query") throw wrongMethod(c, "POST");
     await guard(c, edge, { action: "query", entity: entity.name, id, message: type });
-    const payload = payloadOfQuery(new URL(c.req.url).searchParams);
+    const payload = payloadOfQuery(
+      new URL(c.req.url).searchParams,
+      fieldsOf(entity.messages[type]!),
+    );
     const options = callOptionsOf(c, kind, c.req.raw.signal);
     const answer = await cluster.entity(entity, id).send({ ...payload, type }, options);
     return answerFresh(c, answer);

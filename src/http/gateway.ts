@@ -8,14 +8,13 @@
  *   GET        /cluster/…                   `cluster-routes.ts`
  *   GET        /healthz/live, /healthz/ready  `health.ts`
  *   GET        /metrics                     `metrics.ts`
+ *   GET        /openapi.json                `openapi.ts`
  *   GET        /socket                      `socket.ts`
  *
  * Nothing is reachable that is not exposed. Every other path answers 404 here, so routes of the
  * surrounding app come before it. A request of which the caller hangs up gives up waiting.
  */
-import { type Context, Hono } from "hono";
-import { requestId } from "hono/request-id";
-import { secureHeaders } from "hono/secure-headers";
+import { Hono } from "hono";
 import { CatgaError, type Logger } from "../index.ts";
 import { atOnce, perSecond, plainUrls } from "./admission.ts";
 import { bodyOf } from "./answer.ts";
@@ -26,23 +25,26 @@ import type { Authenticate, Authorize, Edge, GatewayCluster, Told } from "./edge
 import { addEntityRoutes } from "./entities.ts";
 import { EventStreams } from "./event-stream.ts";
 import { addEventRoutes } from "./events.ts";
+import { withHeaders } from "./headers.ts";
 import { addHealthRoutes, addReadyRoute } from "./health.ts";
 import { type GatewayLimits, limitsOf } from "./limits.ts";
 import { addMessageRoutes } from "./messages.ts";
 import { addMetricsRoute } from "./metrics.ts";
+import { addOpenApiRoute, type OpenApiInfo } from "./openapi.ts";
 import { type CorsOptions, openTo } from "./origins.ts";
 import { answerError } from "./problem.ts";
+import type { EdgeSchema } from "./schema.ts";
 import { addSocketRoute, type Upgrade } from "./socket.ts";
 import { type Exposable, exposedBy } from "./target.ts";
 import { addWatchRoutes } from "./watch.ts";
 
 /** Options of {@link gateway}. */
-export interface GatewayOptions {
+export interface GatewayOptions<X extends readonly Exposable[] = readonly Exposable[]> {
   /**
    * What may be reached: entity types, with all their messages, and messages with a name of their
    * own. Of an event that is what is published; nobody outside publishes.
    */
-  readonly expose: readonly Exposable[];
+  readonly expose: X;
   /** Who asks; whoever it does not know is answered 401, but for `/healthz`. @default anybody */
   readonly auth?: Authenticate;
   /** Whether who asks may do that; needs `auth`. @default everybody may do everything */
@@ -61,22 +63,11 @@ export interface GatewayOptions {
   readonly cors?: CorsOptions;
   /** How much it takes; what is not given has its default. */
   readonly limits?: Partial<GatewayLimits>;
+  /** What `/openapi.json` says of itself. */
+  readonly openapi?: OpenApiInfo;
   /** Hears of failures that callers are not told, with the request id they are told. */
   readonly log?: Logger;
 }
-
-const HEADERS = {
-  contentSecurityPolicy: { defaultSrc: ["'none'"], frameAncestors: ["'none'"] },
-  // It binds whole domains: whoever ends TLS decides on it.
-  strictTransportSecurity: false,
-  xFrameOptions: "DENY",
-  // For browsers and plug-ins that are gone, or for pages.
-  originAgentCluster: false,
-  xDnsPrefetchControl: false,
-  xDownloadOptions: false,
-  xPermittedCrossDomainPolicies: false,
-  xXssProtection: false,
-};
 
 /**
  * Makes the app that serves `cluster`.
@@ -87,7 +78,10 @@ const HEADERS = {
  * @throws {TypeError} when one of `expose` cannot be exposed, or is there twice; for `authorize`
  * without `auth`.
  */
-export function gateway(cluster: GatewayCluster, options: GatewayOptions): Hono<Told> {
+export function gateway<const X extends readonly Exposable[]>(
+  cluster: GatewayCluster,
+  options: GatewayOptions<X>,
+): Hono<Told, EdgeSchema<X[number]>> {
   const { log, authorize, auth, management = "read" } = options;
   if (authorize !== undefined && auth === undefined) {
     throw new TypeError("Cannot authorize without knowing who asks: add auth");
@@ -98,7 +92,7 @@ export function gateway(cluster: GatewayCluster, options: GatewayOptions): Hono<
   const edge: Edge = { cluster, exposed, log, management, authorize, drain, limits };
   const app = new Hono<Told>();
   app.onError((error, c) => answerError(error, c, log));
-  app.use(requestId(), secureHeaders(HEADERS), neverStored);
+  app.use(withHeaders());
   app.use(...openTo(options.cors), plainUrls(limits));
   addHealthRoutes(app, edge, auth);
   app.use(heldBy(drain, cluster.nodeId));
@@ -113,6 +107,7 @@ export function gateway(cluster: GatewayCluster, options: GatewayOptions): Hono<
   addEventRoutes(app, edge, streams);
   addClusterRoutes(app, edge);
   if (options.webSocket !== undefined) addSocketRoute(app, edge, options.webSocket);
+  addOpenApiRoute(app, edge, { info: options.openapi, hasAuth: auth !== undefined });
   app.all("*", (c) => {
     throw new CatgaError("NOT_FOUND", { path: new URL(c.req.url).pathname });
   });
@@ -129,10 +124,4 @@ function admitting(limits: GatewayLimits, auth: Authenticate | undefined) {
     ...(auth === undefined ? [] : [ofSomebody]),
     ...(requestsPerSecondMax === Infinity ? [] : [perSecond(requestsPerSecondMax)]),
   ] as const;
-}
-
-/** Answers are moments of a state that changes: no cache between may keep one. */
-function neverStored(c: Context, next: () => Promise<void>): Promise<void> {
-  c.header("Cache-Control", "no-store");
-  return next();
 }

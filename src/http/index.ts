@@ -7,6 +7,7 @@ export { listen, type Listening, type ListenOptions } from "./listen.ts";
 export type { ListenLimits } from "./servers.ts";
 export type { Upgrade } from "./socket.ts";
 export type { GatewayLimits } from "./limits.ts";
+export type { OpenApiInfo } from "./openapi.ts";
 export type { CorsOptions } from "./origins.ts";
 export type { Problem } from "./problem.ts";
 export type { Exposable } from "./target.ts";

@@ -11,6 +11,7 @@ import { type AnyNamed, describeMessage, type Message } from "../index.ts";
 import { answerFresh, answerTaken, answerWith, type Body, wrongMethod } from "./answer.ts";
 import { callOptionsOf, prefersAsync } from "./calling.ts";
 import { type Edge, guard, type Told } from "./edge.ts";
+import { fieldsOf } from "./json-schema.ts";
 import { payloadOfBody, payloadOfQuery } from "./payload.ts";
 import { namedTargetOf } from "./target.ts";
 
@@ -36,7 +37,7 @@ export function addMessageRoutes(app: Hono<Told>, edge: Edge, ...body: Body): vo
     const def = namedTargetOf(c.req, exposed);
     if (def.kind !== "query") throw wrongMethod(c, "POST");
     await guard(c, edge, { action: "query", message: def.type });
-    const message = messageOf(def, payloadOfQuery(new URL(c.req.url).searchParams));
+    const message = messageOf(def, payloadOfQuery(new URL(c.req.url).searchParams, fieldsOf(def)));
     const options = callOptionsOf(c, "query", c.req.raw.signal);
     return answerFresh(c, await cluster.send(message, options));
   });

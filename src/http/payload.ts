@@ -8,8 +8,14 @@
  */
 import type { HonoRequest } from "hono";
 import { CatgaError } from "../index.ts";
+import type { Fields } from "./json-schema.ts";
 import { Refusal } from "./problem.ts";
 
+const UTF8 = new TextDecoder("utf-8", { fatal: true });
+/** What a text must hold, in letters or escaped, if one of its keys reaches a prototype. */
+const PROTOTYPE = /__proto__|constructor|\\u/;
+/** As JSON writes it. */
+const NUMBER = /^-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?$/;
 const JSON_TYPE = /^application\/json\s*(?:;|$)/i;
 
 /**
@@ -28,22 +34,30 @@ export async function payloadOfBody(request: HonoRequest): Promise<object | unde
 }
 
 /**
- * The payload in the query: the JSON object in the field `payload`, or else all fields as strings;
- * `undefined` when there is none.
+ * The payload in the query: the JSON object in the field `payload`, or else all fields; `undefined`
+ * when there is none. A field is a string, unless its schema wants a number or a boolean and it
+ * looks like one in JSON.
  *
  * @throws {CatgaError} MALFORMED
  */
-export function payloadOfQuery(fields: URLSearchParams): object | undefined {
+export function payloadOfQuery(fields: URLSearchParams, schemas?: Fields): object | undefined {
   const json = fields.get("payload");
   if (json !== null) {
     if (fields.size > 1) throw malformed("query", '"payload" must be its only field');
     return parsePayload(json, 'query field "payload"');
   }
-  const payload: object = Object.fromEntries(fields);
+  const payload: object = Object.fromEntries(
+    Array.from(fields, ([name, text]) => [name, typed(text, schemas?.get(name)?.["type"])]),
+  );
   if (Object.keys(payload).length < fields.size) {
     throw malformed("query", "a field is there twice; write the payload as JSON");
   }
   return fields.size === 0 ? undefined : checked(payload, "query");
+}
+
+function typed(text: string, type: unknown): unknown {
+  if ((type === "number" || type === "integer") && NUMBER.test(text)) return Number(text);
+  return type === "boolean" && /^(?:true|false)$/.test(text) ? text === "true" : text;
 }
 
 function isJson(request: HonoRequest): boolean {
@@ -53,7 +67,7 @@ function isJson(request: HonoRequest): boolean {
 /** Strictly: what is no UTF-8 would arrive as something else than was sent. */
 function decoded(bytes: ArrayBuffer): string {
   try {
-    return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+    return UTF8.decode(bytes);
   } catch (error) {
     throw malformed("body", "it is not UTF-8", error);
   }
@@ -69,14 +83,19 @@ function parsePayload(text: string, what: string): object {
   if (typeof value !== "object" || value === null || Array.isArray(value)) {
     throw malformed(what, "it is not a JSON object");
   }
-  return checked(value, what);
+  // To look through the text is quicker, and most say nothing of the kind.
+  return PROTOTYPE.test(text) ? checked(value, what) : untagged(value, what);
 }
 
 function checked(payload: object, what: string): object {
+  if (reachesPrototype(payload)) throw malformed(what, "it has a key that reaches a prototype");
+  return untagged(payload, what);
+}
+
+function untagged(payload: object, what: string): object {
   if (Object.hasOwn(payload, "type")) {
     throw malformed(what, '"type" is the name of the message, which stands in the path');
   }
-  if (reachesPrototype(payload)) throw malformed(what, "it has a key that reaches a prototype");
   return payload;
 }
 

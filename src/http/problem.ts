@@ -90,8 +90,26 @@ const FACES = {
   WRONG_SECRET: INTERNAL,
 } as const satisfies Record<ErrorCode, Face>;
 
+/** See {@link Refusal}. */
+const REFUSALS: readonly [string, readonly [number]][] = [
+  ["MALFORMED", [405]],
+  ["TOO_LARGE", [414]],
+  ["MALFORMED", [415]],
+];
 const PASSING: readonly number[] = [429, 503, 504];
 const RETRY_AFTER_SECONDS = "1";
+
+/** The codes of each status that the edge answers with; rejections may have others. */
+export const codesByStatus: ReadonlyMap<number, readonly string[]> = byStatus();
+
+function byStatus(): ReadonlyMap<number, readonly string[]> {
+  const codes = new Map<number, string[]>();
+  const faces: [string, Face][] = Object.entries({ ...FACES, INTERNAL });
+  for (const [code, [status]] of [...faces, ...REFUSALS]) {
+    codes.set(status, [...(codes.get(status) ?? []), code]);
+  }
+  return codes;
+}
 
 /** A refusal of the edge itself, whose status is not the one of its code: 405, 414 or 415. */
 export class Refusal extends Error {

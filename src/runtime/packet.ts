@@ -213,8 +213,8 @@ export function answerRow({ name, untilMs, outcome }: KeptAnswer, nowMs: number)
 /** The answer of a row, or nothing when that makes no sense. */
 export function answerOf([, name, leftMs, kept]: Row, nowMs: number): KeptAnswer | undefined {
   const outcome = outcomeOf(kept);
-  if (outcome === undefined || typeof leftMs !== "number") return undefined;
-  return { name: String(name), untilMs: nowMs + leftMs, outcome };
+  if (outcome === undefined || typeof name !== "string") return undefined;
+  return typeof leftMs === "number" ? { name, untilMs: nowMs + leftMs, outcome } : undefined;
 }
 
 function outcomeOf(kept: unknown): Outcome | undefined {

@@ -104,9 +104,12 @@ export class Router {
       return this.context.slices.pause() ?? ACCEPTED;
     }
     const call = new LocalCall(sending, { spec, message }, this.context.wheel);
-    if (sending.signal !== undefined) call.cancelWith(sending.signal);
+    const { signal } = sending;
+    if (signal?.aborted === true) call.cancelWith(signal);
     const refusal = activation.post(call);
     if (refusal !== undefined) call.fail(refusal);
+    // Most are answered by now, and to listen would cost as much as they did.
+    if (signal !== undefined && !call.isSettled) call.cancelWith(signal);
     call.wait();
     return call.promise();
   }

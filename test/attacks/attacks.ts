@@ -6,6 +6,7 @@ import { CROWD } from "./crowds.ts";
 import { MEMORY } from "./memory.ts";
 import { NAMES } from "./names.ts";
 import { REQUESTS } from "./requests.ts";
+import { UNREAD } from "./streams.ts";
 
 /** See the file's header. */
 export const ATTACKS: readonly Attack[] = [
@@ -14,5 +15,6 @@ export const ATTACKS: readonly Attack[] = [
   ...BODIES,
   ...NAMES,
   MEMORY,
+  UNREAD,
   CROWD,
 ];

@@ -8,3 +8,6 @@ export const SECRET = "hunter2";
 
 /** The only site whose pages may act. */
 export const APP = "https://app.example";
+
+/** How many event streams the target serves at once. */
+export const STREAMS = 1_000;

@@ -1,7 +1,7 @@
 /**
- * Whether anything is kept of requests that were refused. Each request of a round is another one, and
- * large where it may be; so whoever keeps a URL, a token or a body of each has grown by more than
- * is allowed here after three rounds.
+ * Whether anything is kept of requests that were refused. Each request of a round is another one,
+ * and large where it may be; so whoever keeps a URL, a token or a body of each has grown by more
+ * than is allowed here after three rounds.
  */
 import { ok } from "node:assert/strict";
 import { type Attack, type Attacker, type Parts } from "./attacker.ts";

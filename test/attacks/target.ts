@@ -1,13 +1,21 @@
 /**
- * What is attacked: a node with an edge, in a process of its own, on any runtime. It prints its port
- * as one line of JSON, and answers each line that it reads with what it is like, after `collect` when
- * all garbage is collected. It ends with its stdin.
+ * What is attacked: a node with an edge, in a process of its own, on any runtime. It prints its
+ * port as one line of JSON, and answers each line that it reads with what it is like, after
+ * `collect` when all garbage is collected. It ends with its stdin.
  */
 import process from "node:process";
 import { createInterface } from "node:readline";
 import { bearer, gateway, listen } from "../../src/http/index.ts";
-import { Cluster, command, defineCommand, defineEntity, handler, query } from "../../src/index.ts";
-import { APP, SECRET, TOKENS } from "./known.ts";
+import {
+  Cluster,
+  command,
+  defineCommand,
+  defineEntity,
+  defineEvent,
+  handler,
+  query,
+} from "../../src/index.ts";
+import { APP, SECRET, STREAMS, TOKENS } from "./known.ts";
 
 /** How a process is. */
 export interface Figures {
@@ -23,6 +31,8 @@ export interface Figures {
 let ran = 0;
 let ranForbidden = 0;
 
+const Noise = defineEvent<{ text: string }>("noise");
+
 const Account = defineEntity("account", {
   messages: {
     deposit: command<{ amount?: number }, number>(),
@@ -30,6 +40,7 @@ const Account = defineEntity("account", {
     echo: query<{ readonly [field: string]: unknown }, object>(),
     crash: command(),
     deep: query<void, unknown>(),
+    shout: query<void, void>(),
   },
   state: () => ({ balance: 0 }),
   handlers: {
@@ -42,6 +53,7 @@ const Account = defineEntity("account", {
     crash() {
       throw new Error(`the password is ${SECRET}`);
     },
+    shout: (ctx) => ctx.publish(Noise({ text: "x".repeat(4_000) })),
     deep() {
       let value: unknown = 1;
       for (let level = 0; level < 100_000; level++) value = [value];
@@ -81,10 +93,11 @@ const cluster = await Cluster.start({
   handlers: [handler(Greet, ({ name }) => `Hello ${name}`)],
 });
 const app = gateway(cluster, {
-  expose: [Account, Vault, Greet],
+  expose: [Account, Vault, Greet, Noise],
   auth: bearer(TOKENS),
   authorize: ({ subject }, { entity }) => entity !== "vault" || subject === "nobody",
   cors: { origins: [APP] },
+  limits: { streamsMax: STREAMS, streamsPerIdentityMax: STREAMS },
 });
 const { port } = await listen(app, { port: 0 });
 console.log(JSON.stringify({ port }));

@@ -249,6 +249,12 @@ describe("an error", () => {
     expect(error.executed).toBe("no");
   });
 
+  test("has a text whatever a peer sent in the place of a detail", () => {
+    const sent = JSON.parse('{"entity":{"toString":1},"capacity":null}') as never;
+    const error = new CatgaError("MAILBOX_FULL", sent);
+    expect(error.message).toBe('Cannot accept a message for "an object": null are waiting');
+  });
+
   test("takes from its details whether the handler ran, where only they know", () => {
     const details = { entity: "a/1", message: "m" };
     for (const executed of ["no", "maybe"] as const) {

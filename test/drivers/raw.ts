@@ -79,8 +79,12 @@ export class RawConnection {
   }
 
   /** Connects, and proves to know the secret. */
-  static async introduced(port: number, who: Introduction): Promise<RawConnection> {
-    const connection = new RawConnection(port);
+  static introduced(port: number, who: Introduction): Promise<RawConnection> {
+    return RawConnection.introduce(new RawConnection(port), who);
+  }
+
+  /** Proves to know the secret on a connection that is new. */
+  static async introduce(connection: RawConnection, who: Introduction): Promise<RawConnection> {
     const greeting = JSON.parse(await connection.frame()) as { nonce: string };
     const { cluster, secret, purpose, incarnation } = who;
     const nonce = "our nonce";

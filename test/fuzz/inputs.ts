@@ -119,6 +119,15 @@ export function textLike(...samples: readonly string[]): fc.Arbitrary<string> {
   );
 }
 
+/** A value as text; what is nested too deeply to be written is as good as its depth. */
+export function flat(value: unknown): string {
+  try {
+    return JSON.stringify(value);
+  } catch {
+    return "[]";
+  }
+}
+
 /** An input as a line for people, from which it can be had again. */
 export function shown(input: unknown): string {
   const text =

@@ -17,7 +17,7 @@ import { isNote } from "../../src/protocol/note.ts";
 import type { SessionRecord } from "../../src/protocol/records.ts";
 import { loadStateCodec, packetsOf, rowsOf } from "../../src/runtime/packet.ts";
 import { session } from "../contracts/seat.ts";
-import { bytesLike, jsonLike, textLike, valueLike } from "./inputs.ts";
+import { bytesLike, flat, jsonLike, textLike, valueLike } from "./inputs.ts";
 import { holds, type Target, targetOf } from "./target.ts";
 
 const TRACE = ["00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01", "a=b"];
@@ -101,15 +101,6 @@ const frames = targetOf({
     holds(again !== undefined && flat(again) === flat(frame), "a frame changes on its way");
   },
 });
-
-/** As text; what is nested too deeply to be written is as good as its depth. */
-function flat(value: unknown): string {
-  try {
-    return JSON.stringify(value);
-  } catch {
-    return "[]";
-  }
-}
 
 const extras = targetOf({
   name: "extras",

@@ -7,7 +7,7 @@ import { isCatgaError } from "../../src/index.ts";
 import { entityOf, recordOf, textOfRecord } from "../../src/drivers/broker/record.ts";
 import { decodeRecord, encodeRecord, sealRecord } from "../../src/runtime/record.ts";
 import { loadStateCodec } from "../../src/runtime/packet.ts";
-import { jsonLike, textLike } from "./inputs.ts";
+import { flat, jsonLike, textLike } from "./inputs.ts";
 import { checkRefusal, Finding, holds, refusing, type Target, targetOf } from "./target.ts";
 
 // What is stored is written with it, samples too.
@@ -64,7 +64,7 @@ const records = targetOf({
       return;
     }
     const { answers, reminders, version } = decodeRecord(again, "cart/42", 0);
-    holds(isDeepStrictEqual([reminders, version], [kept.reminders, kept.version]), "it changes");
+    holds(flat([reminders, version]) === flat([kept.reminders, kept.version]), "it changes");
     holds(answers.length === kept.answers.length, "an answer is gone");
   },
 });

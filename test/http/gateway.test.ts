@@ -146,6 +146,10 @@ describe("every answer", () => {
     expect(response.headers.get("X-Request-Id")).toBe("mine-1");
     expect((await problemOf(response)).requestId).toBe("mine-1");
   });
+  test.each(["a b", "x".repeat(256), "<script>"])("%p is no request id", async (id) => {
+    const response = await edge.ask("/healthz/live", { headers: { "X-Request-Id": id } });
+    expect(response.headers.get("X-Request-Id")).toMatch(/^[\w-]{36}$/);
+  });
 });
 
 describe("a caller that hangs up", () => {

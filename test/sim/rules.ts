@@ -261,8 +261,8 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     rule: "output gate: an answer waits for a valid lease",
     file: "runtime/activation.ts",
-    from: "if (!work.oneWay && !slices.mayRelease()) {",
-    to: "if (!work.oneWay && !slices.mayRelease() && Number.NaN > 0) {",
+    from: "work.pushes !== undefined) && !slices.mayRelease()) {",
+    to: "work.pushes !== undefined) && !slices.mayRelease() && Number.NaN > 0) {",
     kind: "chaos",
     seed: 5,
   },

@@ -32,6 +32,10 @@ type Part = readonly [part: number, parts: number, data: Uint8Array];
 
 /** A broker that hangs is not waited for. */
 const FLUSH_MS_MAX = 500;
+/** Parts of frames that wait for others: who begins frames and never ends them has no more room. */
+const ASSEMBLED_BYTES_MAX = 8 * FRAME_BYTES_MAX;
+/** What one of them takes besides its bytes. */
+const ASSEMBLY_BYTES = 1_024;
 /** Says: this node's connection is there anew. */
 const HELLO = "hello";
 
@@ -130,6 +134,18 @@ export class NatsLink implements Link, ConnectionListener {
     if (begun.bytes > FRAME_BYTES_MAX) return undefined;
     if (begun.parts.length === parts) return Buffer.concat(begun.parts);
     this.#assemblies.set(from, begun);
+    this.#makeRoom();
     return undefined;
+  }
+
+  /** What has waited longest is lost. */
+  #makeRoom(): void {
+    const sizes = Array.from(this.#assemblies.values(), ({ bytes }) => bytes + ASSEMBLY_BYTES);
+    let held = sizes.reduce((sum, bytes) => sum + bytes);
+    for (const [from, { bytes }] of this.#assemblies) {
+      if (held <= ASSEMBLED_BYTES_MAX) return;
+      this.#assemblies.delete(from);
+      held -= bytes + ASSEMBLY_BYTES;
+    }
   }
 }

@@ -21,6 +21,8 @@ export interface LinkParts extends Dialer {
 /** The first byte of what is published; then the length of the sender's name, it, the frame. */
 const FRAME = 0;
 const GREETING = 1;
+/** More than a cluster has nodes; whoever may publish can make up any number of names. */
+const PEERS_MAX = 4_096;
 const NOTHING = new Uint8Array(0);
 /** How often a node looks whether its subscription is still alive. */
 const PING_MS = 1_000;
@@ -110,7 +112,7 @@ export class PubSubLink implements Link {
     const from = bytes.toString("utf8", 2, 2 + length);
     if (kind === GREETING) listener.connected(from);
     if (kind === FRAME) {
-      this.#peers.add(from);
+      if (this.#peers.size < PEERS_MAX) this.#peers.add(from);
       listener.received(from, bytes.subarray(2 + length));
     }
   }
