@@ -32,6 +32,7 @@ import { addMessageRoutes } from "./messages.ts";
 import { addMetricsRoute } from "./metrics.ts";
 import { addOpenApiRoute, type OpenApiInfo } from "./openapi.ts";
 import { type CorsOptions, openTo } from "./origins.ts";
+import { Places } from "./places.ts";
 import { answerError } from "./problem.ts";
 import type { EdgeSchema } from "./schema.ts";
 import { addSocketRoute, type Upgrade } from "./socket.ts";
@@ -101,11 +102,13 @@ export function gateway<const X extends readonly Exposable[]>(
   const body = bodyOf(limits.bodyBytesMax);
   addEntityRoutes(app, edge, ...body);
   addMessageRoutes(app, edge, ...body);
-  const streams = new EventStreams(drain, limits);
+  const places = new Places(limits);
+  const streams = new EventStreams(drain, places);
   addWatchRoutes(app, edge, streams);
   addEventRoutes(app, edge, streams);
   addClusterRoutes(app, edge);
-  if (options.webSocket !== undefined) addSocketRoute(app, edge, options.webSocket);
+  const { webSocket: upgrade } = options;
+  if (upgrade !== undefined) addSocketRoute(app, edge, { upgrade, places });
   addOpenApiRoute(app, edge, { info: options.openapi, hasAuth: auth !== undefined });
   app.all("*", (c) => {
     throw new CatgaError("NOT_FOUND", { path: new URL(c.req.url).pathname });

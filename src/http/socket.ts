@@ -21,6 +21,7 @@ import type { UpgradeWebSocket, WSContext } from "hono/ws";
 import { CatgaError } from "../index.ts";
 import { wrongMethod } from "./answer.ts";
 import { type Edge, guard, type Told } from "./edge.ts";
+import type { Places } from "./places.ts";
 import { answerError, Refusal } from "./problem.ts";
 
 /** How a runtime makes a request a WebSocket; of any of them. */
@@ -33,7 +34,7 @@ const WATCHES_MAX = 100;
 /** Bytes that may wait for one who reads too slowly, before he is cut off. */
 const UNREAD_BYTES_MAX = 1_048_576;
 /** Why a connection ends: RFC 6455, section 7.4.1, and for 1012 and 1013 its registry at IANA. */
-const CLOSED = { notText: 1003, restart: 1012 };
+const CLOSED = { notText: 1003, restart: 1012, tryLater: 1013 };
 
 const PATH = "/socket";
 /** Of the request that the connection came with, not of what is sent on it. */
@@ -42,10 +43,16 @@ const NOT_PASSED_ON = new RegExp(
     "idempotency-key|if-.*|prefer|request-timeout-ms|x-request-id)$",
 );
 
+interface Way {
+  readonly upgrade: Upgrade;
+  /** A socket takes one, as a stream does. */
+  readonly places: Places;
+}
+
 /** Adds the route. */
-export function addSocketRoute(app: Hono<Told>, edge: Edge, upgrade: Upgrade): void {
+export function addSocketRoute(app: Hono<Told>, edge: Edge, { upgrade, places }: Way): void {
   const events = (c: Context): ReturnType<Connection["events"]> => {
-    return new Connection(app, edge, c).events();
+    return new Connection(app, edge, c).events(places);
   };
   app.get(PATH, upgrade(events), (c) => {
     c.header("Upgrade", "websocket");
@@ -89,24 +96,31 @@ class Connection {
     this.#c = c;
   }
 
-  events(): {
+  events(places: Places): {
     onOpen: (event: unknown, ws: WSContext) => void;
     onMessage: (event: { readonly data: unknown }, ws: WSContext) => void;
     onClose: () => void;
     onError: () => void;
   } {
-    let release: (() => void) | undefined;
+    const held: (() => void)[] = [];
     const onClose = (): void => {
       this.#closed.abort();
       for (const watch of this.#watches.values()) watch.end?.();
-      release?.();
+      for (const release of held.splice(0)) release();
     };
     return {
       onOpen: (_, ws) => {
+        try {
+          held.push(places.take(this.#c.get("identity")?.subject));
+        } catch (error) {
+          return ws.close(CLOSED.tryLater, (error as CatgaError).message);
+        }
         this.#ws = ws;
-        release = this.#edge.drain.hold(() => ws.close(CLOSED.restart, "the node leaves"));
+        held.push(this.#edge.drain.hold(() => ws.close(CLOSED.restart, "the node leaves")));
       },
       onMessage: ({ data }, ws) => {
+        // There was no place for it.
+        if (this.#ws === undefined) return;
         if (typeof data !== "string") return ws.close(CLOSED.notText, "write JSON");
         // It reports by itself whatever fails.
         this.#heard(data).catch(() => ws.close());

@@ -61,8 +61,13 @@ const app = gateway(cluster, {
     subject === "ada" || (action === "query" && id !== "9"),
 });
 const served = new Hono().route("/", app);
+const few = gateway(cluster, {
+  expose: [Room],
+  webSocket: upgradeWebSocket as Upgrade,
+  limits: { streamsMax: 1 },
+});
 const { url, port, close } = await listen(
-  { "/": served, "/below": app },
+  { "/": served, "/below": app, "/few": few },
   { port: 0, webSocket: true },
 );
 
@@ -99,6 +104,18 @@ class Caller {
     return this.closed;
   }
 }
+
+// A socket takes a place of a stream, and gives it back.
+const only = await new Caller({}, "/few/socket").opens();
+equal(await new Caller({}, "/few/socket").ends(), 1013);
+equal((await fetch(`${url}/few/watch/room/lobby`)).status, 429);
+only.socket.close();
+await only.ends();
+await waitUntil("its place is free", async () => {
+  const stream = await fetch(`${url}/few/watch/room/lobby`);
+  await stream.body?.cancel();
+  return stream.status === 200;
+});
 
 const room = { entity: "room", id: "lobby" };
 const ada = await new Caller().opens();
