@@ -82,10 +82,11 @@ export class EventStreams {
     if (c.req.method === "HEAD") return c.body(null);
     const { outgoing } = (c.env ?? {}) as { readonly outgoing?: Destroyable };
     const stream: EventStream = new EventStream(outgoing, () => this.#closed(stream, subject));
+    // First, for it may throw: whoever asks for what cannot be watched takes no place.
+    stream.begin(begin);
     this.#open.set(stream, () => {});
     if (subject !== undefined) this.#subjects.set(subject, this.#countOf(subject) + 1);
     this.#endTicks ??= tick(BEAT_MS, () => this.#beat());
-    stream.begin(begin);
     const release = this.#drain.hold(() => stream.drain());
     // Where that has told it at once, it is over.
     if (this.#open.has(stream)) this.#open.set(stream, release);
