@@ -221,9 +221,9 @@ async function nodeSockets({ messageBytesMax }: ListenLimits): Promise<WebSocket
 }
 
 /**
- * Sends away who wants to become anything else. The adapter leaves such a connection as it is: if it
- * is reset nobody hears the error, which ends the process. And no timeout holds for who upgrades, so
- * one whose answer is written is gone, whether or not he hangs up.
+ * Sends away who wants to become anything else. The adapter leaves such a connection as it is: if
+ * it is reset nobody hears the error, which ends the process. And no timeout holds for who
+ * upgrades, so one whose answer is written is gone, whether or not he hangs up.
  */
 function upgradeSocketsAlone(server: Server): void {
   const [upgrade] = server.listeners("upgrade");

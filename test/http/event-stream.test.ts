@@ -92,9 +92,6 @@ describe("the streams of a gateway", () => {
   });
   test("are not those that could not begin", async () => {
     const streams = new EventStreams(draining().drain, limitsOf({ streamsMax: 1 }));
-    const fails = (): never => {
-      throw new CatgaError("INVALID_ID", { reason: "is empty" });
-    };
     const { app } = served(streams, fails);
     expect([(await app.request("/")).status, streams.count]).toEqual([400, 0]);
     expect((await app.request("/")).status).toBe(400);
@@ -117,4 +114,8 @@ function served(streams: EventStreams, begin = () => (): void => {}) {
   app.onError((error, c) => answerError(error, c, undefined));
   app.get("/", (c) => streams.open(c, begin));
   return { app, streams };
+}
+
+function fails(): never {
+  throw new CatgaError("INVALID_ID", { reason: "is empty" });
 }

@@ -15,7 +15,10 @@ import { waitUntil } from "../contracts/wait-until.ts";
 
 const Said = defineEvent<{ text: string }>("said");
 /** Where `pass` waits. */
-const gate = { entered: deferred(), opened: deferred() };
+const gate = {
+  entered: Promise.withResolvers<void>(),
+  opened: Promise.withResolvers<void>(),
+};
 const Room = defineEntity("room", {
   messages: {
     say: command<{ text: string }, number>(),
@@ -263,38 +266,6 @@ deaf.resume();
 await cut;
 ok(arrived < 30_000_000, `${arrived} bytes waited for who did not read`);
 
-// What wants to become something else is sent away, and who resets it ends nothing.
-const other = "GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n";
-for (const isReset of [true, false]) {
-  const stranger = connect(port, "127.0.0.1");
-  stranger.on("error", () => {});
-  stranger.write(other);
-  const [answer] = (await once(stranger, "data")) as [Buffer];
-  match(answer.toString(), /^HTTP\/1\.1 4/);
-  const gone = once(stranger, "close");
-  if (isReset) stranger.resetAndDestroy();
-  // Bun serves it as if it wanted nothing, so it may stay as long as any other.
-  else if (isBun) stranger.destroy();
-  await gone;
-}
-// Reset before it is answered.
-const rude = connect(port, "127.0.0.1");
-rude.on("error", () => {});
-await once(rude, "connect");
-rude.write(other, () => rude.resetAndDestroy());
-await once(rude, "close");
-equal((await fetch(`${url}/healthz/live`)).status, 200);
-// Who is refused and stays is cut off; Bun does so as with any other.
-const stays = connect({ port, host: "127.0.0.1", allowHalfOpen: true });
-stays.write(other.replace("h2c", "websocket"));
-await once(stays, "data");
-stays.resume();
-const cutOff = new Promise<void>((resolve) => void stays.once("close", () => resolve()));
-stays.on("error", () => {});
-const tries = setInterval(() => (isBun ? stays.destroy() : stays.write("x")), 20);
-await cutOff;
-clearInterval(tries);
-
 // The node leaves: what was taken is answered, then everybody is told to go elsewhere.
 const { entered, opened } = gate;
 ada.say({ id: 1, send: { ...room, type: "pass" } });
@@ -313,11 +284,4 @@ process.exit(0);
 
 function codeOf({ id, problem }: Caller["heard"][number]): unknown {
   return [id, (problem as { code: string }).code];
-}
-
-/** Node.js 20 has no `Promise.withResolvers`. */
-function deferred(): { promise: Promise<void>; resolve: () => void } {
-  let resolve!: () => void;
-  const promise = new Promise<void>((done) => (resolve = done));
-  return { promise, resolve };
 }
