@@ -150,15 +150,14 @@ class Follower {
   async #pause(timeoutMs: number): Promise<void> {
     const { signal } = this.#followed;
     await new Promise<void>((resolve) => {
-      const cancel = this.#home.clock.after(timeoutMs, resolve);
-      signal.addEventListener(
-        "abort",
-        () => {
-          cancel();
-          resolve();
-        },
-        { once: true },
-      );
+      const done = (): void => {
+        cancel();
+        // A stream lasts, and would remember each of its pauses.
+        signal.removeEventListener("abort", done);
+        resolve();
+      };
+      const cancel = this.#home.clock.after(timeoutMs, done);
+      signal.addEventListener("abort", done);
     });
   }
 }

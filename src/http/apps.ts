@@ -23,6 +23,8 @@ export function servableOf(given: Servable | Apps): Servable {
   apps.sort(([one], [other]) => other.length - one.length);
   return {
     fetch(request, env) {
+      // With an odd `Host`, Bun has no URL.
+      if (!URL.canParse(request.url)) return new Response("Bad request", { status: 400 });
       const { pathname } = new URL(request.url);
       for (const [path, app] of apps) {
         if (path === "/") return app.fetch(request, env);

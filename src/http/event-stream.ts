@@ -80,9 +80,15 @@ export class EventStreams {
       leave();
       this.#closed(stream);
     });
+    try {
+      // It may throw: whoever asks for what cannot be watched takes no place.
+      stream.begin(begin);
+    } catch (error) {
+      leave();
+      throw error;
+    }
     this.#open.set(stream, () => {});
     this.#endTicks ??= tick(BEAT_MS, () => this.#beat());
-    stream.begin(begin);
     const release = this.#drain.hold(() => stream.drain());
     // Where that has told it at once, it is over.
     if (this.#open.has(stream)) this.#open.set(stream, release);

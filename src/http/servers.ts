@@ -7,7 +7,7 @@
  * may take its time; and one that does not read its answer goes after 20 to 40.
  */
 import { once } from "node:events";
-import type { Server } from "node:http";
+import type { IncomingMessage, Server } from "node:http";
 import type { Socket } from "node:net";
 import type { WebSocketServerLike } from "@hono/node-server";
 import type { WebSocket, WebSocketServer } from "ws";
@@ -61,6 +61,7 @@ const NODE_TIMEOUTS = {
 const PING_MS = 15_000;
 /** What waits for a WebSocket on Bun; `socket.ts` looks by itself where nobody else does. */
 const UNREAD_BYTES_MAX = 2 * 1_048_576;
+const NOT_UPGRADED = "HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: 0\r\n\r\n";
 /** What timers of the runtimes can wait. */
 const TIMER_MS_MAX = 2_147_483_647;
 
@@ -180,6 +181,7 @@ export async function bindNode(serving: Serving): Promise<Bound> {
   }) as Server;
   server.maxConnections = limits.connectionsMax;
   server.maxRequestsPerSocket = limits.requestsPerConnectionMax;
+  if (sockets) upgradeSocketsAlone(server);
   cutUnread(server, limits);
   server.listen(port, hostname);
   await once(server, "listening");
@@ -216,6 +218,22 @@ async function nodeSockets({ messageBytesMax }: ListenLimits): Promise<WebSocket
   }, PING_MS);
   sockets.once("close", () => clearInterval(timer));
   return sockets;
+}
+
+/**
+ * Sends away who wants to become anything else. The adapter leaves such a connection as it is: if
+ * it is reset nobody hears the error, which ends the process. And no timeout holds for who
+ * upgrades, so one whose answer is written is gone, whether or not he hangs up.
+ */
+function upgradeSocketsAlone(server: Server): void {
+  const [upgrade] = server.listeners("upgrade");
+  server.removeAllListeners("upgrade");
+  server.on("upgrade", (request: IncomingMessage, socket: Socket, head: Buffer) => {
+    socket.on("error", () => socket.destroy());
+    socket.once("finish", () => socket.destroy());
+    if (request.headers.upgrade?.toLowerCase() !== "websocket") socket.end(NOT_UPGRADED);
+    else upgrade!.call(server, request, socket, head);
+  });
 }
 
 /** Cuts off who does not read: what waits for him would stay in memory as long as he likes. */

@@ -89,6 +89,7 @@ class Connection {
   readonly #calls = new Set<number>();
   readonly #watches = new Map<number, Watch>();
   #ws: WSContext | undefined;
+  #release = (): void => {};
 
   constructor(app: Hono<Told>, edge: Edge, c: Context<Told>) {
     this.#app = app;
@@ -102,21 +103,23 @@ class Connection {
     onClose: () => void;
     onError: () => void;
   } {
-    const held: (() => void)[] = [];
+    let leave: (() => void) | undefined;
     const onClose = (): void => {
       this.#closed.abort();
       for (const watch of this.#watches.values()) watch.end?.();
-      for (const release of held.splice(0)) release();
+      this.#release();
+      leave?.();
+      leave = undefined;
     };
     return {
       onOpen: (_, ws) => {
         try {
-          held.push(places.take(this.#c.get("identity")?.subject));
+          leave = places.take(this.#c.get("identity")?.subject);
         } catch (error) {
           return ws.close(CLOSED.tryLater, (error as CatgaError).message);
         }
         this.#ws = ws;
-        held.push(this.#edge.drain.hold(() => ws.close(CLOSED.restart, "the node leaves")));
+        this.#release = this.#edge.drain.hold(() => this.#leave());
       },
       onMessage: ({ data }, ws) => {
         // There was no place for it.
@@ -140,6 +143,15 @@ class Connection {
       const problem = await answerError(error as Error, this.#c, this.#edge.log).text();
       this.#say(id, `"ok":false,"problem":${problem}`);
     }
+    if (id !== null) this.#calls.delete(id);
+    if (this.#edge.drain.isDraining) this.#leave();
+  }
+
+  /** Ends when everything that was taken is answered; nobody waits for the other side's word. */
+  #leave(): void {
+    if (this.#calls.size > 0) return;
+    this.#ws?.close(CLOSED.restart, "the node leaves");
+    this.#release();
   }
 
   /** The fields of the answer, as JSON. */
@@ -150,12 +162,9 @@ class Connection {
     if (this.#calls.size >= CALLS_MAX) {
       throw new CatgaError("OVERLOADED", { what: "calls of this connection", limit: CALLS_MAX });
     }
+    // Until it is answered.
     this.#calls.add(id);
-    try {
-      return await this.#call(fieldsOf(call, what), what === "tell");
-    } finally {
-      this.#calls.delete(id);
-    }
+    return this.#call(fieldsOf(call, what), what === "tell");
   }
 
   async #call(call: Fields, isTold: boolean): Promise<string> {

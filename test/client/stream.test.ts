@@ -1,4 +1,4 @@
-import { describe, expect, test } from "bun:test";
+import { describe, expect, spyOn, test } from "bun:test";
 import { isClientError, MISSED } from "../../src/client/index.ts";
 import { defineContract, defineEvent, query } from "../../src/contract/index.ts";
 import { failureOf } from "../drivers/nodes.ts";
@@ -199,6 +199,21 @@ describe("a stream is over", () => {
     leaving.abort();
     expect(await next).toEqual({ done: true, value: undefined });
     expect([asked[0]?.signal.aborted, clock.timerCount]).toEqual([true, 0]);
+  });
+  test("and has left nothing at its signal for the pauses it made", async () => {
+    const tries = 5;
+    const { take } = watching([
+      ...Array(tries).fill(breaks),
+      streams([BEGUN, said(1, "a")], "stays"),
+    ]);
+    const added = spyOn(EventTarget.prototype, "addEventListener");
+    const removed = spyOn(EventTarget.prototype, "removeEventListener");
+    expect(await take()).toBe("a");
+    const counts = [added, removed].map(({ mock }) => mock.calls.length);
+    added.mockRestore();
+    removed.mockRestore();
+    // But for the one that waits for what comes.
+    expect(counts[1]).toBeGreaterThanOrEqual(counts[0]! - 1);
   });
   test("when its reader leaves, who waits or not", async () => {
     const { stream, asked, clock } = watching([streams([":\n\n"], "stays")]);

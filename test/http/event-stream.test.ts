@@ -1,6 +1,7 @@
 /** Streams of a gateway that are not read, are too many, or are told to go elsewhere. */
 import { describe, expect, test } from "bun:test";
 import { Hono } from "hono";
+import { CatgaError } from "../../src/index.ts";
 import { failureOf } from "../drivers/nodes.ts";
 import { Drain } from "../../src/http/drain.ts";
 import type { GatewayCluster, Told } from "../../src/http/edge.ts";
@@ -90,6 +91,12 @@ describe("the streams of a gateway", () => {
     expect((await app.request("/", { method: "HEAD" })).status).toBe(200);
     expect(streams.count).toBe(0);
   });
+  test("are not those that could not begin", async () => {
+    const streams = new EventStreams(draining().drain, new Places(limitsOf({ streamsMax: 1 })));
+    const { app } = served(streams, fails);
+    expect([(await app.request("/")).status, streams.count]).toEqual([400, 0]);
+    expect((await app.request("/")).status).toBe(400);
+  });
 });
 
 /** A drain, and what its node does when it is told to stop. */
@@ -103,9 +110,13 @@ function draining() {
   return { drain, stop: async () => begin?.() };
 }
 
-function served(streams: EventStreams) {
+function served(streams: EventStreams, begin = () => (): void => {}) {
   const app = new Hono<Told>();
   app.onError((error, c) => answerError(error, c, undefined));
-  app.get("/", (c) => streams.open(c, () => () => {}));
+  app.get("/", (c) => streams.open(c, begin));
   return { app, streams };
+}
+
+function fails(): never {
+  throw new CatgaError("INVALID_ID", { reason: "is empty" });
 }

@@ -77,6 +77,14 @@ const long = "x".repeat(isBun ? 20_000 : 5_000);
 const refused = await rawAnswer(`GET /where HTTP/1.1\r\nHost: a\r\nX: ${long}\r\n\r\n`);
 match(refused, /^HTTP\/1.1 431 /);
 
+// What names no host is nobody's fault here.
+for (const host of ["a b", "[", "a:99999"]) {
+  const answer = await rawAnswer(
+    `GET /where HTTP/1.1\r\nHost: ${host}\r\nConnection: close\r\n\r\n`,
+  );
+  match(answer, /^HTTP\/1\.1 400 /);
+}
+
 const unread = await open();
 unread.pause();
 unread.write("GET /stream HTTP/1.1\r\nHost: a\r\n\r\n");

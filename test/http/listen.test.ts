@@ -161,6 +161,7 @@ describe.each([
     ["the edge serves", "edge-runtimes.ts", `serves on ${name}`],
     ["limits and paths hold", "listen-limits.ts", "The limits hold"],
     ["sockets are served", "socket-runtimes.ts", "The sockets hold"],
+    ["what is no socket is not upgraded", "upgrade-runtimes.ts", "Nothing else is upgraded"],
   ])(
     "%s",
     (_, file, said) => {

@@ -14,10 +14,16 @@ import { handler, query } from "../../src/index.ts";
 import { waitUntil } from "../contracts/wait-until.ts";
 
 const Said = defineEvent<{ text: string }>("said");
+/** Where `pass` waits. */
+const gate = {
+  entered: Promise.withResolvers<void>(),
+  opened: Promise.withResolvers<void>(),
+};
 const Room = defineEntity("room", {
   messages: {
     say: command<{ text: string }, number>(),
     wait: command(),
+    pass: command<void, number>(),
     count: query<void, number>(),
     flood: command(),
   },
@@ -28,6 +34,11 @@ const Room = defineEntity("room", {
       return ++ctx.state.count;
     },
     wait: (ctx) => new Promise<void>((_, end) => ctx.signal.addEventListener("abort", end)),
+    pass: async () => {
+      gate.entered.resolve();
+      await gate.opened.promise;
+      return 7;
+    },
     count: (ctx) => ctx.state.count,
     flood: (ctx) => {
       for (let n = 0; n < 500; n++) ctx.push(Said({ text: "x".repeat(100_000) }));
@@ -272,8 +283,16 @@ deaf.resume();
 await cut;
 ok(arrived < 30_000_000, `${arrived} bytes waited for who did not read`);
 
-// The node leaves: everybody is told to go elsewhere.
+// The node leaves: what was taken is answered, then everybody is told to go elsewhere.
+const { entered, opened } = gate;
+ada.say({ id: 1, send: { ...room, type: "pass" } });
+await entered.promise;
 const left = cluster.stop();
+await waitUntil("it leaves", async () => (await fetch(`${url}/healthz/ready`)).status === 503);
+ada.say({ id: 2, send: { ...room, type: "count" } });
+deepEqual((await ada.hears(1)).map(codeOf), [[2, "CLUSTER_STOPPED"]]);
+opened.resolve();
+deepEqual(await ada.hears(1), [{ id: 1, ok: true, reply: 7 }]);
 equal(await ada.ends(), 1012);
 await left;
 await close();
