@@ -15,7 +15,7 @@ export class Seat {
   readonly #options: NodeOptions;
   readonly #ways: Ways;
   #node: Node | undefined;
-  readonly #before = new Set<() => Promise<void>>();
+  readonly #before = new Set<() => unknown>();
   #stopped: Promise<void> | undefined;
 
   constructor(options: NodeOptions, ways: Ways) {
@@ -58,7 +58,7 @@ export class Seat {
     if (typeof run !== "function") {
       throw new TypeError("Cannot call it before the node stops: it must be a function");
     }
-    const call = async (): Promise<void> => void (await run());
+    const call = (): unknown => run();
     this.#before.add(call);
     return () => void this.#before.delete(call);
   }
@@ -68,7 +68,9 @@ export class Seat {
     const endMs = clock.nowMs() + deadlineMs;
     const failed = (error: unknown): void =>
       log.error({ err: error }, "what was to be done before stopping failed");
-    const prepared = Promise.all(Array.from(this.#before, (call) => call().catch(failed)));
+    // In a moment: one of them may ask for this very stop.
+    const begin = (call: () => unknown): unknown => Promise.resolve().then(call).catch(failed);
+    const prepared = Promise.all(Array.from(this.#before, begin));
     // The rest is for handing over, or one request that hangs would cost everything in memory.
     await new Promise<void>((resolve) => {
       const cancel = clock.after(deadlineMs / 2, resolve);
