@@ -1,7 +1,8 @@
 /** What a watch is refused, what it is told when it is slow, and when pushes leave. */
-import { describe, expect, test } from "bun:test";
+import { describe, expect, spyOn, test } from "bun:test";
 import { WATCHES_MAX } from "../../src/base/limits.ts";
 import { CatgaError, command, defineEntity, type WatchEvent } from "../../src/index.ts";
+import { Watches } from "../../src/runtime/watches.ts";
 import { TestCluster } from "../../src/testing/index.ts";
 import { failureOf } from "../drivers/nodes.ts";
 import { placesOf, range, Room, say, Spoken, start, Watcher } from "./rooms.ts";
@@ -18,6 +19,16 @@ describe("watch()", () => {
     expect(() => node.watch(Room, "a", ignore)).toThrow("watches of this node");
     ends[0]!();
     node.watch(Room, "a", ignore);
+  });
+
+  test("does not look for owners with every heartbeat of every node", async () => {
+    await using cluster = await start({ nodes: 3 });
+    const watchers = cluster.names.map((name) => new Watcher(cluster, name));
+    await cluster.advance("1s");
+    using look = spyOn(Watches.prototype, "look");
+    await cluster.advance("4s");
+    expect(look).not.toHaveBeenCalled();
+    for (const { heard } of watchers) expect(heard).toEqual(["begun"]);
   });
 
   test("gives all who watch on a node one message, which nobody can change", async () => {
