@@ -244,6 +244,36 @@ describe("ctx.push()", () => {
     expect(await ended).not.toBeInstanceOf(CatgaError);
   });
 
+  test("of what a stored turn waits for leaves when that is stored", async () => {
+    const Kept = defineEntity("kept", {
+      messages: { go: command<{ n: number }>(), part: command<{ n: number }>() },
+      state: () => ({ n: 0 }),
+      persistence: "write-through",
+      reentrant: true,
+      handlers: {
+        go: async (ctx, { n }) => void (await ctx.peer(ctx.id).send({ type: "part", n })),
+        part(ctx, { n }) {
+          ctx.state.n = n;
+          ctx.push(Spoken({ n }));
+        },
+      },
+    });
+    await using cluster = await TestCluster.start({ nodes: 1, entities: [Kept], shardCount: 4 });
+    const given: unknown[] = [];
+    const node = cluster.node("n1");
+    node.watch(Kept, "a", ({ message, missed }) => void given.push(message?.["n"] ?? missed));
+    await cluster.advance("100ms");
+    await cluster.run(node.entity(Kept, "a").send({ type: "go", n: 0 }));
+    cluster.partition(["n1"], ["store"]);
+    const call = node.entity(Kept, "a").send({ type: "go", n: 1 });
+    await cluster.advance("2s");
+    expect(given).toEqual([false, 0]);
+    cluster.heal();
+    await cluster.run(call);
+    await cluster.advance("100ms");
+    expect(given).toEqual([false, 0, 1]);
+  });
+
   test("waits for a lease, also where nobody waits for an answer", async () => {
     await using cluster = await start({ nodes: 2 });
     const { owner } = placesOf(cluster);
