@@ -15,7 +15,7 @@ export class Seat {
   readonly #options: NodeOptions;
   readonly #ways: Ways;
   #node: Node | undefined;
-  readonly #before = new Set<() => unknown>();
+  readonly #before = new Set<() => Promise<void>>();
   #stopped: Promise<void> | undefined;
 
   constructor(options: NodeOptions, ways: Ways) {
@@ -48,8 +48,11 @@ export class Seat {
 
   /** Leaves for good; ends within `deadlineMs` from now. Twice is once. */
   stop(deadlineMs: number): Promise<void> {
-    const isReady = this.#before.size === 0;
-    this.#stopped ??= isReady ? this.node.stop(deadlineMs) : this.#prepare(deadlineMs);
+    if (this.#stopped !== undefined) return this.#stopped;
+    let begun: (end: Promise<void>) => void;
+    // There before anything begins: what is to be done before may ask for this very stop.
+    this.#stopped = new Promise<void>((resolve) => (begun = resolve));
+    begun!(this.#before.size === 0 ? this.node.stop(deadlineMs) : this.#prepare(deadlineMs));
     return this.#stopped;
   }
 
@@ -58,7 +61,7 @@ export class Seat {
     if (typeof run !== "function") {
       throw new TypeError("Cannot call it before the node stops: it must be a function");
     }
-    const call = (): unknown => run();
+    const call = async (): Promise<void> => void (await run());
     this.#before.add(call);
     return () => void this.#before.delete(call);
   }
@@ -68,9 +71,7 @@ export class Seat {
     const endMs = clock.nowMs() + deadlineMs;
     const failed = (error: unknown): void =>
       log.error({ err: error }, "what was to be done before stopping failed");
-    // In a moment: one of them may ask for this very stop.
-    const begin = (call: () => unknown): unknown => Promise.resolve().then(call).catch(failed);
-    const prepared = Promise.all(Array.from(this.#before, begin));
+    const prepared = Promise.all(Array.from(this.#before, (call) => call().catch(failed)));
     // The rest is for handing over, or one request that hangs would cost everything in memory.
     await new Promise<void>((resolve) => {
       const cancel = clock.after(deadlineMs / 2, resolve);

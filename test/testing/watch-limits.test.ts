@@ -246,15 +246,15 @@ describe("ctx.push()", () => {
 
   test("of what a stored turn waits for leaves when that is stored", async () => {
     const Kept = defineEntity("kept", {
-      messages: { go: command<{ n: number }>(), part: command<{ n: number }>() },
+      messages: { go: command<{ n: number }, number>(), part: command<{ n: number }, number>() },
       state: () => ({ n: 0 }),
       persistence: "write-through",
       reentrant: true,
       handlers: {
-        go: async (ctx, { n }) => void (await ctx.peer(ctx.id).send({ type: "part", n })),
+        go: (ctx, { n }) => ctx.peer(ctx.id).send({ type: "part", n }),
         part(ctx, { n }) {
-          ctx.state.n = n;
           ctx.push(Spoken({ n }));
+          return (ctx.state.n = n);
         },
       },
     });
