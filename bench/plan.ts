@@ -19,6 +19,7 @@ const PLAN = {
     { file: "cases/local-counted.ts", args: [] },
   ],
   tracing: [{ file: "cases/tracing.ts", args: [] }],
+  metrics: [{ file: "cases/metrics.ts", args: [] }],
   cache: [{ file: "cases/cache.ts", args: [] }],
   mediator: [
     ...["send", "guarded", "keyed", "cached"].map((name) => ({
@@ -50,6 +51,7 @@ const PLAN = {
     { file: "cases/state-memory.ts", args: [] },
     ...["nats", "redis"].map((broker) => ({ file: "cases/state-scans.ts", args: [broker] })),
   ],
+  streams: [{ file: "cases/streams.ts", args: [] }],
   scale: [
     { file: "cases/ring.ts", args: [] },
     { file: "cases/scale.ts", args: [] },

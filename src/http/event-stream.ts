@@ -7,12 +7,9 @@
  * who has not read anything for a while is cut off.
  */
 import type { Context } from "hono";
-import { CatgaError } from "../index.ts";
 import type { Draining, Told } from "./edge.ts";
-import type { GatewayLimits } from "./limits.ts";
+import type { Places } from "./places.ts";
 import { tick } from "./ticker.ts";
-
-type StreamLimits = Pick<GatewayLimits, "streamsMax" | "streamsPerIdentityMax">;
 
 /** One event. */
 export interface ServerEvent {
@@ -35,9 +32,9 @@ const RETRY_MS = 1_000;
 const encoder = new TextEncoder();
 const COMMENT = encoder.encode(":\n\n");
 const RETRY = encoder.encode(`retry: ${RETRY_MS}\n\n`);
-const DRAIN = encoder.encode(`event: drain\nretry: ${RETRY_MS}\ndata: {}\n\n`);
+const DRAIN = encoder.encode(`event: @drain\nretry: ${RETRY_MS}\ndata: {}\n\n`);
 
-/** An event as it is sent; JSON has no line breaks. */
+/** An event as it is sent; JSON has no line breaks. What the edge says itself begins with `@`. */
 export function encodeEvent({ id, event, data }: ServerEvent): Uint8Array {
   const named = id === undefined ? "" : `id: ${id}\n`;
   return encoder.encode(`${named}event: ${event}\ndata: ${JSON.stringify(data)}\n\n`);
@@ -50,15 +47,14 @@ export function lastEventIdOf(c: Context): string | undefined {
 
 /** All streams of a gateway. */
 export class EventStreams {
-  readonly #limits: StreamLimits;
+  readonly #places: Places;
   readonly #drain: Draining;
   /** With what says that one has ended. */
   readonly #open = new Map<EventStream, () => void>();
-  readonly #subjects = new Map<string, number>();
   #endTicks: (() => void) | undefined;
 
-  constructor(drain: Draining, limits: StreamLimits) {
-    this.#limits = limits;
+  constructor(drain: Draining, places: Places) {
+    this.#places = places;
     this.#drain = drain;
   }
 
@@ -73,17 +69,18 @@ export class EventStreams {
    * @throws {CatgaError} OVERLOADED
    */
   open(c: Context<Told>, begin: (stream: EventStream) => () => void): Response {
-    const subject = c.get("identity")?.subject;
-    this.#admit(subject);
     c.header("Content-Type", "text/event-stream");
     // Nginx would collect what is to arrive at once.
     c.header("X-Accel-Buffering", "no");
     // Hono answers HEAD with what GET would, without a body: nobody would ever read this one.
     if (c.req.method === "HEAD") return c.body(null);
+    const leave = this.#places.take(c.get("identity")?.subject);
     const { outgoing } = (c.env ?? {}) as { readonly outgoing?: Destroyable };
-    const stream: EventStream = new EventStream(outgoing, () => this.#closed(stream, subject));
+    const stream: EventStream = new EventStream(outgoing, () => {
+      leave();
+      this.#closed(stream);
+    });
     this.#open.set(stream, () => {});
-    if (subject !== undefined) this.#subjects.set(subject, this.#countOf(subject) + 1);
     this.#endTicks ??= tick(BEAT_MS, () => this.#beat());
     stream.begin(begin);
     const release = this.#drain.hold(() => stream.drain());
@@ -93,33 +90,15 @@ export class EventStreams {
     return c.body(stream.body);
   }
 
-  #admit(subject: string | undefined): void {
-    const { streamsMax, streamsPerIdentityMax } = this.#limits;
-    const isOne = subject !== undefined && this.#countOf(subject) >= streamsPerIdentityMax;
-    if (!isOne && this.#open.size < streamsMax) return;
-    const what = isOne ? "event streams of one identity" : "event streams";
-    const limit = isOne ? streamsPerIdentityMax : streamsMax;
-    throw new CatgaError("OVERLOADED", { what, limit });
-  }
-
-  #countOf(subject: string): number {
-    return this.#subjects.get(subject) ?? 0;
-  }
-
   #beat(): void {
     for (const stream of this.#open.keys()) stream.beat();
   }
 
-  #closed(stream: EventStream, subject: string | undefined): void {
+  #closed(stream: EventStream): void {
     const release = this.#open.get(stream);
     if (release === undefined) return;
     this.#open.delete(stream);
     release();
-    if (subject !== undefined) {
-      const count = this.#countOf(subject) - 1;
-      if (count > 0) this.#subjects.set(subject, count);
-      else this.#subjects.delete(subject);
-    }
     if (this.#open.size > 0) return;
     this.#endTicks?.();
     this.#endTicks = undefined;

@@ -21,6 +21,7 @@ import type { UpgradeWebSocket, WSContext } from "hono/ws";
 import { CatgaError } from "../index.ts";
 import { wrongMethod } from "./answer.ts";
 import { type Edge, guard, type Told } from "./edge.ts";
+import type { Places } from "./places.ts";
 import { answerError, Refusal } from "./problem.ts";
 
 /** How a runtime makes a request a WebSocket; of any of them. */
@@ -33,7 +34,7 @@ const WATCHES_MAX = 100;
 /** Bytes that may wait for one who reads too slowly, before he is cut off. */
 const UNREAD_BYTES_MAX = 1_048_576;
 /** Why a connection ends: RFC 6455, section 7.4.1, and for 1012 and 1013 its registry at IANA. */
-const CLOSED = { notText: 1003, restart: 1012 };
+const CLOSED = { notText: 1003, restart: 1012, tryLater: 1013 };
 
 const PATH = "/socket";
 /** Of the request that the connection came with, not of what is sent on it. */
@@ -42,10 +43,16 @@ const NOT_PASSED_ON = new RegExp(
     "idempotency-key|if-.*|prefer|request-timeout-ms|x-request-id)$",
 );
 
+interface Way {
+  readonly upgrade: Upgrade;
+  /** A socket takes one, as a stream does. */
+  readonly places: Places;
+}
+
 /** Adds the route. */
-export function addSocketRoute(app: Hono<Told>, edge: Edge, upgrade: Upgrade): void {
+export function addSocketRoute(app: Hono<Told>, edge: Edge, { upgrade, places }: Way): void {
   const events = (c: Context): ReturnType<Connection["events"]> => {
-    return new Connection(app, edge, c).events();
+    return new Connection(app, edge, c).events(places);
   };
   app.get(PATH, upgrade(events), (c) => {
     c.header("Upgrade", "websocket");
@@ -89,24 +96,31 @@ class Connection {
     this.#c = c;
   }
 
-  events(): {
+  events(places: Places): {
     onOpen: (event: unknown, ws: WSContext) => void;
     onMessage: (event: { readonly data: unknown }, ws: WSContext) => void;
     onClose: () => void;
     onError: () => void;
   } {
-    let release: (() => void) | undefined;
+    const held: (() => void)[] = [];
     const onClose = (): void => {
       this.#closed.abort();
       for (const watch of this.#watches.values()) watch.end?.();
-      release?.();
+      for (const release of held.splice(0)) release();
     };
     return {
       onOpen: (_, ws) => {
+        try {
+          held.push(places.take(this.#c.get("identity")?.subject));
+        } catch (error) {
+          return ws.close(CLOSED.tryLater, (error as CatgaError).message);
+        }
         this.#ws = ws;
-        release = this.#edge.drain.hold(() => ws.close(CLOSED.restart, "the node leaves"));
+        held.push(this.#edge.drain.hold(() => ws.close(CLOSED.restart, "the node leaves")));
       },
       onMessage: ({ data }, ws) => {
+        // There was no place for it.
+        if (this.#ws === undefined) return;
         if (typeof data !== "string") return ws.close(CLOSED.notText, "write JSON");
         // It reports by itself whatever fails.
         this.#heard(data).catch(() => ws.close());
@@ -152,14 +166,15 @@ class Connection {
       if (!NOT_PASSED_ON.test(name)) headers.set(name, value);
     }
     if (isTold) headers.set("Prefer", "respond-async");
-    if (key !== undefined) headers.set("Idempotency-Key", textOf(key, "key"));
-    if (timeoutMs !== undefined) headers.set("Request-Timeout-Ms", `${Number(timeoutMs)}`);
-    const path = names.map((name) => encodeURIComponent(textOf(name, "name"))).join("/");
+    if (key !== undefined) headers.set("Idempotency-Key", headerOf(key, "key"));
+    if (timeoutMs !== undefined)
+      headers.set("Request-Timeout-Ms", headerOf(timeoutMs, "timeoutMs"));
+    const path = names.map(partOf).join("/");
     const request = new Request(new URL(`/${path}`, this.#c.req.url), {
       method: "POST",
       headers,
       signal: this.#closed.signal,
-      ...(payload !== undefined && { body: JSON.stringify(payload) }),
+      ...(payload !== undefined && { body: jsonOf(payload) }),
     });
     const answer = await this.#app.fetch(request, this.#c.env);
     const text = await answer.text();
@@ -197,7 +212,7 @@ class Connection {
   #unwatch(id: unknown): string {
     this.#watches.get(id as number)?.end?.();
     if (this.#watches.delete(id as number)) return '"ok":true';
-    throw malformed(`there is no watch ${JSON.stringify(id)}`);
+    throw malformed("there is no such watch");
   }
 
   /** The number of what is asked. @throws {CatgaError} MALFORMED when it is taken, or none */
@@ -237,6 +252,29 @@ function parse(text: string): Asked {
 function fieldsOf(value: unknown, what: string): Fields {
   if (typeof value === "object" && value !== null && !Array.isArray(value)) return value as Fields;
   throw malformed(`"${what}" is no object`);
+}
+
+/** A part of a path, of which there is none that is empty, and dots are directions. */
+function partOf(value: unknown): string {
+  const part = textOf(value, "name");
+  if (!/^\.\.?$|\p{Surrogate}/u.test(part)) return encodeURIComponent(part);
+  throw new CatgaError("INVALID_ID", { reason: "is nothing that a URL can hold" });
+}
+
+/** What is refused where the header is read, if it can be one at all. */
+function headerOf(value: unknown, what: string): string {
+  const text = typeof value === "number" ? String(value) : textOf(value, what);
+  if (/^[\x20-\x7e]+$/.test(text)) return text;
+  throw malformed(`"${what}" is not printable ASCII`);
+}
+
+/** Recursive, other than what has read it. */
+function jsonOf(payload: unknown): string {
+  try {
+    return JSON.stringify(payload);
+  } catch (error) {
+    throw malformed("it nests too deeply", error);
+  }
 }
 
 function textOf(value: unknown, what: string): string {

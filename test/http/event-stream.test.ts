@@ -6,6 +6,7 @@ import { Drain } from "../../src/http/drain.ts";
 import type { GatewayCluster, Told } from "../../src/http/edge.ts";
 import { encodeEvent, EventStream, EventStreams } from "../../src/http/event-stream.ts";
 import { limitsOf } from "../../src/http/limits.ts";
+import { Places } from "../../src/http/places.ts";
 import { answerError } from "../../src/http/problem.ts";
 
 const EVENT = encodeEvent({ event: "e", data: { text: "x".repeat(1_000) } });
@@ -67,20 +68,20 @@ describe("a stream that nobody reads", () => {
 describe("the streams of a gateway", () => {
   test("end with a word when it drains, and at once after that", async () => {
     const { drain, stop } = draining();
-    const { app, streams } = served(new EventStreams(drain, limitsOf({})));
+    const { app, streams } = served(new EventStreams(drain, new Places(limitsOf({}))));
     const response = await app.request("/");
     expect(streams.count).toBe(1);
     const stopped = stop();
     expect(streams.count).toBe(0);
     await stopped;
-    expect(await response.text()).toBe("retry: 1000\n\nevent: drain\nretry: 1000\ndata: {}\n\n");
+    expect(await response.text()).toBe("retry: 1000\n\nevent: @drain\nretry: 1000\ndata: {}\n\n");
     const late = await app.request("/");
-    expect(await late.text()).toEndWith("event: drain\nretry: 1000\ndata: {}\n\n");
+    expect(await late.text()).toEndWith("event: @drain\nretry: 1000\ndata: {}\n\n");
     expect(streams.count).toBe(0);
   });
   test("are as many as it allows", async () => {
     const { app, streams } = served(
-      new EventStreams(draining().drain, limitsOf({ streamsMax: 2 })),
+      new EventStreams(draining().drain, new Places(limitsOf({ streamsMax: 2 }))),
     );
     const responses = [await app.request("/"), await app.request("/")];
     expect((await app.request("/")).status).toBe(429);

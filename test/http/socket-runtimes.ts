@@ -61,8 +61,13 @@ const app = gateway(cluster, {
     subject === "ada" || (action === "query" && id !== "9"),
 });
 const served = new Hono().route("/", app);
+const few = gateway(cluster, {
+  expose: [Room],
+  webSocket: upgradeWebSocket as Upgrade,
+  limits: { streamsMax: 1 },
+});
 const { url, port, close } = await listen(
-  { "/": served, "/below": app },
+  { "/": served, "/below": app, "/few": few },
   { port: 0, webSocket: true },
 );
 
@@ -99,6 +104,18 @@ class Caller {
     return this.closed;
   }
 }
+
+// A socket takes a place of a stream, and gives it back.
+const only = await new Caller({}, "/few/socket").opens();
+equal(await new Caller({}, "/few/socket").ends(), 1013);
+equal((await fetch(`${url}/few/watch/room/lobby`)).status, 429);
+only.socket.close();
+await only.ends();
+await waitUntil("its place is free", async () => {
+  const stream = await fetch(`${url}/few/watch/room/lobby`);
+  await stream.body?.cancel();
+  return stream.status === 200;
+});
 
 const room = { entity: "room", id: "lobby" };
 const ada = await new Caller().opens();
@@ -157,6 +174,23 @@ for (const text of ["", "{", "[]", "1", "null", '{"id":"1"}', '{"id":1.5}', '{"i
   ada.say(text);
   deepEqual((await ada.hears(1)).map(codeOf), [[null, "MALFORMED"]]);
 }
+
+// What no path, header or JSON text can hold is no failure of this side.
+const deep = `${"[".repeat(60_000)}${"]".repeat(60_000)}`;
+for (const [code, fields] of [
+  ["INVALID_ID", `"entity":"room","id":"\\ud800","type":"count"`],
+  ["INVALID_ID", `"entity":"room","id":"..","type":"count"`],
+  ["MALFORMED", `"entity":"room","id":"1","type":"say","key":"a\\nb"`],
+  ["MALFORMED", `"entity":"room","id":"1","type":"say","key":"\u20ac"`],
+  ["MALFORMED", `"entity":"room","id":"1","type":"say","timeoutMs":{"toString":1,"valueOf":1}`],
+] as const) {
+  ada.say(`{"id":1,"send":{${fields}}}`);
+  deepEqual((await ada.hears(1)).map(codeOf), [[1, code]]);
+}
+ada.say(`{"id":1,"send":{"entity":"room","id":"1","type":"say","payload":{"a":${deep}}}}`);
+match(String((await ada.hears(1)).map(codeOf)), /MALFORMED|NOT_ENCODABLE|TOO_LARGE/);
+ada.say(`{"id":1,"unwatch":${deep}}`);
+deepEqual((await ada.hears(1)).map(codeOf), [[1, "MALFORMED"]]);
 
 // A watch, until it is ended, and its number is taken meanwhile.
 ada.say({ id: 5, watch: room });
