@@ -14,7 +14,7 @@ import { Keeper } from "./keeper.ts";
 import type { Loaded } from "./loader.ts";
 import { Luggage } from "./luggage.ts";
 import type { OwnedShard } from "./owned-shard.ts";
-import { answer, failureOf } from "./outcome.ts";
+import { failureOf, finish } from "./outcome.ts";
 import type { Packet } from "./packet.ts";
 import { runHook, TurnContext, type TurnEntity, type TurnHome } from "./turn-context.ts";
 import { Turns } from "./turns.ts";
@@ -249,7 +249,7 @@ export class Activation extends Turns implements TurnEntity {
     this.keeper?.took(work.spec, tookMs);
     this.usedMs = slices.nowMs;
     if (this.keeper !== undefined) this.keeper.ended(work, error, value);
-    else if (error === undefined) answer(this, work, value);
+    else if (error === undefined) finish(this, work, value);
     else work.fail(error);
     if (this.waitingCount > 0) this.resume();
     else if (this.#closing !== undefined || this.#isFrozen) this.#closeIfDone();

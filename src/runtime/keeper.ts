@@ -77,8 +77,7 @@ export class Keeper {
   #attempt: Attempt | undefined;
   #held: Held[] = [];
   #cancelTimer: (() => void) | undefined;
-  /** Why it is over, where that is known. */
-  #error: CatgaError | undefined;
+  #error: CatgaError | undefined; // Why it is over, where that is known.
 
   /** With `stored` it goes on from that version, which another node has given away. */
   constructor(entity: KeptEntity, writer: StoreWriter, stored = 0) {
@@ -124,10 +123,12 @@ export class Keeper {
     if (this.#entity.running >= 0) this.#isAsked = false;
     const isCommand = work.spec.kind === "command";
     if (isCommand && !this.isOver) this.#isDirty = true;
-    const release = (): void => {
-      if ("error" in outcome) work.fail(outcome.error);
-      else answer(this.#entity, work, outcome.value);
-    };
+    const { pushes, spec } = work;
+    const tell = (): void => this.#entity.shard.push(this.#entity, pushes ?? []);
+    // Who watches is no part of a turn.
+    if (pushes !== undefined && error === undefined) this.hold(tell, { spec, fail() {} });
+    const release = (): void =>
+      "error" in outcome ? work.fail(outcome.error) : answer(this.#entity, work, outcome.value);
     this.hold(release, work);
     if (!isCommand) return;
     if (this.isBusy) this.#entity.host.context.tracer?.write(work, this.#key, this.#held);
@@ -135,12 +136,11 @@ export class Keeper {
   }
 
   /** Calls `settle` when all that was done until now is stored; or `work` fails. */
-  hold(settle: () => void, work: Work): void {
-    const fail = (error: CatgaError): void => work.fail(error);
+  hold(settle: () => void, work: Pick<Work, "chain" | "fail" | "spec">): void {
     const isPart = this.#entity.running < 0 && this.#entity.awaits(work.chain);
-    if (this.isOver && !this.isDeleting) fail(this.#error ?? this.#unknown(work.spec.type));
+    if (this.isOver && !this.isDeleting) work.fail(this.#error ?? this.#unknown(work.spec.type));
     else if (this.#isBehind || !this.isBusy || isPart) settle();
-    else this.#held.push({ release: settle, fail });
+    else this.#held.push({ release: settle, fail: (error) => work.fail(error) });
   }
 
   /** The state may have changed. */

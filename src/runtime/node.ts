@@ -246,12 +246,13 @@ export class Node implements AuthorityListener {
   }
 
   #act(change: ViewChange): void {
-    this.context.options.watches.look();
     // What a node learns while it joins is no news.
     if (this.context.hasJoined) tell(this.context.events, this.context.view, change);
     if (change.kind === "session") {
-      this.#sessionChanged(change.incarnation, change.before);
-    } else if (change.kind === "shard") {
+      return this.#sessionChanged(change.incarnation, change.before);
+    }
+    this.context.options.watches.look();
+    if (change.kind === "shard") {
       this.shards.recordChanged(change.group, change.shard);
       this.#mesh.moved(change.group, change.shard);
     } else if (change.kind === "leader") {
@@ -268,6 +269,7 @@ export class Node implements AuthorityListener {
     this.#membership.heard(incarnation);
     this.context.hot.heard(incarnation, this.context.hasJoined);
     if (state === before) return; // A heartbeat.
+    this.context.options.watches.look();
     this.#interest.sessionChanged(incarnation);
     if (incarnation === self) {
       if (state === "dead") this.#fence("dead");

@@ -7,10 +7,14 @@ import { Refused } from "./definition.ts";
 import type { Resident } from "./owned-shard.ts";
 import type { Outcome, Work } from "./work.ts";
 
+/** Ends `work`: who watches is told what it has pushed, and its caller the answer. */
+export function finish(entity: Resident, work: Work, value: unknown): void {
+  if (work.pushes !== undefined) entity.shard.push(entity, work.pushes);
+  answer(entity, work, value);
+}
+
 /** Answers `work` with a copy of `value`, or says why there is none. */
-export function answer(entity: Resident, work: Work, value: unknown): void {
-  const { host, id, shard } = entity;
-  if (work.pushes !== undefined) shard.push(entity, work.pushes);
+export function answer({ host, id }: Resident, work: Work, value: unknown): void {
   if (work.oneWay) return work.succeed(undefined);
   let copy: unknown;
   try {

@@ -50,8 +50,11 @@ export class Seat {
 
   /** Leaves for good; ends within `deadlineMs` from now. Twice is once. */
   stop(deadlineMs: number): Promise<void> {
-    const isReady = this.#before.size === 0;
-    this.#stopped ??= isReady ? this.node.stop(deadlineMs) : this.#prepare(deadlineMs);
+    if (this.#stopped !== undefined) return this.#stopped;
+    let begun: (end: Promise<void>) => void;
+    // There before anything begins: what is to be done before may ask for this very stop.
+    this.#stopped = new Promise<void>((resolve) => (begun = resolve));
+    begun!(this.#before.size === 0 ? this.node.stop(deadlineMs) : this.#prepare(deadlineMs));
     return this.#stopped;
   }
 

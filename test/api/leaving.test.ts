@@ -83,6 +83,16 @@ test("a beforeStop() that never ends leaves half of the deadline for handing ove
   expect(await cluster.run(Promise.all(left))).toEqual(IDS.map(() => 2));
 });
 
+test("a beforeStop() may ask for the stop that has begun", async () => {
+  await using cluster = await start();
+  const node = cluster.node("n1");
+  const ends: Promise<void>[] = [];
+  node.beforeStop(() => void ends.push(node.stop()));
+  await cluster.run(node.stop());
+  await Promise.all(ends);
+  expect(ends.length).toBe(1);
+});
+
 test("beforeStop() takes functions only", async () => {
   await using cluster = await start();
   const close = "close" as unknown as () => void;

@@ -1,7 +1,8 @@
 /** What a watch is refused, what it is told when it is slow, and when pushes leave. */
-import { describe, expect, test } from "bun:test";
+import { describe, expect, spyOn, test } from "bun:test";
 import { WATCHES_MAX } from "../../src/base/limits.ts";
 import { CatgaError, command, defineEntity, type WatchEvent } from "../../src/index.ts";
+import { Watches } from "../../src/runtime/watches.ts";
 import { TestCluster } from "../../src/testing/index.ts";
 import { failureOf } from "../drivers/nodes.ts";
 import { placesOf, range, Room, say, Spoken, start, Watcher } from "./rooms.ts";
@@ -18,6 +19,16 @@ describe("watch()", () => {
     expect(() => node.watch(Room, "a", ignore)).toThrow("watches of this node");
     ends[0]!();
     node.watch(Room, "a", ignore);
+  });
+
+  test("does not look for owners with every heartbeat of every node", async () => {
+    await using cluster = await start({ nodes: 3 });
+    const watchers = cluster.names.map((name) => new Watcher(cluster, name));
+    await cluster.advance("1s");
+    using look = spyOn(Watches.prototype, "look");
+    await cluster.advance("4s");
+    expect(look).not.toHaveBeenCalled();
+    for (const { heard } of watchers) expect(heard).toEqual(["begun"]);
   });
 
   test("gives all who watch on a node one message, which nobody can change", async () => {
@@ -231,6 +242,36 @@ describe("ctx.push()", () => {
     await cluster.advance("100ms");
     expect(given).toEqual([false, 0, 1]);
     expect(await ended).not.toBeInstanceOf(CatgaError);
+  });
+
+  test("of what a stored turn waits for leaves when that is stored", async () => {
+    const Kept = defineEntity("kept", {
+      messages: { go: command<{ n: number }, number>(), part: command<{ n: number }, number>() },
+      state: () => ({ n: 0 }),
+      persistence: "write-through",
+      reentrant: true,
+      handlers: {
+        go: (ctx, { n }) => ctx.peer(ctx.id).send({ type: "part", n }),
+        part(ctx, { n }) {
+          ctx.push(Spoken({ n }));
+          return (ctx.state.n = n);
+        },
+      },
+    });
+    await using cluster = await TestCluster.start({ nodes: 1, entities: [Kept], shardCount: 4 });
+    const given: unknown[] = [];
+    const node = cluster.node("n1");
+    node.watch(Kept, "a", ({ message, missed }) => void given.push(message?.["n"] ?? missed));
+    await cluster.advance("100ms");
+    await cluster.run(node.entity(Kept, "a").send({ type: "go", n: 0 }));
+    cluster.partition(["n1"], ["store"]);
+    const call = node.entity(Kept, "a").send({ type: "go", n: 1 });
+    await cluster.advance("2s");
+    expect(given).toEqual([false, 0]);
+    cluster.heal();
+    await cluster.run(call);
+    await cluster.advance("100ms");
+    expect(given).toEqual([false, 0, 1]);
   });
 
   test("waits for a lease, also where nobody waits for an answer", async () => {
