@@ -19,6 +19,7 @@ const PLAN = {
     { file: "cases/local-counted.ts", args: [] },
   ],
   tracing: [{ file: "cases/tracing.ts", args: [] }],
+  metrics: [{ file: "cases/metrics.ts", args: [] }],
   cache: [{ file: "cases/cache.ts", args: [] }],
   mediator: [
     ...["send", "guarded", "keyed", "cached"].map((name) => ({

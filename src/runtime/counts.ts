@@ -31,10 +31,12 @@ export class MessageCounts {
   readonly slow: number[] = TURN_BOUNDS_MS.map(() => 0);
 }
 
-/** A handler has ended. */
+/** A handler has ended; HANDLER_FAILED is what an error is when the handler threw it. */
 export function countEnd(counts: MessageCounts, error: CatgaError | undefined): void {
   if (error === undefined) counts.ok++;
-  else countFailure(counts, error);
+  else if (error.code === "HANDLER_FAILED") counts.failed++;
+  else if (error.code === "OVERLOADED") counts.overloaded++;
+  else counts.refused++;
 }
 
 /** It has taken so long. */
@@ -43,13 +45,7 @@ export function countTime(counts: MessageCounts, tookMs: number): void {
   if (tookMs > QUICK_MS) countSlow(counts, tookMs);
 }
 
-/** HANDLER_FAILED is what an error is when the handler threw it. */
-function countFailure(counts: MessageCounts, { code }: CatgaError): void {
-  if (code === "HANDLER_FAILED") counts.failed++;
-  else if (code === "OVERLOADED") counts.overloaded++;
-  else counts.refused++;
-}
-
+// Its closure would cost each turn something in there.
 function countSlow({ slow }: MessageCounts, tookMs: number): void {
   slow[TURN_BOUNDS_MS.findLastIndex((ms) => tookMs > ms)]!++;
 }

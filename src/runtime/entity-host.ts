@@ -1,6 +1,6 @@
 /** One entity type at a node: its activations, and the ways in that they share. */
 import { CatgaError, describeError } from "../base/errors.ts";
-import type { Wait, Waits } from "../base/waits.ts";
+import type { Waits } from "../base/waits.ts";
 import { entityKey, isInternal } from "../protocol/ids.ts";
 import { Activation, type ActivationHost } from "./activation.ts";
 import type { EntityDefinition, MessageSpec, PassivationReason } from "./definition.ts";
@@ -37,11 +37,10 @@ export class EntityHost implements ActivationHost {
     this.context = context;
     this.exits = exits;
     const { progress } = context;
-    const messageOf = ({ subject, work }: Wait<Waiter, Work>): string =>
-      `${this.keyOf(subject.id)}: message "${work.spec.type}" has waited`;
-    this.waiting = progress.list("message", (wait) =>
-      wait.subject.next === wait.work ? messageOf(wait) : undefined,
-    );
+    this.waiting = progress.list("message", ({ subject, work }) => {
+      if (subject.next !== work) return undefined;
+      return `${this.keyOf(subject.id)}: message "${work.spec.type}" has waited`;
+    });
     this.running = progress.list("turn", ({ subject, work }) => {
       return `${this.keyOf(subject.id)}: handler "${work.spec.type}" has run`;
     });

@@ -32,14 +32,6 @@ export interface EntityFigures {
   readonly running: number;
 }
 
-/** Of calls to other nodes. */
-export interface CallFigures {
-  readonly inFlight: number;
-  readonly answered: number;
-  /** By the code of the error. */
-  readonly failed: Readonly<Record<string, number>>;
-}
-
 /** What one node has counted since it started, or since it last joined. */
 export interface Figures {
   readonly node: string;
@@ -47,7 +39,13 @@ export interface Figures {
   readonly entities: readonly EntityFigures[];
   /** Handlers of messages with a name of their own that run here, or wait for it. */
   readonly handling: number;
-  readonly calls: CallFigures;
+  /** To other nodes. */
+  readonly calls: {
+    readonly inFlight: number;
+    readonly answered: number;
+    /** By the code of the error. */
+    readonly failed: Readonly<Record<string, number>>;
+  };
   /** Streams to other nodes that live. */
   readonly links: readonly (Readonly<LinkCounts> & { readonly node: string })[];
   readonly shards: Readonly<MoveCounts> & { readonly owned: number };
@@ -98,16 +96,12 @@ function messageFigures(entity: string, { type: message, counts }: MessageSpec):
 }
 
 function entityFigures(host: EntityHost): EntityFigures {
-  const { definition, activations, activated, waiting, running } = host;
-  const active = activations.size;
-  return {
-    entity: definition.name,
-    active,
-    activated,
-    passivated: activated - active,
-    waiting: waiting.count,
-    running: running.count,
-  };
+  const { definition, activations, activated } = host;
+  const { name: entity } = definition;
+  const { size: active } = activations;
+  const { count: waiting } = host.waiting;
+  const { count: running } = host.running;
+  return { entity, active, activated, passivated: activated - active, waiting, running };
 }
 
 function linkFigures({ links, view }: NodeContext): Figures["links"] {

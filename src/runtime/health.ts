@@ -35,18 +35,16 @@ export function healthOf(context: NodeContext): Health {
   const leaseLeftMs = isFixed ? undefined : Math.round(Math.max(0, context.leaseLeftMs));
   const oldestMessageMs = progress.oldestMs("message");
   const oldestHandoffMs = progress.oldestMs("handoff");
-  const { overdue } = progress;
   const eventLoopLagMs = Math.round(progress.lagMs);
-  const leaseMs = leaseLeftMs ?? Number.POSITIVE_INFINITY;
   const isBad = {
     joined: !joined,
-    lease: leaseMs < options.times.timeoutMs * UNREADY_LEASE_PART,
+    lease: leaseLeftMs !== undefined && leaseLeftMs < options.times.timeoutMs * UNREADY_LEASE_PART,
     messages: oldestMessageMs >= UNREADY_MESSAGE_MS,
     handoff: oldestHandoffMs >= UNREADY_HANDOFF_MS,
     "event-loop": eventLoopLagMs >= UNREADY_LAG_MS,
   };
   const reasons = Object.entries(isBad).flatMap(([name, isSo]) => (isSo ? name : []));
-  const stuck = overdue.map(({ what, sinceMs }) => ({ what, sinceMs }));
+  const stuck = progress.overdue.map(({ what, sinceMs }) => ({ what, sinceMs }));
   const oldest = { oldestMessageMs, oldestHandoffMs };
   const ready = reasons.length === 0;
   return { ready, joined, leaseLeftMs, ...oldest, eventLoopLagMs, stuck, reasons };

@@ -32,7 +32,7 @@ export class Progress {
   readonly #clock: Clock;
   readonly #events: Events;
   readonly #sources: Source[] = [];
-  #told = new Set<Aging>();
+  readonly #told = new WeakSet<Aging>();
   #tickedMs = Number.POSITIVE_INFINITY;
   #sweptMs = Number.NEGATIVE_INFINITY;
   #everyMs = 0;
@@ -99,11 +99,10 @@ export class Progress {
     this.#sweptMs = this.#tickedMs;
     this.#lagBeforeMs = this.#lagMs;
     this.#lagMs = 0;
-    const { overdue } = this;
-    for (const { wait, what, sinceMs } of overdue) {
+    for (const { wait, what, sinceMs } of this.overdue) {
       if (!this.#told.has(wait)) this.#events.emit("stuck", { what, sinceMs });
+      this.#told.add(wait);
     }
-    this.#told = new Set(overdue.map(({ wait }) => wait));
   }
 }
 

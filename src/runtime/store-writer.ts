@@ -63,7 +63,9 @@ export class StoreWriter {
 
   async #write(writes: readonly StoreWrite[]): Promise<StoreResult[]> {
     this.counts.writes += writes.length;
-    const results = await this.#ask(`${writes.length} writes`, this.store.write(writes));
+    const { entity, id } = writes[0]!;
+    const what = `a write that begins with ${entityKey(entity, id)}`;
+    const results = await this.#ask(what, this.store.write(writes));
     this.counts.conflicts += results.filter(({ ok }) => !ok).length;
     return results;
   }

@@ -35,6 +35,8 @@ describe("a node of a fixed list", () => {
   test("serves its own entities alone, and calls for others wait for them", async () => {
     const list = await listOf(2);
     const first = await start(list, { nodeId: list.ids[0]! });
+    // Nobody asks for its lease.
+    expect(first.health()).toMatchObject({ ready: true, leaseLeftMs: undefined, reasons: [] });
     expect(new Set(ownersAt(first))).toEqual(new Set<string | undefined>([list.ids[0], undefined]));
     const waiting = ownersAt(first).flatMap((owner, n) => (owner === undefined ? `id-${n}` : []));
     const answers = waiting.map((id) => first.entity("counter", id).send({ type: "count" }));

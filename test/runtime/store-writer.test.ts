@@ -9,7 +9,8 @@ import { FakeClock } from "../base/fake-clock.ts";
 import { failureOf } from "../drivers/nodes.ts";
 
 const clock = new FakeClock();
-const progress = new Progress(clock, new Events({ log: silentLogger, clock }));
+const events = new Events({ log: silentLogger, clock });
+const progress = new Progress(clock, events);
 
 const write = (n: number): StoreWrite => ({
   entity: "cart",
@@ -60,4 +61,42 @@ test("one write that the store stumbles over fails alone", async () => {
   expect(await failureOf(results[1]!)).toEqual(new Error("it stumbles"));
   expect(await results[2]).toEqual({ ok: true, version: 3 });
   expect(sizes).toEqual([3, 1, 1, 1]);
+});
+
+test("a store that hangs is told of, with what it was asked, until it answers", async () => {
+  const stuck: string[] = [];
+  events.on("stuck", ({ what }) => stuck.push(what));
+  const loaded = Promise.withResolvers<undefined>();
+  const written = Promise.withResolvers<never>();
+  const store: Partial<Store> = { load: () => loaded.promise, write: () => written.promise };
+  const writer = new StoreWriter(store as Store, progress);
+  const loading = writer.load({ entity: "cart", id: "7", shard: 0 });
+  const failure = failureOf(writer.write(write(1)));
+  await Promise.resolve();
+  for (let second = 0; second < 30; second++) {
+    progress.tick(1_000);
+    clock.advance(1_000);
+  }
+  expect(stuck).toEqual([]);
+  progress.tick(1_000);
+  await Promise.resolve();
+  const both = ["a read of cart/7", "a write that begins with cart/1"];
+  expect(stuck).toEqual(both.map((what) => `the store: ${what} has not ended for 30 s`));
+  loaded.resolve(undefined);
+  await loading;
+  expect(progress.overdue.map(({ what }) => what)).toEqual([
+    "the store: a write that begins with cart/1 has not ended for 30 s",
+  ]);
+  written.reject(new Error("it stumbles"));
+  expect(await failure).toEqual(new Error("it stumbles"));
+  expect(progress.overdue).toEqual([]);
+});
+
+test("writes that are refused are counted as conflicts, and fail nothing", async () => {
+  const store: Partial<Store> = {
+    write: async (writes) => writes.map(({ id }) => ({ ok: id !== "1", version: 1 }) as never),
+  };
+  const writer = new StoreWriter(store as Store, progress);
+  await Promise.all([0, 1, 2].map((n) => writer.write(write(n))));
+  expect(writer.counts).toMatchObject({ reads: 0, writes: 3, conflicts: 1, failed: 0 });
 });

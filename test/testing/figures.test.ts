@@ -6,6 +6,7 @@ import {
   defineEntity,
   defineQuery,
   handler,
+  isCatgaError,
   query,
   type Schema,
 } from "../../src/index.ts";
@@ -48,7 +49,17 @@ const Account = defineEntity("account", {
 });
 
 const Price = defineQuery<{ readonly of: string }, string>("price", { cache: { ttl: "1m" } });
-const handlers = [handler(Price, ({ of }) => of)];
+const Pack = defineCommand("pack", { timeout: "1h", concurrency: 1 });
+const Post = defineCommand<{ readonly to: string }>("post", {
+  route: { strategy: "consistentHash", key: "to" },
+});
+const Weigh = defineCommand<{ readonly n: number }>("weigh", { input: never });
+const handlers = [
+  handler(Price, ({ of }) => of),
+  handler(Pack, () => new Promise<void>((resolve) => void gates.push(resolve))),
+  handler(Weigh, () => {}),
+  handler(Post, () => {}),
+];
 
 async function start(nodes: number) {
   const cluster = await TestCluster.start({ nodes, entities: [Account], handlers, shardCount: 16 });
@@ -97,6 +108,25 @@ test("how messages ended is counted, by their types", async () => {
   expect([of("look").ok, of("look").limited]).toEqual([50, 10]);
 });
 
+test("messages with a name of their own are counted, those that had no room too", async () => {
+  const { cluster, node, of } = await start(1);
+  await using _ = cluster;
+  const first = node.send(Pack());
+  const second = failureOf(node.send(Pack(), { retries: 0 }));
+  expect(isCatgaError(await cluster.run(second), "OVERLOADED")).toBe(true);
+  await failureOf(cluster.run(node.send(Weigh({ n: 1 }))));
+  // One with a key runs as an entity, of which nobody needs to know.
+  await cluster.run(node.send(Post({ to: "ada" })));
+  expect(of("post")).toMatchObject({ entity: "", ok: 1 });
+  expect(node.figures().entities.map(({ entity }) => entity)).toEqual(["account"]);
+  expect(node.figures().handling).toBe(1);
+  gates.shift()!();
+  await cluster.run(first);
+  expect(of("pack")).toMatchObject({ entity: "", ok: 1, overloaded: 1, failed: 0, refused: 0 });
+  expect(of("weigh")).toMatchObject({ ok: 0, overloaded: 0, failed: 0, refused: 1 });
+  expect(node.figures().handling).toBe(0);
+});
+
 test("what the store was asked is counted", async () => {
   const { cluster, node } = await start(1);
   await using _ = cluster;
@@ -140,6 +170,25 @@ test("calls to another node are counted on both sides, with what went over the l
   cluster.heal();
   await cluster.advance("5s");
   expect(node.figures().links).toMatchObject([{ isUp: true }]);
+});
+
+test("frames that were lost are counted as sent again", async () => {
+  const { cluster, node } = await start(2);
+  await using _ = cluster;
+  const id = Array.from({ length: 40 }, (__, n) => `${n}`).find(
+    (each) => node.owner("account", each)?.node === "n2",
+  )!;
+  cluster.network({ drop: 1 });
+  const sent = node.entity("account", id).send({ type: "deposit" });
+  await cluster.advance("1s");
+  const [before] = node.figures().links;
+  expect(before!.isUp).toBe(false);
+  expect(before!.resent).toBeGreaterThan(0);
+  cluster.network({});
+  await cluster.run(sent);
+  const [after] = node.figures().links;
+  expect(after!.isUp).toBe(true);
+  expect(after!.resent).toBeGreaterThanOrEqual(before!.resent);
 });
 
 test("a cache and a hot key show", async () => {

@@ -154,6 +154,35 @@ test("messages that no other node takes make a node unready, and are named", asy
   expect(node.health()).toMatchObject({ ready: true, stuck: [] });
 });
 
+test("what has waited for longest counts, to whichever shard it is", async () => {
+  const { cluster, node } = await start(2);
+  await using _ = cluster;
+  const ids = Array.from({ length: 40 }, (__, n) => `${n}`).filter(
+    (each) => node.owner("account", each)?.node === "n2",
+  );
+  cluster.partition(["n1"], ["n2"]);
+  const lost: Promise<unknown>[] = [];
+  for (const [n, id] of ids.entries()) {
+    lost.push(failureOf(cluster.run(node.entity("account", id).send({ type: "tick" }))));
+    await cluster.advance(100);
+    expect(node.health().oldestMessageMs).toBeWithin(100 * (n + 1) - 5, 100 * (n + 1) + 5);
+  }
+  cluster.heal();
+  await cluster.run(Promise.all(lost));
+});
+
+test("a loop that is late by a second is enough, one that is late by a fifth is not", async () => {
+  const { cluster, node } = await start(1);
+  await using _ = cluster;
+  cluster.block("n1", 300);
+  await cluster.advance(500);
+  expect(node.health()).toMatchObject({ ready: true });
+  await cluster.advance("5s");
+  cluster.block("n1", "1s");
+  await cluster.advance(1_200);
+  expect(node.health().reasons).toContain("event-loop");
+});
+
 test("a shard that does not get away is noticed, and is over when it has moved", async () => {
   const { cluster, node, stuck } = await start(1);
   await using _ = cluster;
@@ -186,6 +215,7 @@ test("a move that the cluster gives up is not waited for", async () => {
   await cluster.join("n2");
   await cluster.advance("20s");
   expect(node.health().oldestHandoffMs).toBeGreaterThan(15_000);
+  expect(node.health().ready).toBe(true);
   cluster.kill("n2");
   await cluster.advance("5s");
   expect(node.health().oldestHandoffMs).toBe(0);

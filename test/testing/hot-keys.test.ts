@@ -128,6 +128,13 @@ describe("a hot key", () => {
     expect(keys.map(({ id }) => id)).toEqual(["k-8", "k-7", "k-6", "k-5", "k-4"]);
     expect(keys.length).toBe(HOT_KEYS_MAX);
   });
+
+  test("is one of ten that its own node shows", async () => {
+    await using cluster = await start({ nodes: 1 });
+    const rates = Object.fromEntries(Array.from({ length: 14 }, (_, n) => [`k-${n}`, 300]));
+    await load(cluster, rates, 3);
+    expect(cluster.node("n1").figures().hotKeys.length).toBe(10);
+  });
 });
 
 /** Brings "hot", which n1 owns, to another node by letting nodes join. */
