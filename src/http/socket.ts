@@ -16,15 +16,23 @@
  * with: so it may do what they may, under the same limits, and fails with the same problems.
  * `timeoutMs` and `key` are what the headers Request-Timeout-Ms and Idempotency-Key are there.
  */
-import type { Context, Hono } from "hono";
-import type { UpgradeWebSocket, WSContext } from "hono/ws";
+import type { Context, Hono, MiddlewareHandler } from "hono";
+import type { WSContext } from "hono/ws";
 import { CatgaError } from "../index.ts";
 import { wrongMethod } from "./answer.ts";
 import { type Edge, guard, type Told } from "./edge.ts";
 import { answerError, Refusal } from "./problem.ts";
 
-/** How a runtime makes a request a WebSocket; of any of them. */
-export type Upgrade = UpgradeWebSocket<never>;
+/** How a runtime makes a request a WebSocket: the `upgradeWebSocket` of any of them. */
+export type Upgrade = (createEvents: (c: Context) => SocketEvents) => MiddlewareHandler;
+
+/** What is heard of a WebSocket, whatever it is made of. */
+export interface SocketEvents {
+  readonly onOpen: (event: unknown, ws: WSContext) => void;
+  readonly onMessage: (event: { readonly data: unknown }, ws: WSContext) => void;
+  readonly onClose: () => void;
+  readonly onError: () => void;
+}
 
 /** Calls of one connection under way: with more, one page has a whole node for itself. */
 const CALLS_MAX = 64;
@@ -44,14 +52,15 @@ const NOT_PASSED_ON = new RegExp(
 
 /** Adds the route. */
 export function addSocketRoute(app: Hono<Told>, edge: Edge, upgrade: Upgrade): void {
-  const events = (c: Context): ReturnType<Connection["events"]> => {
-    return new Connection(app, edge, c).events();
-  };
-  app.get(PATH, upgrade(events), (c) => {
-    c.header("Upgrade", "websocket");
-    const details = { what: "request", reason: "it is to become a WebSocket" };
-    throw new Refusal(new CatgaError("MALFORMED", details), 426);
-  });
+  app.get(
+    PATH,
+    upgrade((c) => new Connection(app, edge, c).events()),
+    (c) => {
+      c.header("Upgrade", "websocket");
+      const details = { what: "request", reason: "it is to become a WebSocket" };
+      throw new Refusal(new CatgaError("MALFORMED", details), 426);
+    },
+  );
   app.all(PATH, (c) => {
     throw wrongMethod(c, "GET");
   });
@@ -89,12 +98,7 @@ class Connection {
     this.#c = c;
   }
 
-  events(): {
-    onOpen: (event: unknown, ws: WSContext) => void;
-    onMessage: (event: { readonly data: unknown }, ws: WSContext) => void;
-    onClose: () => void;
-    onError: () => void;
-  } {
+  events(): SocketEvents {
     let release: (() => void) | undefined;
     const onClose = (): void => {
       this.#closed.abort();
