@@ -3,8 +3,8 @@
  * large catga is, each figure beside the floor that was measured in the same run. `--full` takes
  * cases as large as the goals name them, of which the bench else takes a part.
  *
- * Parts: codec, local, tracing, metrics, cache, mediator, embedded, nats, redis, edge, memory,
- * start, handoff, balance, state, scale; all without a name. A line is
+ * Parts: codec, local, tracing, metrics, cache, mediator, embedded, nats, redis, edge, streams,
+ * memory, start, handoff, balance, state, scale; all without a name. A line is
  * `name runtime ops/s p50 p99 n floor ratio`; what is no rate says its unit. A goal that is missed
  * is printed behind its line and fails nothing, for speed is no test; a case that crashes makes the
  * exit code 1, after the others have run.

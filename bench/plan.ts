@@ -51,6 +51,7 @@ const PLAN = {
     { file: "cases/state-memory.ts", args: [] },
     ...["nats", "redis"].map((broker) => ({ file: "cases/state-scans.ts", args: [broker] })),
   ],
+  streams: [{ file: "cases/streams.ts", args: [] }],
   scale: [
     { file: "cases/ring.ts", args: [] },
     { file: "cases/scale.ts", args: [] },

@@ -5,7 +5,7 @@
  * `npx bun examples/16-live-room.ts` prints:
  *
  *     GET / 200 text/html
- *     begun
+ *     @begun
  *     room.spoken ada: is anybody here?
  *     room.spoken bob: I am
  *     missed nothing: room.spoken bob: good night

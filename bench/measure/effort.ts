@@ -9,6 +9,8 @@ export interface Effort {
   /** Processes that are started for a figure of a whole process. */
   readonly processes: number;
   readonly liveEntities: number;
+  /** Event streams that are open at once. */
+  readonly streams: number;
   /** Nodes of the largest simulated cluster. */
   readonly simulatedNodes: number;
 }
@@ -19,6 +21,7 @@ const WHOLE: Effort = {
   roundMs: 300,
   processes: 5,
   liveEntities: 1_000_000,
+  streams: 8_000,
   simulatedNodes: 100,
 };
 const QUICK: Effort = {
@@ -27,6 +30,7 @@ const QUICK: Effort = {
   roundMs: 60,
   processes: 3,
   liveEntities: 100_000,
+  streams: 1_000,
   simulatedNodes: 30,
 };
 

@@ -6,8 +6,8 @@ const list = document.querySelector("ol");
 const form = document.querySelector("form");
 
 const source = new EventSource(`/watch/room/${encodeURIComponent(room)}`);
-source.addEventListener("begun", () => show("Connected"));
-source.addEventListener("missed", () => show("Connected; something may have been missed"));
+source.addEventListener("@begun", () => show("Connected"));
+source.addEventListener("@missed", () => show("Connected; something may have been missed"));
 source.addEventListener("error", () => show("Not connected, trying again"));
 source.addEventListener("room.spoken", ({ data }) => {
   const { who, text } = JSON.parse(data);

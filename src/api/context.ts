@@ -18,6 +18,8 @@ export type DeepReadonly<T> = T extends Primitive | ((...a: never) => unknown)
 export interface CallOptions {
   /** How long to wait for the answer. @default the message's own, or "10s" */
   readonly timeout?: Duration;
+  /** How long all tries of a reference together may take. @default as long as they take */
+  readonly within?: Duration;
   /** Gives up waiting when it aborts; a handler that has started runs on. */
   readonly signal?: AbortSignal;
   /**

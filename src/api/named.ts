@@ -149,12 +149,17 @@ export interface MessageDescription extends Pick<MessageOptions, "kind" | "input
   readonly timeoutMs: number | undefined;
   /** Of a message with its own name that goes to all nodes which handle it. */
   readonly isBroadcast: boolean;
+  /** Whether somebody remembers what was done under an `idempotencyKey`. */
+  readonly takesKey: boolean;
 }
 
 /** @throws {TypeError} for what is no message. */
 export function describeMessage(def: AnyDef): MessageDescription {
   const { kind, input, reply, timeoutMs } = messageOptions(def);
-  return { kind, input, reply, timeoutMs, isBroadcast: SPECS.get(def)?.route.to === "all" };
+  // Those of an entity have none, and it remembers.
+  const to = SPECS.get(def)?.route.to ?? "entity";
+  const takesKey = kind === "command" && (to === "owner" || to === "entity");
+  return { kind, input, reply, timeoutMs, isBroadcast: to === "all", takesKey };
 }
 
 /**

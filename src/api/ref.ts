@@ -52,7 +52,7 @@ export class EntityRef {
     const declaredMs = def === undefined ? undefined : messageOptions(def).timeoutMs;
     const { router } = this.#door;
     const { tracer } = router.context;
-    const { boundMs, chain, trace: ofTurn } = this.#request;
+    const { chain, trace: ofTurn } = this.#request;
     const { timeout, signal, retries = 0, idempotencyKey: key, trace } = options ?? NONE;
     checkSignal(signal);
     // Attributes alone are for a span that nobody makes.
@@ -64,7 +64,7 @@ export class EntityRef {
       message,
       oneWay,
       timeoutMs: timeout === undefined ? declaredMs : durationMs(timeout, "timeout"),
-      boundMs,
+      boundMs: this.#boundMs(options),
       signal,
       dedup: key === undefined ? undefined : { key: checkKey(key), since: 0 },
       // Nobody waits for what a one-way message does.
@@ -75,6 +75,14 @@ export class EntityRef {
     const kind = def?.kind ?? router.kindOf(sending);
     const call = this.#calling({ retries: checkRetries(retries), kind, key });
     return tracer === undefined ? call(sending) : tracer.call("call", sending, call);
+  }
+
+  /** When all tries have ended at the latest. */
+  #boundMs({ within }: CallOptions = NONE): number {
+    const { boundMs } = this.#request;
+    if (within === undefined) return boundMs;
+    const { clock } = this.#door.router.context;
+    return Math.min(boundMs, clock.nowMs() + durationMs(within, "within"));
   }
 
   /** What sends it, as often as it may be. Apart from where no call needs a function of its own. */

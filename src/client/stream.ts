@@ -1,7 +1,7 @@
 /**
  * Event streams that last: whatever breaks one, it is taken up again after the last event that was
- * read, at another edge if need be. The edge says `begun` at first, with an id to go on from, or
- * `missed` where it does not know what came in between, and `drain` before it goes.
+ * read, at another edge if need be. The edge says `@begun` at first, with an id to go on from, or
+ * `@missed` where it does not know what came in between, and `@drain` before it goes.
  */
 import { backoffMs } from "../base/backoff.ts";
 import type { AnyNamed, Message, Named } from "../api/messages.ts";
@@ -31,8 +31,6 @@ export interface StreamOptions<E extends AnyEvent = SomeEvent> {
 /** Events as they come. Leaving the loop, or `return()`, ends it. */
 export type Stream<E extends AnyEvent> = AsyncIterableIterator<ReturnType<E> | typeof MISSED>;
 
-/** What the edge says of the stream itself. */
-const MARKS: readonly string[] = ["", "begun", "missed"];
 /** How long a stream is left alone when the edge does not say. */
 const RETRY_MS = 500;
 const RETRY_MS_MAX = 30_000;
@@ -132,12 +130,12 @@ class Follower {
         continue;
       }
       const { id, event = "", data } = heard;
-      const isFirst = this.#lastId === undefined && event === "begun";
+      const isFirst = this.#lastId === undefined && event === "@begun";
       this.#lastId = id ?? this.#lastId;
-      if (event === "drain") return true;
+      if (event === "@drain") return true;
       this.#failures = 0;
-      if (isFirst || event === "missed") yield MISSED;
-      const isWanted = types?.includes(event) ?? !MARKS.includes(event);
+      if (isFirst || event === "@missed") yield MISSED;
+      const isWanted = types?.includes(event) ?? isName(event);
       if (isWanted) yield messageOf(event, data);
     }
     return false;
@@ -163,6 +161,11 @@ class Follower {
       );
     });
   }
+}
+
+/** Names of messages never begin with what marks of the edge begin with. */
+function isName(event: string): boolean {
+  return event !== "" && !event.startsWith("@");
 }
 
 function messageOf(type: string, data: string): Message<object, void> {

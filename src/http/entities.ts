@@ -20,10 +20,11 @@ const PATH = "/entities/:name/:id/:type";
 export function addEntityRoutes(app: Hono<Told>, edge: Edge, ...body: Body): void {
   const { cluster, exposed } = edge;
   app.post(PATH, ...body, async (c) => {
-    const { entity, id, type, kind } = messageTargetOf(c.req, exposed);
+    const target = messageTargetOf(c.req, exposed);
+    const { entity, id, type, kind } = target;
     const action = kind === "query" ? kind : "send";
     await guard(c, edge, { action, entity: entity.name, id, message: type });
-    const options = callOptionsOf(c, kind, c.get("signal"));
+    const options = callOptionsOf(c, target, c.get("signal"));
     const message = { ...(await payloadOfBody(c.req)), type };
     const ref = cluster.entity(entity, id);
     if (!prefersAsync(c)) return answerWith(c, await ref.send(message, options));
@@ -31,14 +32,15 @@ export function addEntityRoutes(app: Hono<Told>, edge: Edge, ...body: Body): voi
     return answerTaken(c);
   });
   app.get(PATH, etag(), async (c) => {
-    const { entity, id, type, kind } = messageTargetOf(c.req, exposed);
+    const target = messageTargetOf(c.req, exposed);
+    const { entity, id, type, kind } = target;
     if (kind !== "query") throw wrongMethod(c, "POST");
     await guard(c, edge, { action: "query", entity: entity.name, id, message: type });
     const payload = payloadOfQuery(
       new URL(c.req.url).searchParams,
       fieldsOf(entity.messages[type]!),
     );
-    const options = callOptionsOf(c, kind, c.req.raw.signal);
+    const options = callOptionsOf(c, target, c.req.raw.signal);
     const answer = await cluster.entity(entity, id).send({ ...payload, type }, options);
     return answerFresh(c, answer);
   });

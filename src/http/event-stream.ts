@@ -35,9 +35,9 @@ const RETRY_MS = 1_000;
 const encoder = new TextEncoder();
 const COMMENT = encoder.encode(":\n\n");
 const RETRY = encoder.encode(`retry: ${RETRY_MS}\n\n`);
-const DRAIN = encoder.encode(`event: drain\nretry: ${RETRY_MS}\ndata: {}\n\n`);
+const DRAIN = encoder.encode(`event: @drain\nretry: ${RETRY_MS}\ndata: {}\n\n`);
 
-/** An event as it is sent; JSON has no line breaks. */
+/** An event as it is sent; JSON has no line breaks. What the edge says itself begins with `@`. */
 export function encodeEvent({ id, event, data }: ServerEvent): Uint8Array {
   const named = id === undefined ? "" : `id: ${id}\n`;
   return encoder.encode(`${named}event: ${event}\ndata: ${JSON.stringify(data)}\n\n`);

@@ -4,7 +4,7 @@
  *   GET /events?types=node-joined,orders.paid
  *
  * `event:` is the type, of exposed events and of the cluster's own, which need management. The
- * first is `begun`, or `missed` where something may have been missed. All streams share one
+ * first is `@begun`, or `@missed` where something may have been missed. All streams share one
  * subscription for each type, which stays, and the last events: a stream is given what it has not
  * been given yet as fast as it is read, and Last-Event-ID resumes at this gateway, as long as it
  * runs.
@@ -87,7 +87,7 @@ class Feed {
     const known = after === undefined ? this.#last : this.#numberOf(after, reading.types);
     const reader = new Reader(reading, known ?? this.#last);
     this.#readers.add(reader);
-    this.#mark(reader, known === undefined ? "missed" : "begun");
+    this.#mark(reader, known === undefined ? "@missed" : "@begun");
     this.#pump(reader);
     return () => void this.#readers.delete(reader);
   }
@@ -132,7 +132,7 @@ class Feed {
     const first = this.#last - this.#kept.size;
     if (reader.number < first && !reader.isFull) {
       reader.number = first;
-      this.#mark(reader, "missed");
+      this.#mark(reader, "@missed");
     }
     while (reader.number < this.#last && !reader.isFull) {
       const { type, bytes } = this.#kept.get(++reader.number)!;
@@ -140,7 +140,7 @@ class Feed {
     }
   }
 
-  #mark(reader: Reader, event: "begun" | "missed"): void {
+  #mark(reader: Reader, event: "@begun" | "@missed"): void {
     const bytes = encodeEvent({ id: this.#idOf(reader.number), event, data: {} });
     reader.write(bytes, () => this.#pump(reader));
   }

@@ -26,7 +26,7 @@ import { addEntityRoutes } from "./entities.ts";
 import { EventStreams } from "./event-stream.ts";
 import { addEventRoutes } from "./events.ts";
 import { withHeaders } from "./headers.ts";
-import { addHealthRoutes, addReadyRoute } from "./health.ts";
+import { addHealthRoutes } from "./health.ts";
 import { type GatewayLimits, limitsOf } from "./limits.ts";
 import { addMessageRoutes } from "./messages.ts";
 import { addMetricsRoute } from "./metrics.ts";
@@ -97,7 +97,6 @@ export function gateway<const X extends readonly Exposable[]>(
   addHealthRoutes(app, edge, auth);
   app.use(heldBy(drain, cluster.nodeId));
   app.use(...admitting(limits, auth));
-  addReadyRoute(app, edge);
   addMetricsRoute(app, edge);
   const body = bodyOf(limits.bodyBytesMax);
   addEntityRoutes(app, edge, ...body);

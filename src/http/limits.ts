@@ -15,7 +15,7 @@ export interface GatewayLimits {
    * you know. @default as many as come
    */
   readonly requestsPerSecondMax: number;
-  /** Streams of events; 429 beyond, as for the next. @default 10_000 */
+  /** Streams of events; 429 beyond, as for the next. @default 8_000 */
   readonly streamsMax: number;
   /** Streams of one identity. @default 100 */
   readonly streamsPerIdentityMax: number;
@@ -30,8 +30,8 @@ const DEFAULTS: GatewayLimits = {
   // Nobody alone takes the places of all others.
   requestsPerIdentityMax: 250,
   requestsPerSecondMax: Infinity,
-  // More than a process usually may open files.
-  streamsMax: 10_000,
+  // Each holds a connection, and `listen` takes more of them: calls and health checks get through.
+  streamsMax: 8_000,
   streamsPerIdentityMax: 100,
 };
 

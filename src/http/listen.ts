@@ -2,8 +2,11 @@
  * Binds apps to a port. The one file that asks which runtime it is on; `servers.ts` has what each
  * of them needs.
  */
+import { Hono } from "hono";
+import { requestId } from "hono/request-id";
 import { CatgaError } from "../index.ts";
 import { type Apps, asksWhoItIs, type Servable, servableOf } from "./apps.ts";
+import { answerError, Refusal } from "./problem.ts";
 import { bindBun, bindNode, type Bound, type BunGlobal, codeOf, limitsOf } from "./servers.ts";
 import type { ListenLimits } from "./servers.ts";
 
@@ -87,16 +90,28 @@ async function closeWithin(graceMs: number, { drain, cut }: Omit<Bound, "port">)
 }
 
 /** What the servers do not refuse by themselves. */
-function within({ urlBytesMax, bodyBytesMax }: ListenLimits, app: Servable): Servable {
+function within(limits: ListenLimits, app: Servable): Servable {
   return {
     fetch(request, env) {
-      const { url, method } = request;
-      if (url.length > urlBytesMax) return new Response("URL too long", { status: 414 });
-      if (method === "GET" || method === "HEAD") return app.fetch(request, env);
-      const isLarge = Number(request.headers.get("Content-Length")) > bodyBytesMax;
-      return isLarge ? new Response("Body too large", { status: 413 }) : app.fetch(request, env);
+      const excess = excessOf(request, limits);
+      if (excess === undefined) return app.fetch(request, env);
+      const refusing = new Hono().use(requestId());
+      return refusing.all("*", (c) => answerError(excess, c, undefined)).fetch(request);
     },
   };
+}
+
+function excessOf(request: Request, limits: ListenLimits): Refusal | undefined {
+  const { url, method, headers } = request;
+  if (url.length > limits.urlBytesMax) return tooLarge("URL", url.length, limits.urlBytesMax);
+  if (method === "GET" || method === "HEAD") return undefined;
+  const bytes = Number(headers.get("Content-Length"));
+  return bytes > limits.bodyBytesMax ? tooLarge("body", bytes, limits.bodyBytesMax) : undefined;
+}
+
+function tooLarge(what: "URL" | "body", bytes: number, bytesMax: number): Refusal {
+  const error = new CatgaError("TOO_LARGE", { what, bytes, bytesMax });
+  return new Refusal(error, what === "URL" ? 414 : 413);
 }
 
 function isLoopback(hostname: string): boolean {

@@ -22,9 +22,10 @@ export function addMessageRoutes(app: Hono<Told>, edge: Edge, ...body: Body): vo
   const { cluster, exposed } = edge;
   app.post(PATH, ...body, async (c) => {
     const def = namedTargetOf(c.req, exposed);
-    const { kind, isBroadcast } = describeMessage(def);
+    const called = describeMessage(def);
+    const { kind, isBroadcast } = called;
     await guard(c, edge, { action: kind === "query" ? kind : "send", message: def.type });
-    const options = callOptionsOf(c, kind, c.get("signal"));
+    const options = callOptionsOf(c, called, c.get("signal"));
     const message = messageOf(def, await payloadOfBody(c.req));
     if (prefersAsync(c)) {
       await cluster.tell(message, options);
@@ -38,7 +39,7 @@ export function addMessageRoutes(app: Hono<Told>, edge: Edge, ...body: Body): vo
     if (def.kind !== "query") throw wrongMethod(c, "POST");
     await guard(c, edge, { action: "query", message: def.type });
     const message = messageOf(def, payloadOfQuery(new URL(c.req.url).searchParams, fieldsOf(def)));
-    const options = callOptionsOf(c, "query", c.req.raw.signal);
+    const options = callOptionsOf(c, describeMessage(def), c.req.raw.signal);
     return answerFresh(c, await cluster.send(message, options));
   });
   app.all(PATH, (c) => {

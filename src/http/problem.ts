@@ -182,7 +182,9 @@ function answer(c: Context, { code, face: [status, title], detail, retryable }: 
 // Two copies of the package may meet in one program, and the other may know more codes.
 function faceOf(error: CatgaError): Face {
   if (isCatgaError(error, "REJECTED")) return [error.details.status as 409, FACES.REJECTED[1]];
-  return Object.hasOwn(FACES, error.code) ? FACES[error.code] : INTERNAL;
+  const face = Object.hasOwn(FACES, error.code) ? FACES[error.code] : INTERNAL;
+  // To be asked again is for what has not run.
+  return face[0] === 503 && error.executed !== "no" ? [504, face[1]] : face;
 }
 
 function hidden(c: Context): string {

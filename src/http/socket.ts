@@ -156,14 +156,15 @@ class Connection {
       if (!NOT_PASSED_ON.test(name)) headers.set(name, value);
     }
     if (isTold) headers.set("Prefer", "respond-async");
-    if (key !== undefined) headers.set("Idempotency-Key", textOf(key, "key"));
-    if (timeoutMs !== undefined) headers.set("Request-Timeout-Ms", `${Number(timeoutMs)}`);
-    const path = names.map((name) => encodeURIComponent(textOf(name, "name"))).join("/");
+    if (key !== undefined) headers.set("Idempotency-Key", headerOf(key, "key"));
+    if (timeoutMs !== undefined)
+      headers.set("Request-Timeout-Ms", headerOf(timeoutMs, "timeoutMs"));
+    const path = names.map(partOf).join("/");
     const request = new Request(new URL(`/${path}`, this.#c.req.url), {
       method: "POST",
       headers,
       signal: this.#closed.signal,
-      ...(payload !== undefined && { body: JSON.stringify(payload) }),
+      ...(payload !== undefined && { body: jsonOf(payload) }),
     });
     const answer = await this.#app.fetch(request, this.#c.env);
     const text = await answer.text();
@@ -201,7 +202,7 @@ class Connection {
   #unwatch(id: unknown): string {
     this.#watches.get(id as number)?.end?.();
     if (this.#watches.delete(id as number)) return '"ok":true';
-    throw malformed(`there is no watch ${JSON.stringify(id)}`);
+    throw malformed("there is no such watch");
   }
 
   /** The number of what is asked. @throws {CatgaError} MALFORMED when it is taken, or none */
@@ -241,6 +242,29 @@ function parse(text: string): Asked {
 function fieldsOf(value: unknown, what: string): Fields {
   if (typeof value === "object" && value !== null && !Array.isArray(value)) return value as Fields;
   throw malformed(`"${what}" is no object`);
+}
+
+/** A part of a path, of which there is none that is empty, and dots are directions. */
+function partOf(value: unknown): string {
+  const part = textOf(value, "name");
+  if (!/^\.\.?$|\p{Surrogate}/u.test(part)) return encodeURIComponent(part);
+  throw new CatgaError("INVALID_ID", { reason: "is nothing that a URL can hold" });
+}
+
+/** What is refused where the header is read, if it can be one at all. */
+function headerOf(value: unknown, what: string): string {
+  const text = typeof value === "number" ? String(value) : textOf(value, what);
+  if (/^[\x20-\x7e]+$/.test(text)) return text;
+  throw malformed(`"${what}" is not printable ASCII`);
+}
+
+/** Recursive, other than what has read it. */
+function jsonOf(payload: unknown): string {
+  try {
+    return JSON.stringify(payload);
+  } catch (error) {
+    throw malformed("it nests too deeply", error);
+  }
 }
 
 function textOf(value: unknown, what: string): string {

@@ -5,7 +5,7 @@
  */
 import type { HonoRequest } from "hono";
 import { type AnyEntity, type AnyNamed, CatgaError, describeMessage } from "../index.ts";
-import type { Kind } from "../index.ts";
+import type { MessageDescription } from "../index.ts";
 import { Refusal } from "./problem.ts";
 
 /** What may be exposed: an entity type, or a message with a name of its own. */
@@ -26,9 +26,8 @@ export interface Target {
 }
 
 /** One message for one entity. */
-export interface MessageTarget extends Target {
+export interface MessageTarget extends Target, MessageDescription {
   readonly type: string;
-  readonly kind: Kind;
 }
 
 /** The core's limit: beyond it the path is at fault, whatever the id says. */
@@ -91,7 +90,7 @@ export function messageTargetOf(request: HonoRequest, exposed: Exposed): Message
   const type = request.param("type") ?? "";
   const def = Object.hasOwn(messages, type) ? messages[type] : undefined;
   if (def === undefined) throw new CatgaError("UNKNOWN_MESSAGE", { entity: name, message: type });
-  return { ...target, type, kind: def.kind };
+  return { ...target, ...describeMessage(def), type };
 }
 
 /**

@@ -1,7 +1,7 @@
 /**
  * What entities push to those who watch them, as server-sent events.
  *
- *   GET /watch/:name/:id    `event:` is what was pushed; the first is `begun`, or `missed` where
+ *   GET /watch/:name/:id    `event:` is what was pushed; the first is `@begun`, or `@missed` where
  *                           something may have been missed. Last-Event-ID resumes, at any edge.
  */
 import type { Hono } from "hono";
@@ -37,5 +37,5 @@ export function addWatchRoutes(app: Hono<Told>, edge: Edge, streams: EventStream
 
 function serverEventOf({ id, message, missed }: WatchEvent): Parameters<typeof encodeEvent>[0] {
   if (message !== undefined) return { id, event: message.type, data: message };
-  return { id, event: missed ? "missed" : "begun", data: {} };
+  return { id, event: missed ? "@missed" : "@begun", data: {} };
 }

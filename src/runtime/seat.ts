@@ -17,6 +17,8 @@ export class Seat {
   #node: Node | undefined;
   readonly #before = new Set<() => Promise<void>>();
   #stopped: Promise<void> | undefined;
+  readonly #failed = (error: unknown): void =>
+    this.#options.log.error({ err: error }, "what was to be done before stopping failed");
 
   constructor(options: NodeOptions, ways: Ways) {
     this.#options = options;
@@ -60,15 +62,15 @@ export class Seat {
     }
     const call = async (): Promise<void> => void (await run());
     this.#before.add(call);
+    // Too late to be waited for, but what it is to end shall not go on.
+    if (this.#stopped !== undefined) call().catch(this.#failed);
     return () => void this.#before.delete(call);
   }
 
   async #prepare(deadlineMs: number): Promise<void> {
-    const { clock, log } = this.#options;
+    const { clock } = this.#options;
     const endMs = clock.nowMs() + deadlineMs;
-    const failed = (error: unknown): void =>
-      log.error({ err: error }, "what was to be done before stopping failed");
-    const prepared = Promise.all(Array.from(this.#before, (call) => call().catch(failed)));
+    const prepared = Promise.all(Array.from(this.#before, (call) => call().catch(this.#failed)));
     // The rest is for handing over, or one request that hangs would cost everything in memory.
     await new Promise<void>((resolve) => {
       const cancel = clock.after(deadlineMs / 2, resolve);

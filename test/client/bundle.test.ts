@@ -62,7 +62,7 @@ test("the look at what is reached sees modules of a runtime where there are some
 const SCRIPT = `
   const { visit } = await import(process.argv[2]);
   const said = "data: " + JSON.stringify({ text: "yo" });
-  const events = ["event: missed", "data: {}", "", "event: room.said", said, "", ""].join("\\n");
+  const events = ["event: @missed", "data: {}", "", "event: room.said", said, "", ""].join("\\n");
   const answers = {
     "POST /entities/room/42/say": () => Response.json(1),
     "POST /messages/greet": () => Response.json("Hello Ada"),

@@ -7,8 +7,8 @@ import { type Asked, breaks, hangs, type Reaction, refuses, scripted } from "./s
 const Room = defineContract("room", { lines: query<void, number>() });
 const Said = defineEvent<{ text: string }>("room.said");
 const URLS = ["http://one", "http://two"];
-const BEGUN = "id: 0\nevent: begun\ndata: {}\n\n";
-const DRAIN = "event: drain\nretry: 1000\ndata: {}\n\n";
+const BEGUN = "id: 0\nevent: @begun\ndata: {}\n\n";
+const DRAIN = "event: @drain\nretry: 1000\ndata: {}\n\n";
 
 /** An event stream of `chunks`; it ends after them, unless it is to stay open. */
 function streams(chunks: readonly string[], end: "ends" | "stays" = "ends"): Reaction {
@@ -66,6 +66,15 @@ describe("a stream", () => {
       expect(request?.headers.get("Authorization")).toBe("Bearer t");
       expect(request?.headers.get("Last-Event-ID")).toBeNull();
     }
+  });
+  test("takes events with the names of what the edge says for what they are", async () => {
+    const names = ["begun", "missed", "drain", "retry"];
+    const text = names.map((name) => `event: ${name}\ndata: {"n":1}\n\n`);
+    const { api, settled } = scripted([streams([BEGUN, ...text, "event: @other\ndata: {}\n\n"])]);
+    const stream = api.entity(Room, "a").watch();
+    const items: unknown[] = [];
+    while (items.length <= names.length) items.push((await settled(stream.next())).value);
+    expect(items).toEqual([MISSED, ...names.map((type) => ({ type, n: 1 }))]);
   });
   test("asks for nothing before somebody reads", async () => {
     const { asked, take } = watching([streams([BEGUN, said(1, "a")])]);
@@ -157,7 +166,7 @@ describe("a stream that ends is taken up again", () => {
   test("with a mark where events may be missing", async () => {
     const { takes } = watching([
       streams([BEGUN, said(1, "a")]),
-      streams(["id: 5\nevent: missed\ndata: {}\n\n", said(6, "b")]),
+      streams(["id: 5\nevent: @missed\ndata: {}\n\n", said(6, "b")]),
     ]);
     expect(await takes(3)).toEqual(["a", "missed", "b"]);
   });

@@ -8,11 +8,13 @@ const ada = { headers: { Authorization: "Bearer token-of-ada-1234" } };
 const bob = { headers: { Authorization: "Bearer token-of-bob-1234" } };
 const auth = bearer({ ada: "token-of-ada-1234", bob: "token-of-bob-1234" });
 
+const health = () => ({ ready: true, reasons: [] });
+
 /** A gateway whose calls wait until `answer` is called. */
 function waiting(limits: Partial<GatewayLimits>, open?: "open") {
   const waits: (() => void)[] = [];
   const send = () => new Promise<number>((resolve) => waits.push(() => resolve(1)));
-  const cluster = { beforeStop() {}, entity: () => ({ send }), nodes: [] } as never;
+  const cluster = { beforeStop() {}, entity: () => ({ send }), nodes: [], health } as never;
   const options = { expose: [Account], limits };
   const app = gateway(cluster, open ? options : { ...options, auth });
   return {
@@ -60,6 +62,28 @@ describe("requests under way", () => {
     const third = edge.ask(BALANCE);
     expect(await edge.answer(asked)).toEqual([200, 200]);
     expect(await refusalOf(await third)).toEqual(overloaded);
+  });
+  test.each([
+    ["of nobody", undefined, "open"],
+    ["of strangers", undefined, undefined],
+    ["of somebody known", ada, undefined],
+  ] as const)("do not count those for the health, %s, nor are these limited", async (...given) => {
+    const [, init, open] = given;
+    const limits = { requestsMax: 1, requestsPerIdentityMax: 1, requestsPerSecondMax: 1 };
+    const edge = waiting(limits, open);
+    const probes = (): Promise<Response>[] =>
+      ["/healthz/ready", "/healthz/live"].flatMap((path) =>
+        Array.from({ length: 40 }, () => edge.ask(path, init)),
+      );
+    const before = probes();
+    const asked = edge.ask(BALANCE, ada);
+    const refused = edge.ask(BALANCE, ada);
+    for (const probe of await Promise.all([...before, ...probes()])) {
+      expect([probe.status, probe.headers.get("Retry-After")]).toEqual([200, null]);
+      expect(probe.headers.get("Content-Type")).toBe("application/json");
+    }
+    expect(await edge.answer([asked])).toEqual([200]);
+    expect((await refused).status).toBe(429);
   });
   test("are over when they are refused", async () => {
     const edge = waiting({ requestsMax: 1, requestsPerIdentityMax: 1 });

@@ -19,6 +19,7 @@ const Till = defineEntity("till", {
     take: command<{ n: number }, number>(),
     hang: command<void>(),
     total: query<void, number>(),
+    slow: query<void, number>({ timeout: "1m" }),
   },
   state: () => ({ total: 0 }),
   handlers: {
@@ -30,10 +31,15 @@ const Till = defineEntity("till", {
     },
     hang: () => new Promise<void>(() => {}),
     total: (ctx) => ctx.state.total,
+    slow: (ctx) => ctx.state.total,
   },
 });
 const Double = defineQuery<{ n: number }, number>("double");
 const Note = defineCommand<{ text: string }>("note");
+const Pay = defineCommand<{ text: string }>("pay", { idempotency: { key: "text", window: 1_000 } });
+const Hold = defineCommand<{ text: string }>("hold", {
+  route: { strategy: "consistentHash", key: "text" },
+});
 const Who = defineCommand<void, string>("who", { route: { strategy: "broadcast" } });
 const Refuse = defineCommand("refuse");
 
@@ -47,13 +53,15 @@ beforeAll(async () => {
     handlers: [
       handler(Double, ({ n }) => n * 2),
       handler(Note, ({ text }) => void notes.push(text)),
+      handler(Pay, ({ text }) => void notes.push(text)),
+      handler(Hold, ({ text }) => void notes.push(text)),
       handler(Who, (_, ctx) => ctx.node),
       handler(Refuse, () => {
         throw new Rejection("NOT_TODAY");
       }),
     ],
   });
-  app = gateway(cluster, { expose: [Till, Double, Note, Who, Refuse], auth });
+  app = gateway(cluster, { expose: [Till, Double, Note, Pay, Hold, Who, Refuse], auth });
 });
 afterAll(() => cluster.stop({ deadline: 100 }));
 
@@ -96,10 +104,63 @@ describe("Idempotency-Key", () => {
   });
 });
 
+describe("an Idempotency-Key that nobody would remember", () => {
+  test.each(["note", "who"])("is refused before %s runs", async (name) => {
+    const before = notes.length;
+    for (const prefer of ["wait=1", "respond-async"]) {
+      const headers = { "Idempotency-Key": '"k"', Prefer: prefer };
+      const answer = await post(`/messages/${name}`, { text: "keyed" }, headers);
+      expect(answer.status).toBe(400);
+      expect(await problemOf(answer)).toMatchObject({
+        code: "MALFORMED",
+        detail: expect.stringMatching(/"Idempotency-Key": nobody would remember it/),
+      });
+    }
+    expect(notes.length).toBe(before);
+  });
+  test("is one that a message with a window, or a route by key, takes", async () => {
+    for (const name of ["pay", "hold"]) {
+      const headers = { "Idempotency-Key": '"k"' };
+      for (let sends = 0; sends < 2; sends++) {
+        const answer = await post(`/messages/${name}`, { text: name }, headers);
+        expect(answer.status).toBe(204);
+      }
+    }
+    expect(notes.splice(0)).toEqual(["pay", "hold"]);
+  });
+  test("does not matter to a query", async () => {
+    const answer = await post("/messages/double", { n: 2 }, { "Idempotency-Key": "k" });
+    expect(await answer.json()).toBe(4);
+  });
+});
+
 describe("Request-Timeout-Ms", () => {
   test("ends a call that takes longer", async () => {
     const answer = await post("/entities/till/1/hang", undefined, { "Request-Timeout-Ms": "20" });
     expect(await refusalOf(answer)).toEqual([504, "CALL_TIMEOUT"]);
+  });
+  test.each([
+    ["GET", "/entities/till/1/total", undefined, { retries: 3, within: 30_000 }],
+    ["GET", "/entities/till/1/total", "500", { retries: 3, timeout: 500, within: 500 }],
+    ["GET", "/entities/till/1/slow", undefined, { retries: 3, within: 60_000 }],
+    ["POST", "/entities/till/1/hang", "500", { timeout: 500 }],
+    ["POST", "/entities/till/1/hang", undefined, {}],
+    ["GET", "/messages/double?n=1", "99999", { retries: 3, timeout: 30_000, within: 30_000 }],
+  ])("bounds all tries of %s %s under %p", async (method, path, ms, bounds) => {
+    let given: object = {};
+    const send = (_: object, options: object): Promise<number> => {
+      given = options;
+      return Promise.resolve(1);
+    };
+    const ref = { send };
+    const edge = gateway({ ...cluster, send, entity: () => ref } as never, {
+      expose: [Till, Double],
+    });
+    const headers = ms === undefined ? undefined : { "Request-Timeout-Ms": ms };
+    const answer = await edge.request(path, { method, ...(headers && { headers }) });
+    expect(answer.status).toBe(200);
+    const { signal: _, trace: __, ...rest } = given as Record<string, unknown>;
+    expect(rest).toEqual(bounds);
   });
   test.each(["0", "-1", "1e3", "soon", "99999999999"])("%p is refused", async (text) => {
     const headers = { "Request-Timeout-Ms": text };

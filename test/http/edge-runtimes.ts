@@ -68,7 +68,7 @@ deepEqual([large.status, await codeOf(large)], [413, "TOO_LARGE"]);
 const watching = `${url}/watch/account/a%2Fb`;
 for (let lastId = "", turn = 0; turn < 2; turn++) {
   const source = await openWhenFree(watching, lastId);
-  equal((await source.next())?.event, "begun");
+  equal((await source.next())?.event, "@begun");
   const busy = await fetch(watching);
   deepEqual([busy.status, await codeOf(busy)], [429, "OVERLOADED"]);
   await fetch(`${path}/deposit`, deposit);
@@ -78,7 +78,7 @@ for (let lastId = "", turn = 0; turn < 2; turn++) {
   source.close();
 }
 const events = await openWhenFree(`${url}/events?types=node-joined`);
-equal((await events.next())?.event, "begun");
+equal((await events.next())?.event, "@begun");
 events.close();
 
 const unknown = await fetch(`${url}/entities/constructor/1/toString`);

@@ -73,9 +73,9 @@ describe("the streams of a gateway", () => {
     const stopped = stop();
     expect(streams.count).toBe(0);
     await stopped;
-    expect(await response.text()).toBe("retry: 1000\n\nevent: drain\nretry: 1000\ndata: {}\n\n");
+    expect(await response.text()).toBe("retry: 1000\n\nevent: @drain\nretry: 1000\ndata: {}\n\n");
     const late = await app.request("/");
-    expect(await late.text()).toEndWith("event: drain\nretry: 1000\ndata: {}\n\n");
+    expect(await late.text()).toEndWith("event: @drain\nretry: 1000\ndata: {}\n\n");
     expect(streams.count).toBe(0);
   });
   test("are as many as it allows", async () => {

@@ -7,7 +7,7 @@ import { once } from "node:events";
 import { connect, type Socket } from "node:net";
 import process from "node:process";
 import { Hono } from "hono";
-import { listen } from "../../src/http/index.ts";
+import { listen, type Problem } from "../../src/http/index.ts";
 
 const isBun = "bun" in process.versions;
 const cancelled = Promise.withResolvers<void>();
@@ -52,8 +52,18 @@ deepEqual(await Promise.all(texted), [
 const post = { method: "POST", body: "x".repeat(4_000) };
 equal(await (await fetch(`${url}/admin/length`, post)).text(), "4000");
 const large = await fetch(`${url}/admin/length`, { ...post, body: "x".repeat(6_000) });
+const tooLong = await fetch(`${url}/${"x".repeat(1_100)}`, { headers: { "X-Request-Id": "r-1" } });
 equal(large.status, 413);
-equal((await fetch(`${url}/${"x".repeat(1_100)}`)).status, 414);
+const refusals = [[tooLong, 414] as const];
+// Bun refuses a body by itself.
+if (!isBun) refusals.push([large, 413] as never);
+for (const [refused, status] of refusals) {
+  equal(refused.headers.get("Content-Type"), "application/problem+json");
+  const { code, requestId } = (await refused.json()) as Problem;
+  const given = refused.headers.get("X-Request-Id");
+  deepEqual([refused.status, code, requestId], [status, "TOO_LARGE", given]);
+}
+equal(tooLong.headers.get("X-Request-Id"), "r-1");
 
 // A request below a path aborts with the one that came.
 const hangUp = new AbortController();

@@ -14,13 +14,21 @@ export const Spoken = defineEvent<{ n: number; text?: string }>("room.spoken");
 /** Published, and not exposed. */
 export const Hidden = defineEvent<{ n: number }>("room.hidden");
 
+/** Called as the edge might call what it says of a stream. */
+const ODD = {
+  begun: defineEvent<{ n: number }>("begun"),
+  missed: defineEvent<{ n: number }>("missed"),
+  drain: defineEvent<{ n: number }>("drain"),
+};
+
 /** Pushes what it is told. */
 export const Room = defineEntity("room", {
-  messages: { say: command<{ n: number; text?: string }, number>() },
+  messages: { say: command<{ n: number; text?: string; as?: keyof typeof ODD }, number>() },
   state: () => null,
   handlers: {
-    say(ctx, { n, text }) {
-      ctx.push(Spoken(text === undefined ? { n } : { n, text }));
+    say(ctx, { n, text, as }) {
+      if (as !== undefined) ctx.push(ODD[as]({ n }));
+      else ctx.push(Spoken(text === undefined ? { n } : { n, text }));
       return n;
     },
   },

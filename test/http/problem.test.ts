@@ -3,11 +3,15 @@ import { gateway } from "../../src/http/index.ts";
 import {
   Cluster,
   CatgaError,
+  defineCommand,
   type ErrorCode,
   type ErrorDetails,
+  handler,
   type Logger,
 } from "../../src/index.ts";
 import { Account, gate, problemOf, refusalOf, serve, type Served } from "./served.ts";
+
+const Vote = defineCommand("vote", { route: { strategy: "broadcast", quorum: 2 } });
 
 const logged: { readonly fields: object; readonly message: string }[] = [];
 const log: Logger = {
@@ -96,6 +100,40 @@ test("a stopped node answers 503 and when to come again", async () => {
   expect(response.headers.get("Retry-After")).toBe("1");
   expect(response.status).toBe(503);
   expect(await problemOf(response)).toMatchObject({ code: "CLUSTER_STOPPED", retryable: true });
+  const late = gateway(cluster, { expose: [Account], management: "full" });
+  for (const path of [
+    "/entities/account/1/balance",
+    "/watch/account/1",
+    "/events?types=node-left",
+    "/cluster/nodes",
+    "/metrics",
+  ]) {
+    const answer = await late.request(path);
+    expect(answer.headers.get("Retry-After")).toBe("1");
+    expect(await refusalOf(answer)).toEqual([503, "CLUSTER_STOPPED"]);
+  }
+  expect((await late.request("/healthz/live")).status).toBe(200);
+  expect((await late.request("/healthz/ready")).status).toBe(503);
+});
+
+function halfAnswered(): Promise<never> {
+  const details = { message: "vote", answered: 1, needed: 2, executed: "yes" } as const;
+  return Promise.reject(new CatgaError("NO_QUORUM", details));
+}
+
+test("too few answers are no reason to ask again where the message has run", async () => {
+  await using cluster = await Cluster.start({
+    transport: "memory",
+    handlers: [handler(Vote, () => {})],
+  });
+  const app = gateway(cluster, { expose: [Vote] });
+  const unasked = await app.request("/messages/vote", { method: "POST" });
+  expect([unasked.status, unasked.headers.get("Retry-After")]).toEqual([503, "1"]);
+  expect(await problemOf(unasked)).toMatchObject({ code: "NO_QUORUM", retryable: true });
+  const asked = gateway({ ...cluster, broadcast: halfAnswered } as never, { expose: [Vote] });
+  const answer = await asked.request("/messages/vote", { method: "POST" });
+  expect([answer.status, answer.headers.get("Retry-After")]).toEqual([504, null]);
+  expect(await problemOf(answer)).toMatchObject({ code: "NO_QUORUM", retryable: false });
 });
 
 describe("the table of codes", () => {

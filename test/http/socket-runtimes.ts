@@ -158,6 +158,23 @@ for (const text of ["", "{", "[]", "1", "null", '{"id":"1"}', '{"id":1.5}', '{"i
   deepEqual((await ada.hears(1)).map(codeOf), [[null, "MALFORMED"]]);
 }
 
+// What no path, header or JSON text can hold is no failure of this side.
+const deep = `${"[".repeat(60_000)}${"]".repeat(60_000)}`;
+for (const [code, fields] of [
+  ["INVALID_ID", `"entity":"room","id":"\\ud800","type":"count"`],
+  ["INVALID_ID", `"entity":"room","id":"..","type":"count"`],
+  ["MALFORMED", `"entity":"room","id":"1","type":"say","key":"a\\nb"`],
+  ["MALFORMED", `"entity":"room","id":"1","type":"say","key":"\u20ac"`],
+  ["MALFORMED", `"entity":"room","id":"1","type":"say","timeoutMs":{"toString":1,"valueOf":1}`],
+] as const) {
+  ada.say(`{"id":1,"send":{${fields}}}`);
+  deepEqual((await ada.hears(1)).map(codeOf), [[1, code]]);
+}
+ada.say(`{"id":1,"send":{"entity":"room","id":"1","type":"say","payload":{"a":${deep}}}}`);
+match(String((await ada.hears(1)).map(codeOf)), /MALFORMED|NOT_ENCODABLE|TOO_LARGE/);
+ada.say(`{"id":1,"unwatch":${deep}}`);
+deepEqual((await ada.hears(1)).map(codeOf), [[1, "MALFORMED"]]);
+
 // A watch, until it is ended, and its number is taken meanwhile.
 ada.say({ id: 5, watch: room });
 const [begun, mark] = [await ada.hears(1), await ada.hears(1)];

@@ -1,5 +1,6 @@
 /** Event streams over real sockets: what rooms push, and what is published. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { createClient, MISSED } from "../../src/client/index.ts";
 import { memory } from "../../src/drivers/memory/index.ts";
 import type { ClusterOptions } from "../../src/index.ts";
 import { waitUntil } from "../contracts/wait-until.ts";
@@ -7,7 +8,7 @@ import { brokersAreWanted } from "../drivers/broker-process.ts";
 import { NatsServer } from "../drivers/nats-server.ts";
 import { uniqueName } from "../drivers/port.ts";
 import { type Came, Source } from "./event-source.ts";
-import { Hidden, say, type Site, site, Spoken } from "./live-room.ts";
+import { Hidden, Room, say, type Site, site, Spoken } from "./live-room.ts";
 import { refusalOf } from "./served.ts";
 
 /** What came, as a test compares it. */
@@ -24,7 +25,7 @@ function watches(meet: Meet): void {
     await using first = await site({ ...where, nodeId: "n1" });
     await using second = await site({ ...where, nodeId: "n2" });
     const source = await Source.open(`${first.url}/watch/room/a%2Fb`);
-    expect(await source.next()).toMatchObject({ event: "begun", data: {} });
+    expect(await source.next()).toMatchObject({ event: "@begun", data: {} });
     await say(second, 1, "a/b");
     const heard = await source.next();
     expect(heard).toMatchObject({ event: "room.spoken", data: { type: "room.spoken", n: 1 } });
@@ -33,10 +34,10 @@ function watches(meet: Meet): void {
     const headers = { "Last-Event-ID": heard!.id! };
     const again = await Source.open(`${second.url}/watch/room/a%2Fb`, headers);
     await say(first, 3, "a/b");
-    expect(shown(await again.take(3))).toEqual(["begun", 2, 3]);
+    expect(shown(await again.take(3))).toEqual(["@begun", 2, 3]);
     again.close();
     const odd = await Source.open(`${second.url}/watch/room/a%2Fb`, { "Last-Event-ID": "x\u00ff" });
-    expect(shown(await odd.take(1))).toEqual(["missed"]);
+    expect(shown(await odd.take(1))).toEqual(["@missed"]);
     odd.close();
   });
 
@@ -47,7 +48,7 @@ function watches(meet: Meet): void {
     const sources = await Promise.all(
       rooms.map((id) => Source.open(`${first.url}/watch/room/${id}`)),
     );
-    for (const source of sources) expect(shown(await source.take(1))).toEqual(["begun"]);
+    for (const source of sources) expect(shown(await source.take(1))).toEqual(["@begun"]);
     let n = 0;
     const speak = async (): Promise<void> => {
       n++;
@@ -75,6 +76,21 @@ function auth(request: Request): { subject: string } {
 
 describe("GET /watch/:name/:id in memory", () => {
   watches(() => ({ transport: memory() }));
+
+  test("passes on events with the names of what it says itself", async () => {
+    await using one = await site();
+    const source = await Source.open(`${one.url}/watch/room/a`);
+    const api = createClient({ url: one.url });
+    const stream = api.entity(Room, "a").watch();
+    expect((await stream.next()).value).toBe(MISSED);
+    const names = ["begun", "missed", "drain"] as const;
+    for (const as of names) await one.cluster.entity(Room, "a").send({ type: "say", n: 1, as });
+    const came = await source.take(4);
+    expect(came.map(({ event }) => event)).toEqual(["@begun", ...names]);
+    for (const type of names) expect((await stream.next()).value).toEqual({ type, n: 1 });
+    await stream.return?.();
+    source.close();
+  });
 
   test("is for what is exposed, and for GET", async () => {
     await using one = await site();
@@ -120,7 +136,7 @@ describe("GET /events", () => {
     await using one = await site({ transport, nodeId: "n1" });
     const url = `${one.url}/events?types=room.spoken,node-joined`;
     const sources = [await Source.open(url), await Source.open(url)];
-    for (const source of sources) expect(shown(await source.take(1))).toEqual(["begun"]);
+    for (const source of sources) expect(shown(await source.take(1))).toEqual(["@begun"]);
     await one.cluster.publish(Spoken({ n: 1 }));
     await one.cluster.publish(Hidden({ n: 7 }));
     for (const source of sources) expect(shown(await source.take(1))).toEqual([1]);
@@ -142,17 +158,17 @@ describe("GET /events", () => {
     await one.cluster.publish(Spoken({ n: 2 }));
     const from = (id: string) => Source.open(url, { "Last-Event-ID": id });
     const again = await from(last!.id!);
-    expect(shown(await again.take(2))).toEqual(["begun", 2]);
+    expect(shown(await again.take(2))).toEqual(["@begun", 2]);
     again.close();
     for (const id of ["", "1", "x.1", `${last!.id!}0`, last!.id!.replace(/\d+$/, "-1")]) {
       const odd = await from(id);
       await one.cluster.publish(Spoken({ n: 3 }));
-      expect(shown(await odd.take(2))).toEqual([id === "" ? "begun" : "missed", 3]);
+      expect(shown(await odd.take(2))).toEqual([id === "" ? "@begun" : "@missed", 3]);
       odd.close();
     }
     // Nobody has listened to that type before.
     const joined = await Source.open(`${url},node-joined`, { "Last-Event-ID": last!.id! });
-    expect(shown(await joined.take(1))).toEqual(["missed"]);
+    expect(shown(await joined.take(1))).toEqual(["@missed"]);
     joined.close();
     // More than is kept.
     for (let n = 0; n < 1_100; n++) await one.cluster.publish(Spoken({ n }));
@@ -160,7 +176,7 @@ describe("GET /events", () => {
       const late = await from(last!.id!);
       const [mark] = shown(await late.take(1));
       late.close();
-      return mark === "missed";
+      return mark === "@missed";
     });
   });
 

@@ -25,6 +25,8 @@ interface Watching {
   /** What it goes on after was given before; nothing is expected up to `floor`. */
   readonly after: number | undefined;
   floor: number | undefined;
+  /** True when what it goes on after was told that it has missed something, and nothing since. */
+  readonly mayMiss: boolean;
   /** True when what it goes on after may be forgotten. */
   readonly isLate: boolean;
   isOver: boolean;
@@ -146,7 +148,7 @@ class Run {
 
   #watch(on: string, old: Watching | undefined): void {
     const last = old?.watcher.last;
-    const heard = old?.watcher.heard.filter((each) => typeof each === "number") ?? [];
+    const heard = old?.watcher.heard.filter(isNumber) ?? [];
     const after = last === undefined ? undefined : (heard.at(-1) ?? old?.after);
     const floor = last === undefined ? undefined : (heard.at(-1) ?? old?.floor);
     const begun = (): void => {
@@ -154,8 +156,12 @@ class Run {
     };
     const options = last === undefined ? { begun } : { begun, after: last };
     const watcher = new Watcher(this.#cluster, on, options);
+    const marks = old?.watcher.heard.slice(old.watcher.heard.findLastIndex(isNumber) + 1) ?? [];
+    const hasHeard = heard.length > 0;
+    const mayMiss = marks.includes("missed") || (!hasHeard && old?.mayMiss === true);
     const isLate = old?.isOver === true || old?.isLate === true;
-    const watching: Watching = { watcher, on, after, floor, isLate, isOver: false };
+    const told = { after, floor, mayMiss, isLate };
+    const watching: Watching = { watcher, on, ...told, isOver: false };
     this.#watches.push(watching);
   }
 
@@ -183,12 +189,13 @@ class Run {
     for (const name of this.#paused.splice(0)) this.#cluster.resume(name);
   }
 
-  #judge({ watcher, on, after, floor, isOver, isLate }: Watching): string[] {
+  #judge(watching: Watching): string[] {
+    const { watcher, on, after, floor, isOver, isLate } = watching;
     const { heard } = watcher;
     const found: string[] = [];
     // What it was told before the numbers that it was given next.
     let last = after;
-    let mayMiss = false;
+    let { mayMiss } = watching;
     const end = this.#lost.has(on) || isOver ? [] : [this.#said + 1];
     if (heard[0] === undefined) return end.length === 0 ? [] : ["never began"];
     if (typeof heard[0] === "number") found.push("begins without a mark");
@@ -208,4 +215,8 @@ class Run {
     }
     return found;
   }
+}
+
+function isNumber(each: unknown): each is number {
+  return typeof each === "number";
 }
