@@ -242,9 +242,11 @@ describe("what it says is true", () => {
     const own = operations().filter(([path]) => !/^\/(entities|messages|watch|events)/.test(path));
     for (const [path, method] of own.filter(([, method]) => method === "get")) {
       const answer = await ask(path.replace("{name}", "shelf").replace("{id}", "1"));
-      expect([path, answer.status]).toEqual([path, 200]);
+      const { status } = answer;
+      // A process that was kept from its loop says that it is not ready.
+      if (path !== "/healthz/ready" || status !== 503) expect([path, status]).toEqual([path, 200]);
       if (answer.headers.get("Content-Type") !== "application/json") continue;
-      checkAnswer({ path, method, status: 200 }, await answer.json());
+      checkAnswer({ path, method, status }, await answer.json());
     }
   });
 });
