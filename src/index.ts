@@ -18,7 +18,7 @@ export type { Invalidation, KeyField, KeyOf, QueryOptions, Route } from "./api/n
 export type { FailoverOptions } from "./api/mediator-options.ts";
 export type { ClusterOptions, StateStore, Transport, TransportUrl } from "./api/options.ts";
 export type { Duration } from "./base/duration.ts";
-export type { Certificates } from "./drivers/tcp/certificates.ts";
+export type { Certificates } from "./ports/certificates.ts";
 export { CatgaError, type ErrorCode, type ErrorDetails } from "./base/errors.ts";
 export { type Executed, isCatgaError, Rejection } from "./base/errors.ts";
 export type { Logger } from "./base/logger.ts";

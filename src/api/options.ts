@@ -17,7 +17,7 @@ import type { Random } from "../base/random.ts";
 import { embedded } from "../drivers/embedded/index.ts";
 import { listOf, type Member, nodeOfList } from "../drivers/fixed/list.ts";
 import { memory } from "../drivers/memory/index.ts";
-import type { Certificates } from "../drivers/tcp/certificates.ts";
+import type { Certificates } from "../ports/certificates.ts";
 import type { Driver } from "../ports/driver.ts";
 import type { StoreDriver } from "../ports/store.ts";
 import { checkName } from "../protocol/ids.ts";

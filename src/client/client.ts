@@ -2,9 +2,11 @@
 import { type Duration, durationMs } from "../base/duration.ts";
 import { type Random, systemRandom } from "../base/random.ts";
 import { CALL_TIMEOUT_MS } from "../base/limits.ts";
+import type { CallOptions, Ref } from "../api/context.ts";
+import type { AnyEntity } from "../api/entity.ts";
 import { messageOptions, type OfKind, optionsOfType } from "../api/messages.ts";
-import type { AnyEntity, CallOptions, MaybePromise, Message, Messages, Ref } from "../index.ts";
-import type { NodeOutcome } from "../index.ts";
+import type { MaybePromise, Message, Messages } from "../api/messages.ts";
+import type { NodeOutcome } from "../mediator/mediator.ts";
 import { callEdge, type Home } from "./call.ts";
 import { type ClientClock, webClock } from "./clock.ts";
 import { Edges } from "./edges.ts";

@@ -1,5 +1,5 @@
 /** What a client throws: the answer of the edge, or why there is none. */
-import type { ErrorCode } from "../index.ts";
+import type { ErrorCode } from "../base/errors.ts";
 
 /**
  * A code of catga, or of a handler's `Rejection`; and of the client itself: `NETWORK_FAILED` when

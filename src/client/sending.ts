@@ -4,8 +4,8 @@ import { RETRIES_MAX } from "../base/limits.ts";
 import { CopyError, copyPlain } from "../base/plain.ts";
 import type { Random } from "../base/random.ts";
 import { isWhole } from "../base/shape.ts";
+import type { CallOptions } from "../api/context.ts";
 import type { MessageOptions } from "../api/messages.ts";
-import type { CallOptions } from "../index.ts";
 import type { Call } from "./call.ts";
 import { CatgaClientError } from "./error.ts";
 

@@ -4,7 +4,7 @@
  * `@missed` where it does not know what came in between, and `@drain` before it goes.
  */
 import { backoffMs } from "../base/backoff.ts";
-import type { AnyNamed, Message, Named } from "../index.ts";
+import type { AnyNamed, Message, Named } from "../api/messages.ts";
 import type { Home } from "./call.ts";
 import { connect } from "./connection.ts";
 import { CatgaClientError, isClientError } from "./error.ts";

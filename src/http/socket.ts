@@ -16,16 +16,24 @@
  * with: so it may do what they may, under the same limits, and fails with the same problems.
  * `timeoutMs` and `key` are what the headers Request-Timeout-Ms and Idempotency-Key are there.
  */
-import type { Context, Hono } from "hono";
-import type { UpgradeWebSocket, WSContext } from "hono/ws";
+import type { Context, Hono, MiddlewareHandler } from "hono";
+import type { WSContext } from "hono/ws";
 import { CatgaError } from "../index.ts";
 import { wrongMethod } from "./answer.ts";
 import { type Edge, guard, type Told } from "./edge.ts";
 import type { Places } from "./places.ts";
 import { answerError, Refusal } from "./problem.ts";
 
-/** How a runtime makes a request a WebSocket; of any of them. */
-export type Upgrade = UpgradeWebSocket<never>;
+/** How a runtime makes a request a WebSocket: the `upgradeWebSocket` of any of them. */
+export type Upgrade = (createEvents: (c: Context) => SocketEvents) => MiddlewareHandler;
+
+/** What is heard of a WebSocket, whatever it is made of. */
+export interface SocketEvents {
+  readonly onOpen: (event: unknown, ws: WSContext) => void;
+  readonly onMessage: (event: { readonly data: unknown }, ws: WSContext) => void;
+  readonly onClose: () => void;
+  readonly onError: () => void;
+}
 
 /** Calls of one connection under way: with more, one page has a whole node for itself. */
 const CALLS_MAX = 64;
@@ -51,14 +59,15 @@ interface Way {
 
 /** Adds the route. */
 export function addSocketRoute(app: Hono<Told>, edge: Edge, { upgrade, places }: Way): void {
-  const events = (c: Context): ReturnType<Connection["events"]> => {
-    return new Connection(app, edge, c).events(places);
-  };
-  app.get(PATH, upgrade(events), (c) => {
-    c.header("Upgrade", "websocket");
-    const details = { what: "request", reason: "it is to become a WebSocket" };
-    throw new Refusal(new CatgaError("MALFORMED", details), 426);
-  });
+  app.get(
+    PATH,
+    upgrade((c) => new Connection(app, edge, c).events(places)),
+    (c) => {
+      c.header("Upgrade", "websocket");
+      const details = { what: "request", reason: "it is to become a WebSocket" };
+      throw new Refusal(new CatgaError("MALFORMED", details), 426);
+    },
+  );
   app.all(PATH, (c) => {
     throw wrongMethod(c, "GET");
   });
@@ -97,12 +106,7 @@ class Connection {
     this.#c = c;
   }
 
-  events(places: Places): {
-    onOpen: (event: unknown, ws: WSContext) => void;
-    onMessage: (event: { readonly data: unknown }, ws: WSContext) => void;
-    onClose: () => void;
-    onError: () => void;
-  } {
+  events(places: Places): SocketEvents {
     let leave: (() => void) | undefined;
     const onClose = (): void => {
       this.#closed.abort();

@@ -3,7 +3,7 @@ import { execFileSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import type { Certificates } from "../../src/drivers/tcp/certificates.ts";
+import type { Certificates } from "../../src/ports/certificates.ts";
 
 /** The files of a certificate and its key. */
 export interface Certificate {

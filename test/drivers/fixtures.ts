@@ -3,7 +3,7 @@ import { systemClock } from "../../src/base/clock.ts";
 import { silentLogger } from "../../src/base/logger.ts";
 import { systemRandom } from "../../src/base/random.ts";
 import { embedded } from "../../src/drivers/embedded/index.ts";
-import type { Certificates } from "../../src/drivers/tcp/certificates.ts";
+import type { Certificates } from "../../src/ports/certificates.ts";
 import { fixed } from "../../src/drivers/fixed/index.ts";
 import { readList } from "../../src/drivers/fixed/list.ts";
 import { memory } from "../../src/drivers/memory/index.ts";

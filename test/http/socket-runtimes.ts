@@ -8,7 +8,7 @@ import { connect } from "node:net";
 import process from "node:process";
 import { Hono } from "hono";
 import { WebSocket } from "ws";
-import { gateway, listen, type Upgrade } from "../../src/http/index.ts";
+import { gateway, listen } from "../../src/http/index.ts";
 import { Cluster, command, defineCommand, defineEntity, defineEvent } from "../../src/index.ts";
 import { handler, query } from "../../src/index.ts";
 import { waitUntil } from "../contracts/wait-until.ts";
@@ -63,7 +63,7 @@ const cluster = await Cluster.start({
 });
 const app = gateway(cluster, {
   expose: [Room, Double],
-  webSocket: upgradeWebSocket as Upgrade,
+  webSocket: upgradeWebSocket,
   auth: (request) => {
     const name = request.headers.get("Authorization");
     return name === null ? undefined : { subject: name };

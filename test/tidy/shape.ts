@@ -43,7 +43,7 @@ const CORE = ["base", "protocol", "ports", "ownership", "runtime", "mediator", "
 const BUDGETS: readonly (readonly [string, number, readonly string[]])[] = [
   // 5,000 is the aim, and was kept until entities moved with their shards: see CONTRIBUTING.md.
   ["the core", 12_400, [...CORE, "drivers/memory", "drivers/embedded", "drivers/tcp"]],
-  ["drivers/fixed", 475, ["drivers/fixed"]],
+  ["drivers/fixed", 477, ["drivers/fixed"]],
   ["drivers/broker", 178, ["drivers/broker"]],
   ["drivers/nats", 1_540, ["drivers/nats"]],
   ["drivers/redis", 902, ["drivers/redis"]],

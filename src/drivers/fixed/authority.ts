@@ -12,6 +12,7 @@ import { CatgaError, isCatgaError } from "../../base/errors.ts";
 import { JOIN_TIMEOUT_MS, silenceMsMax } from "../../base/limits.ts";
 import { isWhole } from "../../base/shape.ts";
 import type { Authority, AuthorityListener, Snapshot } from "../../ports/authority.ts";
+import type { Certificates } from "../../ports/certificates.ts";
 import type { DriverContext } from "../../ports/driver.ts";
 import { type CasResult, type Change, type Entry, Ledger } from "../../protocol/ledger.ts";
 import {
@@ -20,7 +21,6 @@ import {
   sessionKey,
   type SessionRecord,
 } from "../../protocol/records.ts";
-import type { Certificates } from "../tcp/certificates.ts";
 import type { Json } from "../tcp/wire.ts";
 import { type ConnectionOwner, Connections } from "./connections.ts";
 import { type Greeting, isEpochs } from "./greeting.ts";

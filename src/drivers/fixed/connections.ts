@@ -5,9 +5,10 @@
  */
 import { Buffer } from "node:buffer";
 import { CatgaError, isCatgaError } from "../../base/errors.ts";
+import type { Certificates } from "../../ports/certificates.ts";
 import type { DriverContext } from "../../ports/driver.ts";
 import type { LinkPeer } from "../../ports/link.ts";
-import { type Certificates, isTlsError } from "../tcp/certificates.ts";
+import { isTlsError } from "../tcp/certificates.ts";
 import { converse } from "../tcp/handshake.ts";
 import { TcpLink } from "../tcp/link.ts";
 import type { Json, Wire } from "../tcp/wire.ts";

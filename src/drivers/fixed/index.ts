@@ -1,7 +1,8 @@
 /** The driver of a fixed list of nodes: direct links, fixed placement, no take-over, no broker. */
+import type { Certificates } from "../../ports/certificates.ts";
 import type { Driver } from "../../ports/driver.ts";
 import { sayExposure } from "../tcp/exposure.ts";
-import { type Certificates, checkCertificates } from "../tcp/certificates.ts";
+import { checkCertificates } from "../tcp/certificates.ts";
 import { FixedAuthority } from "./authority.ts";
 import type { Member } from "./list.ts";
 

@@ -28,7 +28,8 @@ import {
   STRANGERS_MAX,
 } from "../../base/limits.ts";
 import type { Logger } from "../../base/logger.ts";
-import { type Certificates, connectTo, serverFor } from "./certificates.ts";
+import type { Certificates } from "../../ports/certificates.ts";
+import { connectTo, serverFor } from "./certificates.ts";
 import { Seal } from "./seal.ts";
 import { Wire } from "./wire.ts";
 
