@@ -15,10 +15,8 @@ import { waitUntil } from "../contracts/wait-until.ts";
 
 const Said = defineEvent<{ text: string }>("said");
 /** Where `pass` waits. */
-const gate = {
-  entered: Promise.withResolvers<void>(),
-  opened: Promise.withResolvers<void>(),
-};
+const entered = Promise.withResolvers<void>();
+const opened = Promise.withResolvers<void>();
 const Room = defineEntity("room", {
   messages: {
     say: command<{ text: string }, number>(),
@@ -34,10 +32,9 @@ const Room = defineEntity("room", {
       return ++ctx.state.count;
     },
     wait: (ctx) => new Promise<void>((_, end) => ctx.signal.addEventListener("abort", end)),
-    pass: async () => {
-      gate.entered.resolve();
-      await gate.opened.promise;
-      return 7;
+    pass: () => {
+      entered.resolve();
+      return opened.promise.then(() => 7);
     },
     count: (ctx) => ctx.state.count,
     flood: (ctx) => {
@@ -284,7 +281,6 @@ await cut;
 ok(arrived < 30_000_000, `${arrived} bytes waited for who did not read`);
 
 // The node leaves: what was taken is answered, then everybody is told to go elsewhere.
-const { entered, opened } = gate;
 ada.say({ id: 1, send: { ...room, type: "pass" } });
 await entered.promise;
 const left = cluster.stop();
