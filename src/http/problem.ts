@@ -111,7 +111,7 @@ function byStatus(): ReadonlyMap<number, readonly string[]> {
   return codes;
 }
 
-/** A refusal of the edge itself, whose status is not the one of its code: 405, 414 or 415. */
+/** A refusal of the edge itself, whose status is not the one of its code: 405, 414, 415 or 426. */
 export class Refusal extends Error {
   readonly error: CatgaError;
   readonly status: ContentfulStatusCode;

@@ -71,7 +71,7 @@ const app = gateway(cluster, {
 const served = new Hono().route("/", app);
 const few = gateway(cluster, {
   expose: [Room],
-  webSocket: upgradeWebSocket as Upgrade,
+  webSocket: upgradeWebSocket,
   limits: { streamsMax: 1 },
 });
 const { url, port, close } = await listen(
