@@ -16,8 +16,8 @@ const ENCODED_NEEDLESSLY = /%(?:2[de]|3\d|[46][1-9a-f]|[57][\da]|5f)/i;
  * Refuses a URL that is too long, or one of two spellings of one path: whoever stands before this
  * and lets pass by path would see another one.
  */
-export function plainUrls({ urlCharactersMax }: GatewayLimits): MiddlewareHandler<Told> {
-  return (c, next) => {
+export function plainUrls({ urlCharactersMax }: GatewayLimits): (c: Context<Told>) => void {
+  return (c) => {
     const { url } = c.req;
     // Bun serves any `Host`; by some, the rest of the URL would be another path. Two are none.
     if (!URL.canParse(url) || c.req.header("Host")?.includes(",") === true) {
@@ -31,7 +31,6 @@ export function plainUrls({ urlCharactersMax }: GatewayLimits): MiddlewareHandle
       const reason = "it encodes what needs no encoding";
       throw new CatgaError("MALFORMED", { what: "path", reason });
     }
-    return next();
   };
 }
 

@@ -10,6 +10,7 @@ import type { Draining, GatewayCluster, Told } from "./edge.ts";
 /** What is under way at one edge. */
 export class Drain implements Draining {
   readonly #held = new Set<() => void>();
+  #requests = 0;
   #drained: (() => void) | undefined;
 
   constructor(cluster: GatewayCluster) {
@@ -26,31 +27,54 @@ export class Drain implements Draining {
     if (this.isDraining) held();
     return () => {
       this.#held.delete(held);
-      if (this.#held.size === 0) this.#drained?.();
+      this.#left();
     };
+  }
+
+  /** How many requests are under way. */
+  get requests(): number {
+    return this.#requests;
+  }
+
+  /** A request begins. */
+  enter(): void {
+    this.#requests++;
+  }
+
+  /** A request has ended. */
+  leave(): void {
+    this.#requests--;
+    this.#left();
+  }
+
+  #left(): void {
+    if (this.#requests === 0 && this.#held.size === 0) this.#drained?.();
   }
 
   #begin(): Promise<void> {
     return new Promise((resolve) => {
       this.#drained = resolve;
       for (const end of Array.from(this.#held)) end();
-      if (this.#held.size === 0) resolve();
+      this.#left();
     });
   }
 }
 
-/** Stands before everything that is taken no more, and holds what was taken. */
-export function heldBy(drain: Draining, node: string): MiddlewareHandler<Told> {
+/** Stands before everything that is taken no more, or is one too many, and holds what was taken. */
+export function heldBy(drain: Drain, node: string, requestsMax: number): MiddlewareHandler<Told> {
   return async (c, next) => {
     if (drain.isDraining) {
       c.header("Connection", "close");
       throw new CatgaError("CLUSTER_STOPPED", { node });
     }
-    const release = drain.hold();
+    if (drain.requests >= requestsMax) {
+      throw new CatgaError("OVERLOADED", { what: "requests at once", limit: requestsMax });
+    }
+    drain.enter();
     try {
       await next();
     } finally {
-      release();
+      drain.leave();
       // Whoever keeps the connection would ask a node that leaves.
       if (drain.isDraining) c.header("Connection", "close");
     }

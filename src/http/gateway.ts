@@ -94,10 +94,12 @@ export function gateway<const X extends readonly Exposable[]>(
   const app = new Hono<Told>();
   app.onError((error, c) => answerError(error, c, log));
   app.use(withHeaders());
-  app.use(...openTo(options.cors), plainUrls(limits));
+  app.use(...openTo(options.cors, plainUrls(limits)));
   addHealthRoutes(app, edge, auth);
-  app.use(heldBy(drain, cluster.nodeId));
-  app.use(...admitting(limits, auth));
+  app.use(heldBy(drain, cluster.nodeId, limits.requestsMax));
+  if (auth !== undefined) app.use(...admitting(limits, auth));
+  const { requestsPerSecondMax } = limits;
+  if (requestsPerSecondMax !== Infinity) app.use(perSecond(requestsPerSecondMax));
   addMetricsRoute(app, edge);
   const body = bodyOf(limits.bodyBytesMax);
   addEntityRoutes(app, edge, ...body);
@@ -117,13 +119,10 @@ export function gateway<const X extends readonly Exposable[]>(
 }
 
 /** Who asks: what it costs to find out is bounded too, so there is a limit before it. */
-function admitting(limits: GatewayLimits, auth: Authenticate | undefined) {
-  const { requestsMax, requestsPerIdentityMax, requestsPerSecondMax } = limits;
-  const ofSomebody = atOnce(requestsPerIdentityMax, (c) => c.get("identity")?.subject);
+function admitting(limits: GatewayLimits, auth: Authenticate) {
+  const { requestsPerIdentityMax } = limits;
   return [
-    atOnce(requestsMax, () => "all"),
     authenticatedBy(auth),
-    ...(auth === undefined ? [] : [ofSomebody]),
-    ...(requestsPerSecondMax === Infinity ? [] : [perSecond(requestsPerSecondMax)]),
+    atOnce(requestsPerIdentityMax, (c) => c.get("identity")?.subject),
   ] as const;
 }
