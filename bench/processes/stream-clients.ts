@@ -14,7 +14,7 @@ const WATCH = "GET /watch/room/a HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n";
 
 const [port = 0, count = 0] = process.argv.slice(2).map(Number);
 /** What no stream has said before is waited for: each push has a number of its own. */
-let awaited = "event: begun";
+let awaited = "event: @begun";
 let arrived = 0;
 let allCame = (): void => {};
 

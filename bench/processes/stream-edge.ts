@@ -43,7 +43,7 @@ async function node() {
 function bare() {
   const open = new Set<ReadableStreamDefaultController<Uint8Array>>();
   const encoder = new TextEncoder();
-  const begun = encoder.encode("event: begun\ndata: {}\n\n");
+  const begun = encoder.encode("event: @begun\ndata: {}\n\n");
   const stream = (): Response => {
     let own: ReadableStreamDefaultController<Uint8Array>;
     const body = new ReadableStream<Uint8Array>({

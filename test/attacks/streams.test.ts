@@ -70,7 +70,7 @@ describe.each(RUNTIMES)("the streams of an edge on %s", (runtime) => {
     const { port, url } = target;
     const open = Array.from({ length: HONEST }, () => Source.open(`${url}/watch/room/a`));
     const honest = await Promise.all(open);
-    for (const source of honest) expect((await source.next())?.event).toBe("begun");
+    for (const source of honest) expect((await source.next())?.event).toBe("@begun");
     using sockets = new DisposableStack();
     openDeaf(sockets, port);
     await target.watching(DEAF + HONEST);

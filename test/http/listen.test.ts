@@ -1,12 +1,16 @@
-import { describe, expect, test } from "bun:test";
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { spawnSync } from "node:child_process";
 import { createServer } from "node:net";
 import { join } from "node:path";
+import process from "node:process";
 import { Hono } from "hono";
 import { gateway } from "../../src/http/index.ts";
 import { listen } from "../../src/http/listen.ts";
 import { loadPackage } from "../../src/http/servers.ts";
 import { Cluster, isCatgaError } from "../../src/index.ts";
+
+import { brokersAreWanted } from "../drivers/broker-process.ts";
+import { NatsServer } from "../drivers/nats-server.ts";
 
 const MISSING: string = "@catga/not-installed";
 const hello = { fetch: () => new Response("hello") };
@@ -152,23 +156,33 @@ describe("a package that is not installed", () => {
   });
 });
 
+const withBrokers = brokersAreWanted();
+let nats: NatsServer | undefined;
+beforeAll(async () => {
+  if (withBrokers) nats = await NatsServer.start();
+});
+afterAll(() => nats?.stop());
+
 describe.each([
   ["Node.js", "node", []],
   ["Deno", "deno", ["run", "--allow-all"]],
   ["Bun", "bun", []],
 ])("on %s", (name, binary, flags) => {
-  test.each([
+  const programs = [
     ["the edge serves", "edge-runtimes.ts", `serves on ${name}`],
+    ["the edge serves what lives elsewhere", "edge-runtimes.ts", "over NATS"],
     ["limits and paths hold", "listen-limits.ts", "The limits hold"],
     ["sockets are served", "socket-runtimes.ts", "The sockets hold"],
     ["what is no socket is not upgraded", "upgrade-runtimes.ts", "Nothing else is upgraded"],
-  ])(
+  ] as const;
+  test.each(programs.filter(([, , said]) => withBrokers || said !== "over NATS"))(
     "%s",
     (_, file, said) => {
       const root = join(import.meta.dir, "../..");
       const program = join(root, "node_modules/.bin", binary);
       const command = [...flags, join(import.meta.dir, file)];
-      const { stdout, stderr } = spawnSync(program, command, { cwd: root, encoding: "utf8" });
+      const env = { ...process.env, ...(said === "over NATS" && { NATS_URL: nats!.url }) };
+      const { stdout, stderr } = spawnSync(program, command, { cwd: root, encoding: "utf8", env });
       expect([stdout, stderr]).toEqual([expect.stringContaining(said), expect.any(String)]);
     },
     30_000,
