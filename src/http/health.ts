@@ -30,7 +30,7 @@ export function addHealthRoutes(app: Hono<Told>, edge: Edge, auth: Authenticate 
     const mayAsk = !isStranger && management !== "off" && inspections < INSPECTIONS_MAX;
     if (!mayAsk || isDraining) {
       const { ready, reasons } = cluster.health();
-      return answerReady(c, { ready: ready && !isDraining, reasons }, isDraining);
+      return answerReady(c, { ready, reasons }, isDraining);
     }
     inspections++;
     try {

@@ -12,7 +12,7 @@ import type { NodeContext } from "./node-context.ts";
 export interface Health {
   /** True when there is no reason against it. */
   readonly ready: boolean;
-  /** True while its session lasts and it takes calls. */
+  /** True while its session lasts, it takes calls, and nobody has told it to stop. */
   readonly joined: boolean;
   /** For so long it may act without hearing from its authority; `undefined` with a fixed list. */
   readonly leaseLeftMs: number | undefined;
@@ -30,8 +30,8 @@ export interface Health {
 
 /** See the file's header. */
 export function healthOf(context: NodeContext): Health {
-  const { progress, hasJoined, refusal, isFixed, options } = context;
-  const joined = hasJoined && refusal === undefined;
+  const { progress, hasJoined, isStopping, refusal, isFixed, options } = context;
+  const joined = hasJoined && !isStopping && refusal === undefined;
   const leaseLeftMs = isFixed ? undefined : Math.round(Math.max(0, context.leaseLeftMs));
   const oldestMessageMs = progress.oldestMs("message");
   const oldestHandoffMs = progress.oldestMs("handoff");

@@ -107,6 +107,8 @@ export class NodeContext {
   hasJoined = false;
   /** The authority's generation. */
   generation = 0;
+  /** Told to stop: calls are taken until what has to end before has ended. */
+  isStopping = false;
   /** Why no call is taken, once the node stops. */
   refusal: CatgaError | undefined;
   readonly #timers = new Set<() => void>();

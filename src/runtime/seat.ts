@@ -51,6 +51,7 @@ export class Seat {
   /** Leaves for good; ends within `deadlineMs` from now. Twice is once. */
   stop(deadlineMs: number): Promise<void> {
     if (this.#stopped !== undefined) return this.#stopped;
+    this.node.context.isStopping = true;
     let begun: (end: Promise<void>) => void;
     // There before anything begins: what is to be done before may ask for this very stop.
     this.#stopped = new Promise<void>((resolve) => (begun = resolve));

@@ -1,21 +1,19 @@
 /** How an edge ends with its node: in processes of all runtimes, and what stands around it. */
 import { afterEach, describe, expect, test } from "bun:test";
-import { type ChildProcessWithoutNullStreams, spawn } from "node:child_process";
 import { join } from "node:path";
+import { Drain } from "../../src/http/drain.ts";
 import { gateway } from "../../src/http/index.ts";
 import { Cluster, type ClusterOf } from "../../src/index.ts";
 import { waitUntil } from "../contracts/wait-until.ts";
 import { freePort, uniqueName } from "../drivers/port.ts";
 import { commandOf, RUNTIMES } from "../faults/runtimes.ts";
+import { ends, says, tell, type Told } from "../runtimes/told.ts";
 import { Lingering } from "./lingering.ts";
 import { Account, problemOf, refusalOf } from "./served.ts";
 
-interface Told {
-  readonly child: ChildProcessWithoutNullStreams;
+interface Edge extends Told {
   readonly where: { readonly port: number; readonly name: string };
-  url: string;
-  said: string;
-  exit: readonly [code: number | null, signal: string | null] | undefined;
+  readonly url: string;
 }
 
 const RUN_MS_MAX = 60_000;
@@ -28,19 +26,13 @@ afterEach(async () => {
 });
 
 describe.each([...RUNTIMES])("on %s", (runtime) => {
-  async function start(port = 0): Promise<Told> {
+  async function start(port = 0): Promise<Edge> {
     const where = { port, name: uniqueName("edge") };
     const [binary, ...args] = commandOf(runtime, join(import.meta.dir, "leaving-edge.ts"));
-    const child = spawn(binary, [...args, `${where.port}`, where.name]);
-    children.push(child);
-    const told: Told = { child, where, url: "", said: "", exit: undefined };
-    for (const stream of [child.stdout, child.stderr]) {
-      stream.on("data", (text) => (told.said += String(text)));
-    }
-    child.once("close", (code, signal) => (told.exit = [code, signal]));
+    const told = tell(binary, [...args, `${where.port}`, where.name]);
+    children.push(told.child);
     await says(told, "http://");
-    told.url = told.said.trim();
-    return told;
+    return Object.assign(told, { where, url: told.said.trim() });
   }
 
   test(
@@ -56,7 +48,7 @@ describe.each([...RUNTIMES])("on %s", (runtime) => {
       const ready = await fetch(`${url}/healthz/ready`);
       expect([ready.status, await ready.json()]).toEqual([
         503,
-        { status: "draining", ready: false, reasons: [] },
+        { status: "draining", ready: false, reasons: ["joined"] },
       ]);
       expect((await fetch(`${url}/healthz/live`)).status).toBe(200);
       const refused = await fetch(`${url}/entities/lingering/2/count`, POST);
@@ -222,14 +214,21 @@ describe("GET /cluster/ring", () => {
   });
 });
 
-async function says(told: Told, word: string): Promise<void> {
-  const describe = (): string => told.said;
-  const said = (): boolean => told.said.includes(word);
-  await waitUntil(`it says "${word}"`, said, { timeoutMs: 20_000, describe });
-}
-
-async function ends(told: Told): Promise<void> {
-  const describe = (): string => told.said;
-  const ended = (): boolean => told.exit !== undefined;
-  await waitUntil("it ends", ended, { timeoutMs: 20_000, describe });
-}
+test("a drain ends when the last request has ended, and the last that is held", async () => {
+  let begin: (() => Promise<void>) | undefined;
+  const beforeStop = (run: () => Promise<void>): (() => void) => {
+    begin = run;
+    return () => {};
+  };
+  const drain = new Drain({ beforeStop } as never);
+  const release = drain.hold();
+  drain.enter();
+  const steps: string[] = [];
+  const over = begin!().then(() => steps.push("over"));
+  release();
+  await Promise.resolve();
+  steps.push("released");
+  drain.leave();
+  await over;
+  expect(steps).toEqual(["released", "over"]);
+});

@@ -1,6 +1,6 @@
 /** `stopOnSignals()`, in real processes: what becomes of their calls, and how they end. */
 import { afterEach, describe, expect, test } from "bun:test";
-import { type ChildProcess, spawn } from "node:child_process";
+import type { ChildProcess } from "node:child_process";
 import { join } from "node:path";
 import { command, defineContract, isCatgaError } from "../../src/index.ts";
 import { Cluster, type ClusterOf } from "../../src/index.ts";
@@ -8,6 +8,7 @@ import { waitUntil } from "../contracts/wait-until.ts";
 import { failureOf } from "../drivers/nodes.ts";
 import { freePort, uniqueName } from "../drivers/port.ts";
 import { commandOf, RUNTIMES } from "../faults/runtimes.ts";
+import { ends, says, tell, type Told } from "./told.ts";
 
 const Counting = defineContract("counter", {
   count: command<void, number>(),
@@ -20,13 +21,6 @@ const Counter = Counting.implement({
 });
 const IDS = Array.from({ length: 40 }, (_, n) => `c-${n}`);
 const RUN_MS_MAX = 60_000;
-
-/** A process that is a node, and how it ended. */
-interface Told {
-  readonly child: ChildProcess;
-  said: string;
-  exit: readonly [code: number | null, signal: string | null] | undefined;
-}
 
 const children: ChildProcess[] = [];
 const nodes: ClusterOf<never>[] = [];
@@ -43,13 +37,8 @@ describe.each([...RUNTIMES])("on %s", (runtime) => {
   }
   async function run(what: string, port: number, name: string): Promise<Told> {
     const [binary, ...args] = commandOf(runtime, join(import.meta.dir, "signalled.ts"));
-    const child = spawn(binary, [...args, what, `${port}`, name]);
-    children.push(child);
-    const told: Told = { child, said: "", exit: undefined };
-    for (const stream of [child.stdout, child.stderr]) {
-      stream.on("data", (text) => (told.said += String(text)));
-    }
-    child.once("close", (code, signal) => (told.exit = [code, signal]));
+    const told = tell(binary, [...args, what, `${port}`, name]);
+    children.push(told.child);
     await says(told, "ready");
     return told;
   }
@@ -177,15 +166,3 @@ describe.each([...RUNTIMES])("on %s", (runtime) => {
     RUN_MS_MAX,
   );
 });
-
-async function says(told: Told, word: string): Promise<void> {
-  const describe = (): string => told.said;
-  const said = (): boolean => told.said.includes(word);
-  await waitUntil(`it says "${word}"`, said, { timeoutMs: 20_000, describe });
-}
-
-async function ends(told: Told): Promise<void> {
-  const describe = (): string => told.said;
-  const ended = (): boolean => told.exit !== undefined;
-  await waitUntil("it ends", ended, { timeoutMs: 20_000, describe });
-}
