@@ -6,17 +6,27 @@ import type { Told } from "./edge.ts";
 import type { GatewayLimits } from "./limits.ts";
 import { Refusal } from "./problem.ts";
 
+type Check = (c: Context<Told>) => void;
+
 /** Those who asked within the last second; beyond, who asked least lately starts afresh. */
 const IDENTITIES_MAX = 10_000;
 const SECOND_MS = 1_000;
 /** Letters and digits, `-`, `.` and `_` as `%61`: RFC 3986, section 2.3, has them never encoded. */
 const ENCODED_NEEDLESSLY = /%(?:2[de]|3\d|[46][1-9a-f]|[57][\da]|5f)/i;
 
+/** Lets pass what none of `checks` throws at; one layer, for each of Hono's costs more than all. */
+export function checking(...checks: readonly Check[]): MiddlewareHandler<Told> {
+  return (c, next) => {
+    for (const check of checks) check(c);
+    return next();
+  };
+}
+
 /**
  * Refuses a URL that is too long, or one of two spellings of one path: whoever stands before this
  * and lets pass by path would see another one.
  */
-export function plainUrls({ urlCharactersMax }: GatewayLimits): (c: Context<Told>) => void {
+export function plainUrls({ urlCharactersMax }: GatewayLimits): Check {
   return (c) => {
     const { url } = c.req;
     // Bun serves any `Host`; by some, the rest of the URL would be another path. Two are none.
@@ -34,14 +44,11 @@ export function plainUrls({ urlCharactersMax }: GatewayLimits): (c: Context<Told
   };
 }
 
-/** Lets so many requests at once pass; `ofEach` says whose they are, who is nobody passes. */
-export function atOnce(
-  max: number,
-  ofEach: (c: Context<Told>) => string | undefined,
-): MiddlewareHandler<Told> {
+/** Lets so many requests of each identity pass at once. */
+export function atOnce(max: number): MiddlewareHandler<Told> {
   const underWay = new Map<string, number>();
   return async (c, next) => {
-    const whose = ofEach(c);
+    const whose = c.get("identity")?.subject;
     if (whose === undefined) return next();
     const before = underWay.get(whose) ?? 0;
     if (before >= max) throw overloaded("requests at once", max);

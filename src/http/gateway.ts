@@ -16,7 +16,7 @@
  */
 import { Hono } from "hono";
 import { CatgaError, type Logger } from "../index.ts";
-import { atOnce, perSecond, plainUrls } from "./admission.ts";
+import { atOnce, checking, perSecond, plainUrls } from "./admission.ts";
 import { bodyOf } from "./answer.ts";
 import { authenticatedBy } from "./auth.ts";
 import { addClusterRoutes } from "./cluster-routes.ts";
@@ -31,7 +31,7 @@ import { type GatewayLimits, limitsOf } from "./limits.ts";
 import { addMessageRoutes } from "./messages.ts";
 import { addMetricsRoute } from "./metrics.ts";
 import { addOpenApiRoute, type OpenApiInfo } from "./openapi.ts";
-import { type CorsOptions, openTo } from "./origins.ts";
+import { actsOfOwnPages, type CorsOptions, permitting } from "./origins.ts";
 import { Places } from "./places.ts";
 import { answerError } from "./problem.ts";
 import type { EdgeSchema } from "./schema.ts";
@@ -94,10 +94,12 @@ export function gateway<const X extends readonly Exposable[]>(
   const app = new Hono<Told>();
   app.onError((error, c) => answerError(error, c, log));
   app.use(withHeaders());
-  app.use(...openTo(options.cors, plainUrls(limits)));
+  if (options.cors !== undefined) app.use(permitting(options.cors));
+  app.use(checking(plainUrls(limits), actsOfOwnPages(options.cors?.origins)));
   addHealthRoutes(app, edge, auth);
   app.use(heldBy(drain, cluster.nodeId, limits.requestsMax));
-  if (auth !== undefined) app.use(...admitting(limits, auth));
+  // What it costs to find out who asks is bounded too, so there is a limit before it.
+  if (auth !== undefined) app.use(authenticatedBy(auth), atOnce(limits.requestsPerIdentityMax));
   const { requestsPerSecondMax } = limits;
   if (requestsPerSecondMax !== Infinity) app.use(perSecond(requestsPerSecondMax));
   addMetricsRoute(app, edge);
@@ -116,13 +118,4 @@ export function gateway<const X extends readonly Exposable[]>(
     throw new CatgaError("NOT_FOUND", { path: new URL(c.req.url).pathname });
   });
   return app;
-}
-
-/** Who asks: what it costs to find out is bounded too, so there is a limit before it. */
-function admitting(limits: GatewayLimits, auth: Authenticate) {
-  const { requestsPerIdentityMax } = limits;
-  return [
-    authenticatedBy(auth),
-    atOnce(requestsPerIdentityMax, (c) => c.get("identity")?.subject),
-  ] as const;
 }

@@ -27,27 +27,16 @@ const PREFLIGHT_SECONDS = 600;
 const ONLY_READS = /^(?:GET|HEAD|OPTIONS)$/;
 
 /**
- * Answers browsers that ask for permission, and refuses what comes without it, and what `check`
- * refuses: each layer of Hono costs more than both.
+ * Answers browsers that ask for permission.
  *
  * @throws {TypeError} for what is no origin.
  */
-export function openTo(
-  options: CorsOptions | undefined,
-  check: (c: Context<Told>) => void = () => {},
-): MiddlewareHandler<Told>[] {
-  const { origins = [], credentials = false } = options ?? {};
+export function permitting({ origins, credentials = false }: CorsOptions): MiddlewareHandler {
   for (const origin of origins) {
     if (originOf(origin) === origin && /^https?:[^*]+$/.test(origin)) continue;
     throw new TypeError(`Cannot open to "${origin}": write an origin as "https://app.example"`);
   }
-  const refusing: MiddlewareHandler<Told> = (c, next) => {
-    check(c);
-    if (mayAct(c, origins)) return next();
-    throw new CatgaError("FORBIDDEN", { action: "act for a page of another site" });
-  };
-  if (options === undefined) return [refusing];
-  const answering = cors({
+  return cors({
     origin: [...origins],
     credentials,
     allowMethods: ["GET", "HEAD", "POST", "PUT"],
@@ -55,7 +44,14 @@ export function openTo(
     exposeHeaders: EXPOSED,
     maxAge: PREFLIGHT_SECONDS,
   });
-  return [answering, refusing];
+}
+
+/** Refuses what a page of another site wants to be done without permission. */
+export function actsOfOwnPages(origins: readonly string[] = []): (c: Context<Told>) => void {
+  return (c) => {
+    if (mayAct(c, origins)) return;
+    throw new CatgaError("FORBIDDEN", { action: "act for a page of another site" });
+  };
 }
 
 function mayAct(c: Context<Told>, origins: readonly string[]): boolean {

@@ -62,28 +62,22 @@ const Account = defineEntity("account", {
   },
 });
 
-const Vault = defineEntity("vault", {
-  messages: { open: command<void, string>() },
-  state: () => ({}),
-  handlers: {
-    open() {
-      ranForbidden += 1;
-      return SECRET;
+/** Nobody who attacks may run it. */
+function forbidden<const N extends string>(name: N) {
+  return defineEntity(name, {
+    messages: { open: command<void, string>() },
+    state: () => ({}),
+    handlers: {
+      open() {
+        ranForbidden += 1;
+        return SECRET;
+      },
     },
-  },
-});
-
+  });
+}
+const Vault = forbidden("vault");
 /** Lives here, and is not exposed. */
-const Hidden = defineEntity("hidden", {
-  messages: { open: command<void, string>() },
-  state: () => ({}),
-  handlers: {
-    open() {
-      ranForbidden += 1;
-      return SECRET;
-    },
-  },
-});
+const Hidden = forbidden("hidden");
 
 const Greet = defineCommand<{ name?: string }, string>("greet");
 
